@@ -1,0 +1,1 @@
+"""How atoms are evaluated and moved."""

@@ -1,0 +1,1 @@
+"""Jobflow Makers: one physical step each."""

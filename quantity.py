@@ -1,0 +1,58 @@
+"""A number with its error, its status and the reason for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """How far a quantity can be trusted; the best one comes first."""
+
+    OK = "ok"
+    EXTRAPOLATED_THROUGH_TG = "extrapolated_through_tg"
+    UNCONVERGED = "unconverged"
+    OUT_OF_DOMAIN = "out_of_domain"
+    NOT_MELTED = "not_melted"
+    CRYSTALLISED = "crystallised"
+    DECOMPOSED = "decomposed"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+
+    @property
+    def severity(self) -> int:
+        """Position in the order of trust; 0 is ``ok``."""
+        return list(Status).index(self)
+
+
+def worst(*statuses: Status) -> Status:
+    """Return the least trustworthy of `statuses` (``ok`` for none)."""
+    return max(statuses, key=lambda status: status.severity, default=Status.OK)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """One number as it is stored, shown and ranked.
+
+    The unit stands in the name of the field that holds it.
+
+    Attributes
+    ----------
+    value
+        Best estimate; ``None`` where only bounds, or nothing, are known.
+    sd
+        Standard deviation of the estimate, same unit.
+    lower, upper
+        Ends of the 95 % interval; a one-sided bound has the other end ``None``.
+    status
+        How far the number can be trusted.
+    note
+        The reason for any status but ``ok``, in words for the reader.
+    """
+
+    value: float | None = None
+    sd: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    status: Status = Status.OK
+    note: str = ""

@@ -1,0 +1,41 @@
+"""Settings of a user or a site, read from ``HALOFLOW_*`` environment variables."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where things lie and how the machine is used; nothing that changes a result."""
+
+    model_config = SettingsConfigDict(env_prefix="HALOFLOW_", extra="ignore", frozen=True)
+
+    store: str = Field(
+        "haloflow-store",
+        description="Folder of the embedded store, or a mongodb:// URI.",
+    )
+    files_dir: Path | None = Field(
+        None,
+        description="Folder of trajectories and checkpoints; default: inside the embedded "
+        "store's folder. Needed with a mongodb:// store.",
+    )
+    workers: int | None = Field(
+        None, ge=1, description="Candidates that run side by side; default: one per core, up to 8."
+    )
+    threads_per_worker: int = Field(
+        1, ge=1, description="Threads of one worker. Part of bit-for-bit reproducibility."
+    )
+    device: str = Field("cpu", description="Device of potentials: cpu, cuda or mps.")
+    walltime_s: float | None = Field(
+        None, gt=0, description="Stop with a checkpoint after this many seconds."
+    )
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Return the settings of this process; the environment is read once."""
+    return Settings()

@@ -1,0 +1,1 @@
+"""Documents, stores, builders and queries."""

@@ -1,0 +1,326 @@
+"""The documents that steps return: versioned, typed, with units in the field names.
+
+Arrays of more than a few hundred numbers do not belong here: they stay in files, and a
+document holds a :class:`FileReference`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pymatgen.core import Structure
+
+from ..quantity import Quantity, Status
+
+SCHEMA_VERSION = 1
+
+
+class Model(BaseModel):
+    """Base of all documents and their parts: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+class FileReference(Model):
+    """A file of a step, relative to the store's files folder."""
+
+    path: str
+    sha256: str
+    n_bytes: int
+    role: str = Field(description="trajectory, checkpoint, thermo, structure...")
+
+
+class PotentialRecord(Model):
+    """Which potential made a number, exactly."""
+
+    name: str
+    level: str = Field(description="Level of theory the potential stands for.")
+    package: str
+    package_version: str
+    weights_sha256: str
+
+
+class Provenance(Model):
+    """Where a document comes from."""
+
+    haloflow_version: str
+    code_version: int
+    python_version: str
+    packages: dict[str, str] = Field(default_factory=dict)
+    potential: PotentialRecord | None = None
+    parents: list[str] = Field(default_factory=list, description="Identities of input steps.")
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    threads: int = 1
+    device: str = "cpu"
+    started_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    wall_s: float = 0.0
+    n_resumes: int = 0
+
+
+class StepDocument(Model):
+    """What every step returns."""
+
+    schema_version: int = SCHEMA_VERSION
+    kind: str
+    identity: str
+    status: Status = Status.OK
+    note: str = ""
+    provenance: Provenance
+    files: list[FileReference] = Field(default_factory=list)
+
+
+class OxygenStates(Model):
+    """Oxidation states of oxygen, read off the O-O bonds of a structure."""
+
+    n_oxide: int
+    n_peroxide: int
+    n_superoxide: int = Field(0, description="O of isolated O2 units shorter than a peroxide's.")
+    peroxide_fraction: float
+
+
+class RelaxDocument(StepDocument):
+    """A relaxed structure and its energy."""
+
+    kind: Literal["relax"] = "relax"
+    structure: Structure
+    level: str
+    energy_ev_per_atom: Quantity
+    max_force_ev_a: float
+    max_stress_gpa: float | None = None
+    n_steps: int
+    density_g_cm3: float
+    oxygen: OxygenStates | None = None
+
+
+class StaticDocument(StepDocument):
+    """The energy of a structure as it is."""
+
+    kind: Literal["static"] = "static"
+    structure: Structure
+    level: str
+    energy_ev_per_atom: Quantity
+    max_force_ev_a: float
+    max_stress_gpa: float | None = None
+
+
+class HullProduct(Model):
+    """One product of a decomposition or reaction."""
+
+    phase_id: str
+    formula: str
+    amount: float = Field(description="Fraction of atoms (decomposition) or formula units.")
+
+
+class HullEntry(Model):
+    """A phase on or near the hull, for plots."""
+
+    phase_id: str
+    formula: str
+    role: str
+    energy_ev_per_atom: float
+    formation_energy_ev_per_atom: float
+    energy_above_hull_ev_per_atom: float
+
+
+class HullDocument(StepDocument):
+    """Stability of a candidate against competing phases at one level of theory."""
+
+    kind: Literal["hull"] = "hull"
+    formula: str
+    level: str
+    energy_ev_per_atom: float
+    formation_energy_ev_per_atom: float
+    energy_above_hull_ev_per_atom: Quantity
+    decomposition: list[HullProduct]
+    reaction_energy_ev_per_atom: Quantity
+    reaction_components: list[HullProduct]
+    energy_above_crystal_ev_per_atom: Quantity | None = None
+    crystal_phase_id: str | None = None
+    oxidation_states: dict[str, list[float]]
+    roles: list[str]
+    entries: list[HullEntry]
+
+
+class GlassEvidence(Model):
+    """Why a sample counts as molten or as a glass."""
+
+    holds: bool
+    criterion: str
+    numbers: dict[str, float]
+
+
+class MeltQuenchDocument(StepDocument):
+    """A glass made by melting and quenching, with its history."""
+
+    kind: Literal["melt_quench"] = "melt_quench"
+    structure: Structure
+    level: str
+    seed: int
+    energy_ev_per_atom: Quantity
+    melt_temperature_k: float
+    final_temperature_k: float
+    quench_rate_k_s: float
+    density_g_cm3: Quantity
+    density_blocks_g_cm3: list[float]
+    density_crystal_g_cm3: float | None = None
+    density_components_g_cm3: float
+    density_ratio: float = Field(description="Glass over crystal, else over component sum.")
+    density_warning: str = ""
+    melted: GlassEvidence
+    amorphous: GlassEvidence
+    oxygen: OxygenStates | None = None
+    bonds: dict[str, int] = Field(default_factory=dict, description="Counts, e.g. Cl-Cl, O-O.")
+
+
+class MDDocument(StepDocument):
+    """One molecular dynamics run at one temperature."""
+
+    kind: Literal["md"] = "md"
+    level: str
+    ensemble: str
+    temperature_k: float
+    temperature_mean_k: float | None = None
+    timestep_fs: float
+    n_steps: int
+    n_steps_target: int
+    seed: int
+    density_g_cm3: Quantity
+    trajectory_interval_steps: int
+    structure: Structure
+
+
+class MsdCurve(Model):
+    """A thinned mean squared displacement, for plots."""
+
+    temperature_k: float
+    lag_ps: list[float]
+    msd_a2: list[float]
+    window_ps: tuple[float, float] | None = None
+
+
+class TransportPoint(Model):
+    """Transport at one temperature."""
+
+    temperature_k: float
+    diffusivity_cm2_s: Quantity
+    sigma_ms_cm: Quantity
+    n_effective_hops: float
+    n_mobile: int
+    loglog_slope: float | None = None
+    duration_ps: float
+
+
+class RdfCurve(Model):
+    """A partial pair distribution function."""
+
+    pair: str
+    temperature_k: float
+    r_a: list[float]
+    g: list[float]
+
+
+class DiffusionDocument(StepDocument):
+    """Transport over temperature, and its extrapolation to 300 K."""
+
+    kind: Literal["diffusion"] = "diffusion"
+    level: str
+    mobile: str
+    charge: float
+    points: list[TransportPoint]
+    activation_energy_ev: Quantity
+    sigma_300k_ms_cm: Quantity
+    glass_transition_k: Quantity | None = None
+    msd: list[MsdCurve]
+    rdf: list[RdfCurve]
+
+
+class CandidateDocument(Model):
+    """A candidate of a sweep and the steps that answer for it."""
+
+    schema_version: int = SCHEMA_VERSION
+    candidate_id: str
+    label: str
+    family: str
+    formula: str
+    phase: Literal["crystal", "glass"]
+    phase_id: str | None = None
+    phase_note: str = Field("", description="E.g. 'searched model'; shown with the candidate.")
+    variables: dict[str, float] = Field(default_factory=dict)
+    components: dict[str, float]
+    levels: dict[str, str] = Field(description="Stage to level of theory.")
+    sweeps: list[str] = Field(default_factory=list)
+    n_atoms: int
+    n_mobile: int
+    steps: dict[str, str] = Field(description="Step name, e.g. 'md-seed1-600K', to identity.")
+    screen: dict[str, float] = Field(default_factory=dict)
+
+
+class LiteratureValue(Model):
+    """A published number and the phases that were present."""
+
+    quantity: str
+    value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    kind: Literal["experiment", "computed"]
+    phases_present: str
+    source: str
+    conditions: str = ""
+
+
+class StepState(Model):
+    """State of one step, for status and reports."""
+
+    name: str
+    kind: str
+    identity: str
+    state: Literal["waiting", "running", "done", "failed"]
+    status: Status | None = None
+    note: str = ""
+    wall_s: float = 0.0
+    files: list[FileReference] = Field(default_factory=list)
+    potential: PotentialRecord | None = None
+
+
+class CandidateSummary(Model):
+    """One row of the ranked table: everything known about a candidate."""
+
+    schema_version: int = SCHEMA_VERSION
+    candidate_id: str
+    label: str
+    family: str
+    formula: str
+    chemsys: str
+    phase: Literal["crystal", "glass"]
+    phase_id: str | None = None
+    phase_note: str = ""
+    variables: dict[str, float] = Field(default_factory=dict)
+    levels: dict[str, str]
+    sweeps: list[str] = Field(default_factory=list)
+    n_atoms: int
+    n_mobile: int
+    n_seeds: int = 1
+    energy_above_hull_ev_per_atom: Quantity
+    energy_above_crystal_ev_per_atom: Quantity | None = None
+    reaction_energy_ev_per_atom: Quantity
+    decomposition: list[HullProduct] = Field(default_factory=list)
+    sigma_300k_ms_cm: Quantity
+    activation_energy_ev: Quantity
+    diffusivity_cm2_s: dict[str, Quantity] = Field(
+        default_factory=dict, description="Keyed by temperature, e.g. '600K'."
+    )
+    density_g_cm3: Quantity | None = None
+    density_ratio: float | None = None
+    quench_rate_k_s: float | None = None
+    melted: bool | None = None
+    amorphous: bool | None = None
+    peroxide_fraction: float | None = None
+    passes_screen: bool | None = None
+    warnings: list[str] = Field(default_factory=list)
+    steps: list[StepState] = Field(default_factory=list)
+    literature: list[LiteratureValue] = Field(default_factory=list)
+    complete: bool = False
+    wall_s: float = 0.0
+    last_updated: datetime = Field(default_factory=lambda: datetime.now(UTC))

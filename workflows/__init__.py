@@ -1,0 +1,1 @@
+"""Flows of a candidate, the sweep, and the managers that run it."""

@@ -1,0 +1,148 @@
+"""Make ASE calculators out of weights; every heavy import of the room is in here.
+
+The loaders execute pickled models: give them files that you trust only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any, cast
+
+from ase.data import chemical_symbols
+
+from ..errors import MissingDependencyError, PotentialError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from ase.calculators.calculator import Calculator
+
+Setting = str | int | float | bool
+
+_KNOWN_WARNINGS = (
+    r"`torch\.jit\.\w+` is deprecated",
+    r"The TorchScript type system doesn't support",
+    r"Environment variable TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD detected",
+)
+
+
+@contextlib.contextmanager
+def third_party_quiet() -> Iterator[None]:
+    """Keep the chatter of model packages from standard output and known warnings from view."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        for message in _KNOWN_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        level = logging.root.manager.disable
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(level)
+
+
+@contextlib.contextmanager
+def optional_package(package: str, extra: str) -> Iterator[None]:
+    """Turn a failing import into an error that names the extra to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = error.name or package
+        raise MissingDependencyError.of(missing, extra, "this potential") from error
+
+
+def load_chgnet(weights: Path, settings: Mapping[str, Setting], device: str) -> Calculator:
+    """Load pretrained CHGNet weights for inference."""
+    with optional_package("chgnet", "chgnet"), third_party_quiet():
+        from chgnet.model import CHGNet  # noqa: PLC0415  (heavy)
+
+        from .chgnet_fast import FastCHGNetCalculator  # noqa: PLC0415  (imports torch)
+
+        model = CHGNet.from_file(
+            str(weights), mlp_out_bias=False, version=str(settings["model_name"])
+        )
+        return FastCHGNetCalculator(model, device)
+
+
+def load_sevennet(weights: Path, settings: Mapping[str, Setting], device: str) -> Calculator:  # noqa: ARG001  (one signature for all)
+    """Load a SevenNet checkpoint."""
+    with optional_package("sevenn", "sevennet"), third_party_quiet():
+        _allow_e3nn()
+        from sevenn.calculator import SevenNetCalculator  # noqa: PLC0415  (heavy)
+
+        return SevenNetCalculator(str(weights), device=device)
+
+
+def load_mace(weights: Path, settings: Mapping[str, Setting], device: str) -> Calculator:
+    """Load a MACE model file; `settings` may hold ``dtype`` and ``head``."""
+    with optional_package("mace-torch", "mace"), third_party_quiet():
+        _allow_e3nn()
+        import torch  # noqa: PLC0415  (heavy)
+        from mace.calculators import MACECalculator  # noqa: PLC0415  (heavy)
+
+        model = torch.load(weights, map_location=device, weights_only=False)
+        own = str(next(model.parameters()).dtype).removeprefix("torch.")
+        head = {"head": settings["head"]} if "head" in settings else {}
+        return MACECalculator(
+            models=[model], device=device, default_dtype=settings.get("dtype", own), **head
+        )
+
+
+def load_nep(weights: Path, settings: Mapping[str, Setting], device: str) -> Calculator:  # noqa: ARG001  (one signature for all)
+    """Load a NEP potential file; runs on the processor."""
+    with optional_package("calorine", "nep"), third_party_quiet():
+        from calorine.calculators import CPUNEP  # noqa: PLC0415  (heavy)
+
+        return CPUNEP(str(weights))
+
+
+def load_ase(module: str, name: str, keywords: Mapping[str, Setting]) -> Calculator:
+    """Call ``name(**keywords)`` of a Python module.
+
+    Raises
+    ------
+    PotentialError
+        If the module has no such name or the call fails.
+    """
+    factory = getattr(importlib.import_module(module), name, None)
+    if factory is None:
+        raise PotentialError(
+            f"the module {module} holds no {name}",
+            given=f"ase:{module}:{name}",
+            remedy="name a calculator class, or a function that returns a calculator",
+        )
+    try:
+        return factory(**keywords)
+    except (TypeError, ValueError) as error:
+        raise PotentialError(
+            f"the calculator {module}:{name} cannot be made ({error})",
+            given=dict(keywords),
+            remedy="correct the keywords after the question mark",
+        ) from error
+
+
+def covered_elements(calculator: Calculator) -> tuple[str, ...] | None:
+    """Return the elements that a loaded calculator says it knows."""
+    table: Any = getattr(calculator, "z_table", None)
+    if table is None:
+        return None
+    return tuple(chemical_symbols[z] for z in sorted(cast("list[int]", table.zs)))
+
+
+def set_threads(threads: int, extra: str) -> None:
+    """Fix the number of torch threads, which is part of bit-for-bit reproducibility."""
+    with optional_package("torch", extra):
+        import torch  # noqa: PLC0415  (heavy)
+
+        torch.set_num_threads(threads)
+
+
+def _allow_e3nn() -> None:
+    """Let e3nn 0.4 read its constants under torch >= 2.6, which loads listed types only."""
+    import torch  # noqa: PLC0415  (heavy)
+
+    torch.serialization.add_safe_globals([slice])

@@ -1,0 +1,245 @@
+"""Potentials by name: what they are, whether they fit a chemistry, and their calculators.
+
+A name is one of `list_potentials`, or points to a model: ``mace:PATH``, ``nep:PATH``,
+``ase:MODULE:CLASS?KEYWORD=VALUE``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import CoverageError, InputError
+from .dispersion import DispersionCorrected
+from .potential_loaders import Setting, covered_elements, optional_package, set_threads
+from .potential_registry import Recipe, find_recipe, registered
+from .weights import cached_sha256, package_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ase.calculators.calculator import Calculator
+
+_HASH_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class PotentialIdentity:
+    """What makes two potentials the same.
+
+    Attributes
+    ----------
+    name
+        As the user gave it.
+    level
+        Level of theory: energies of different levels are never mixed. The name, or for a
+        model file its name with the start of its hash, wherever it lies.
+    theory
+        The same in words.
+    package, package_version
+        What evaluates it.
+    weights_sha256
+        Hash of the weights, or of the calculator's source file.
+    elements
+        Chemical symbols covered; ``None`` while only the loaded model knows.
+    settings
+        Everything else that changes the numbers: precision, dispersion, keywords.
+    """
+
+    name: str
+    level: str
+    theory: str
+    package: str
+    package_version: str
+    weights_sha256: str
+    elements: tuple[str, ...] | None
+    settings: tuple[tuple[str, Setting], ...] = ()
+
+    def as_parameters(self) -> dict[str, object]:
+        """Return what goes into the identity of a step (not the path of a file)."""
+        return {
+            "level": self.level,
+            "package": self.package,
+            "package_version": self.package_version,
+            "weights_sha256": self.weights_sha256,
+            "settings": dict(self.settings),
+        }
+
+
+@dataclass(frozen=True)
+class Potential:
+    """A loaded potential: its identity, with the elements known, and an ASE calculator."""
+
+    identity: PotentialIdentity
+    calculator: Calculator
+
+
+@dataclass(frozen=True)
+class PotentialRow:
+    """One line of the list of potentials.
+
+    Attributes
+    ----------
+    installed_version
+        Of `package`; ``None`` if it is not installed.
+    weights_here
+        Whether the weights lie on this machine.
+    """
+
+    name: str
+    theory: str
+    package: str
+    extra: str
+    installed_version: str | None
+    weights_here: bool
+    elements: tuple[str, ...] | None
+
+    @property
+    def available(self) -> bool:
+        """Whether it can be loaded without a network."""
+        return self.installed_version is not None and self.weights_here
+
+
+def list_potentials() -> list[PotentialRow]:
+    """Return all potentials that have a name, usable or not; touches no network."""
+    return [
+        PotentialRow(
+            name=recipe.name,
+            theory=recipe.theory,
+            package=recipe.package,
+            extra=recipe.extra,
+            installed_version=_version_or_none(recipe.package),
+            weights_here=recipe.weights.present(),
+            elements=recipe.elements,
+        )
+        for recipe in registered().values()
+    ]
+
+
+def identify(name: str) -> PotentialIdentity:
+    """Return the identity of a potential without importing the package that evaluates it.
+
+    Parameters
+    ----------
+    name
+        A registered name or a model by path.
+
+    Raises
+    ------
+    UnknownNameError, InputError
+        If the name is not known or a path is written wrongly.
+    MissingDependencyError, PotentialError
+        If the package or the weights cannot be had.
+    """
+    return _identity(find_recipe(name))
+
+
+def load_potential(name: str, *, device: str = "cpu", threads: int = 1) -> Potential:
+    """Load a potential; the calculator is made once per process and identity.
+
+    Parameters
+    ----------
+    name
+        A registered name or a model by path.
+    device
+        Torch device.
+    threads
+        Torch threads of this process from now on.
+
+    Raises
+    ------
+    UnknownNameError, InputError, MissingDependencyError, PotentialError
+        As `identify`; also if the model cannot be loaded.
+    """
+    recipe = find_recipe(name)
+    identity = _identity(recipe)
+    if threads < 1:
+        raise InputError(
+            "the number of threads is not positive",
+            given=threads,
+            allowed="1 or more",
+            remedy="give the number of cores that one worker may use",
+        )
+    if recipe.uses_torch:
+        set_threads(threads, recipe.extra)
+    calculator = _loaded(identity, device)
+    elements = identity.elements or covered_elements(calculator)
+    return Potential(replace(identity, elements=elements), calculator)
+
+
+def require_coverage(identity: PotentialIdentity, elements: Iterable[str]) -> None:
+    """Refuse a potential that does not know all `elements` (chemical symbols).
+
+    A potential that does not say what it knows passes.
+
+    Raises
+    ------
+    CoverageError
+        Naming the registered potentials that do cover them.
+    """
+    wanted = set(elements)
+    if identity.elements is None or not (missing := wanted.difference(identity.elements)):
+        return
+    others = [
+        name
+        for name, recipe in registered().items()
+        if recipe.elements is not None and wanted.issubset(recipe.elements)
+    ]
+    raise CoverageError(
+        f"{identity.name} does not cover {', '.join(sorted(missing))}",
+        given=sorted(wanted),
+        allowed=identity.elements,
+        remedy=f"choose a potential that covers all of them: {', '.join(others)}"
+        if others
+        else "train a potential of your own and give it by path; none with a name covers them all",
+    )
+
+
+def _identity(recipe: Recipe) -> PotentialIdentity:
+    version = (
+        package_version(recipe.package, recipe.extra)
+        if recipe.extra
+        else _version_or_none(recipe.package) or "without a version"
+    )
+    sha256 = cached_sha256(recipe.weights.obtain())
+    settings = dict(recipe.settings)
+    if recipe.dispersion is not None:
+        settings["d3_version"] = package_version("dftd3", recipe.extra)
+        settings |= recipe.dispersion.as_settings()
+    for key, value in recipe.settings:
+        if isinstance(value, str) and Path(value).is_file():
+            settings[f"{key}_sha256"] = cached_sha256(Path(value))
+    level = recipe.name
+    if recipe.by_path:
+        scheme, _, path = recipe.name.partition(":")
+        level = f"{scheme}:{Path(path.partition('?')[0]).name}@{sha256[:_HASH_DIGITS]}"
+    return PotentialIdentity(
+        name=recipe.name,
+        level=level,
+        theory=recipe.theory,
+        package=recipe.package,
+        package_version=version,
+        weights_sha256=sha256,
+        elements=recipe.elements,
+        settings=tuple(sorted(settings.items())),
+    )
+
+
+@lru_cache(maxsize=8)
+def _loaded(identity: PotentialIdentity, device: str) -> Calculator:
+    recipe = find_recipe(identity.name)
+    calculator = recipe.loader(recipe.weights.obtain(), dict(recipe.settings), device)
+    if recipe.dispersion is None:
+        return calculator
+    with optional_package("dftd3", recipe.extra):
+        return DispersionCorrected(calculator, recipe.dispersion)
+
+
+def _version_or_none(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

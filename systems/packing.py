@@ -235,9 +235,10 @@ def _run_packmol(
             except subprocess.TimeoutExpired:
                 return None
         if done.returncode not in _EXPECTED_CODES:
+            output = (done.stderr or done.stdout).strip()
             raise HaloflowError(
                 "packmol failed",
-                given=f"exit status {done.returncode}: {(done.stderr or done.stdout)[-400:].strip()}",
+                given=f"exit status {done.returncode}: {output[-400:]}",
                 allowed="exit status 0, or 173 for an imperfect packing",
                 remedy="reinstall it: pip install --force-reinstall packmol",
             )

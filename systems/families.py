@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from math import isclose
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from ..errors import CompositionError, InputError, UnknownNameError
-from .components import Component, component
-from .data import read_yaml
+from .data import Row, read_yaml
+from .declarations import ComponentRule, Crystal, LiteratureRow, Variable
 from .expressions import evaluate, names
 from .mixture import Mixture
 from .phases import get_phase
@@ -18,95 +17,13 @@ from .phases import get_phase
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PhaseKind = Literal["crystal", "glass"]
+    from .components import Component
+    from .declarations import PhaseKind
+
 _ROUNDING = 1e-12
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Variable(_Frozen):
-    """What a family is swept over; both ends are included."""
-
-    name: str = Field("x", pattern=r"^[A-Za-z]\w*$")
-    description: str = ""
-    lower: float = Field(allow_inf_nan=False)
-    upper: float = Field(allow_inf_nan=False)
-    published: tuple[float, ...] = ()
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if not self.lower <= self.upper:
-            raise ValueError("upper must not be below lower")
-        if not all(self.lower <= value <= self.upper for value in self.published):
-            raise ValueError("published values must lie between lower and upper")
-        return self
-
-    @property
-    def published_range(self) -> tuple[float, float] | None:
-        """Smallest and largest published value, if any is."""
-        return (min(self.published), max(self.published)) if self.published else None
-
-
-class ComponentRule(_Frozen):
-    """A component of a family and its amount as a function of the variables."""
-
-    formula: str | dict[str, str] = Field(description="One formula, or one per former.")
-    amount: float | str = 1.0
-    oxidation_states: dict[str, float] | None = None
-    volume_a3: float | None = None
-    phase_id: str | None = None
-
-    def component(self, former: str | None) -> Component:
-        """Return the component for a choice of the former."""
-        formula = self.formula if isinstance(self.formula, str) else self.formula[former or ""]
-        return component(
-            formula, self.oxidation_states, phase_id=self.phase_id, volume_a3=self.volume_a3
-        )
-
-
-class _Scope(_Frozen):
-    """Which candidates of a family something belongs to; nothing given means all."""
-
-    former: str | None = None
-    at: dict[str, float] = Field(default_factory=dict, description="Values of the variables.")
-
-    def covers(self, former: str | None, values: Mapping[str, float]) -> bool:
-        """Whether a candidate with this former at these values is meant."""
-        return self.former in (None, former) and all(
-            name in values and isclose(values[name], value, abs_tol=1e-6)
-            for name, value in self.at.items()
-        )
-
-
-class Crystal(_Scope):
-    """A crystal model of the phase library that belongs to a family; the best one first."""
-
-    phase_id: str
-
-
-class LiteratureRow(_Scope):
-    """A published number, what it was measured or computed on, and where it stands."""
-
-    phase: PhaseKind | None = Field(
-        None, description="Column it belongs to; none when it is of neither a crystal nor a glass."
-    )
-    quantity: str
-    value: float | None = None
-    lower: float | None = None
-    upper: float | None = None
-    kind: Literal["experiment", "computed"]
-    phases_present: str
-    source: str
-    conditions: str = ""
-
-    def as_document(self) -> dict[str, Any]:
-        """Return the fields that a stored literature value has."""
-        return self.model_dump(exclude={"phase", "former", "at"})
-
-
-class Family(_Frozen):
+class Family(BaseModel):
     """A declared family of electrolytes.
 
     Attributes
@@ -127,6 +44,8 @@ class Family(_Frozen):
     notes
         What a reader should know, e.g. which phases precipitate where.
     """
+
+    model_config = Row.model_config
 
     id: str
     title: str

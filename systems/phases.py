@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import spglib
-from pydantic import BaseModel, ConfigDict
 from pymatgen.core import Composition, Lattice, Structure
 
 from ..errors import InputError, UnknownNameError
-from .data import read_yaml
+from .data import Row, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,11 +28,7 @@ SPECIAL_POSITION_TOLERANCE_A = 0.05
 """Images of a site closer than this are one atom: stored coordinates are rounded to 1e-5."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SpaceGroup(_Frozen):
+class SpaceGroup(Row):
     """Space group and, through the Hall number of spglib's table, its setting."""
 
     number: int
@@ -41,7 +36,7 @@ class SpaceGroup(_Frozen):
     hall_number: int
 
 
-class CellParameters(_Frozen):
+class CellParameters(Row):
     """Conventional cell in angstrom and degrees."""
 
     a: float
@@ -52,7 +47,7 @@ class CellParameters(_Frozen):
     gamma: float
 
 
-class Site(_Frozen):
+class Site(Row):
     """One site of the asymmetric unit, fractional coordinates."""
 
     element: str
@@ -65,7 +60,7 @@ class Site(_Frozen):
         return int(self.wyckoff.rstrip("abcdefghijklmnopqrstuvwxyzA"))
 
 
-class Phase(_Frozen):
+class Phase(Row):
     """A crystal of the library.
 
     Attributes

@@ -6,9 +6,17 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class Row(BaseModel):
+    """A row of a data file: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

@@ -1,0 +1,131 @@
+"""Means of correlated series, and whether a density has settled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import fft
+
+from ..errors import AnalysisError
+from .evidence import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from .frames import FloatArray
+
+_WINDOW = 5.0
+DENSITY_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesMean:
+    """Mean of a stationary series.
+
+    Attributes
+    ----------
+    mean
+        Arithmetic mean.
+    standard_error
+        Of the mean, with autocorrelation.
+    inefficiency
+        Samples worth one independent sample (1 for white noise).
+    n_effective
+        Independent samples.
+    """
+
+    mean: float
+    standard_error: float
+    inefficiency: float
+    n_effective: float
+
+
+def _as_series(values: ArrayLike, least: int) -> FloatArray:
+    series = np.asarray(values, dtype=np.float64)
+    if series.ndim != 1 or len(series) < least or not np.isfinite(series).all():
+        raise AnalysisError(
+            "a series cannot be averaged",
+            given=f"shape {series.shape}, {int((~np.isfinite(series)).sum())} values not finite",
+            allowed=f"one dimension, {least} finite values or more",
+        )
+    return series
+
+
+def block_means(values: ArrayLike, n_blocks: int) -> FloatArray:
+    """Return the means of `n_blocks` contiguous blocks; a remainder at the start is left out.
+
+    Raises
+    ------
+    AnalysisError
+        If there are fewer values than blocks, or values that are not finite.
+    """
+    series = _as_series(values, n_blocks)
+    length = len(series) // n_blocks
+    means: FloatArray = series[-length * n_blocks :].reshape(n_blocks, length).mean(axis=1)
+    return means
+
+
+def series_mean(values: ArrayLike) -> SeriesMean:
+    """Return the mean of a series and its standard error.
+
+    The autocorrelation time is summed up to the first lag of five times itself (Sokal,
+    Monte Carlo Methods in Statistical Mechanics, 1997).
+
+    Parameters
+    ----------
+    values
+        Equally spaced samples, shape (n,), any unit.
+
+    Raises
+    ------
+    AnalysisError
+        For fewer than two values, or values that are not finite.
+    """
+    series = _as_series(values, 2)
+    n = len(series)
+    centred = series - series.mean()
+    length = fft.next_fast_len(2 * n, real=True)
+    power = np.abs(fft.rfft(centred, length)) ** 2
+    correlation = fft.irfft(power, length)[:n]
+    if correlation[0] <= np.finfo(np.float64).eps * n * float(np.square(series).max()):
+        return SeriesMean(float(series.mean()), 0.0, 1.0, float(n))
+    times = 2.0 * np.cumsum(correlation / correlation[0]) - 1.0
+    closed = np.arange(n) >= _WINDOW * times / 2.0
+    inefficiency = max(1.0, float(times[np.argmax(closed)] if closed.any() else n))
+    n_effective = n / inefficiency
+    variance = float(correlation[0]) / n / max(n_effective - 1.0, 0.5)
+    return SeriesMean(float(series.mean()), float(np.sqrt(variance)), inefficiency, n_effective)
+
+
+def density_equilibrated(
+    blocks_g_cm3: Sequence[float], tolerance: float = DENSITY_TOLERANCE, n_last: int = 3
+) -> Evidence:
+    """Judge whether the last block means of a density agree.
+
+    Parameters
+    ----------
+    blocks_g_cm3
+        Means of consecutive blocks, g/cm3.
+    tolerance
+        Largest spread (largest minus smallest over mean) allowed.
+    n_last
+        How many of the last blocks must agree; fewer blocks are never enough.
+    """
+    criterion = f"the last {n_last} block means of the density agree within {tolerance:.1%}"
+    if len(blocks_g_cm3) < n_last:
+        return Evidence(holds=False, criterion=criterion, numbers={"n_blocks": len(blocks_g_cm3)})
+    last = _as_series(blocks_g_cm3[-n_last:], 1)
+    spread = float(np.ptp(last) / last.mean())
+    return Evidence(
+        holds=spread <= tolerance,
+        criterion=criterion,
+        numbers={
+            "n_blocks": len(blocks_g_cm3),
+            "relative_spread": spread,
+            "density_g_cm3": float(last.mean()),
+        },
+    )

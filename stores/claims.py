@@ -1,0 +1,238 @@
+"""Claims on steps: of several processes, on one host or many, exactly one does a step."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from pymongo.errors import DuplicateKeyError
+
+from ..errors import ClaimError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from maggma.core import Store
+
+STALE_AFTER_S = 600.0
+_BEATS_BEFORE_STALE = 10
+_START_TOLERANCE_S = 5.0
+"""Two readings of a process' start may differ by clock corrections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process that claims steps; the token tells two owners in one process apart."""
+
+    host: str
+    pid: int
+    started_s: float
+    token: str
+
+    @classmethod
+    def here(cls) -> Owner:
+        """Describe this process, with a token of its own."""
+        pid = os.getpid()
+        return cls(_this_host(), pid, psutil.Process(pid).create_time(), secrets.token_hex(8))
+
+    def is_gone(self) -> bool:
+        """Tell whether this is a process of this host that no longer runs."""
+        if self.host != _this_host():
+            return False
+        try:
+            process = psutil.Process(self.pid)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+            return abs(process.create_time() - self.started_s) > _START_TOLERANCE_S
+        except psutil.NoSuchProcess:
+            return True
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host.partition('#')[0]}"
+
+
+@lru_cache(maxsize=1)
+def _this_host() -> str:
+    """Return what process ids are unique within: host and, on Linux, the pid namespace."""
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        namespace = ""
+    return f"{socket.gethostname()}#{namespace}"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who does a step, since when, and when they were last heard of (UTC)."""
+
+    identity: str
+    owner: Owner
+    claimed_at: datetime
+    heartbeat_at: datetime
+
+    def is_stale(self, stale_after_s: float) -> bool:
+        """Tell whether the owner is dead, or was not heard of for too long."""
+        silence = _now() - self.heartbeat_at
+        return self.owner.is_gone() or silence > timedelta(seconds=stale_after_s)
+
+    def __str__(self) -> str:
+        age = (_now() - self.heartbeat_at).total_seconds()
+        return f"{self.owner}, since {self.claimed_at:%Y-%m-%d %H:%M} UTC, alive {age:.0f} s ago"
+
+
+class Claims:
+    """Claims in a store's ``claims`` collection.
+
+    Parameters
+    ----------
+    store
+        Connected maggma store, embedded or MongoDB.
+    stale_after_s
+        A claim of another host counts as abandoned after this long without a heartbeat.
+        A claim of a dead process of this host is abandoned at once.
+    """
+
+    def __init__(self, store: Store, stale_after_s: float = STALE_AFTER_S) -> None:
+        self._collection = store._collection  # noqa: SLF001  (the same interface on both stores)
+        self.stale_after_s = stale_after_s
+
+    def acquire(self, identity: str, owner: Owner) -> bool:
+        """Claim a step; a second call of the same owner is a heartbeat.
+
+        Returns
+        -------
+        bool
+            False while a live owner holds it.
+        """
+        now = _now()
+        record = _record(Claim(identity, owner, now, now))
+        try:
+            self._collection.insert_one(record)
+        except DuplicateKeyError:
+            holder = self.holder(identity)
+        else:
+            return True
+        if holder is None:  # released between the two calls
+            return self.acquire(identity, owner)
+        if holder.owner.token != owner.token and not holder.is_stale(self.stale_after_s):
+            return False
+        # compare and set: of several who saw the same stale claim, one replaces it
+        seen = {
+            "_id": identity,
+            "owner.token": holder.owner.token,
+            "heartbeat_at": holder.heartbeat_at,
+        }
+        return bool(self._collection.replace_one(seen, record).matched_count)
+
+    def heartbeat(self, identity: str, owner: Owner) -> None:
+        """Say that the owner is alive.
+
+        Raises
+        ------
+        ClaimError
+            Somebody else has taken the step over.
+        """
+        holder = self.holder(identity)
+        if holder is not None and holder.owner.token == owner.token:
+            record = _record(Claim(identity, owner, holder.claimed_at, _now()))
+            mine = {"_id": identity, "owner.token": owner.token}
+            if self._collection.replace_one(mine, record).matched_count:
+                return
+            holder = self.holder(identity)
+        raise ClaimError(
+            f"the claim on step {identity[:12]} is lost",
+            given=f"claimed by {owner}; now held by {holder or 'nobody'}",
+            remedy="stop this process; the other one does the step",
+        )
+
+    def release(self, identity: str, owner: Owner) -> None:
+        """Give a step back; nothing happens when it is another owner's by now."""
+        self._collection.delete_many({"_id": identity, "owner.token": owner.token})
+
+    def holder(self, identity: str) -> Claim | None:
+        """Return the claim on a step, stale or not."""
+        found = next(iter(self._collection.find({"_id": identity})), None)
+        return None if found is None else _claim(found)
+
+    def live(self, identities: Iterable[str] | None = None) -> dict[str, Claim]:
+        """Return the claims that are not stale, by identity."""
+        criteria = {} if identities is None else {"_id": {"$in": list(identities)}}
+        claims = map(_claim, self._collection.find(criteria))
+        return {one.identity: one for one in claims if not one.is_stale(self.stale_after_s)}
+
+    def wait(self, identity: str, *, timeout_s: float, poll_s: float = 1.0) -> None:
+        """Return when nobody alive holds the step.
+
+        Raises
+        ------
+        ClaimError
+            It is still held after `timeout_s`.
+        """
+        deadline = time.monotonic() + timeout_s
+        while (holder := self.holder(identity)) and not holder.is_stale(self.stale_after_s):
+            if time.monotonic() >= deadline:
+                raise ClaimError(
+                    f"step {identity[:12]} is still held after {timeout_s:g} s",
+                    given=str(holder),
+                    remedy="wait for that process, or stop it",
+                )
+            time.sleep(min(poll_s, max(deadline - time.monotonic(), 0.0)))
+
+    @contextmanager
+    def held(self, identity: str, owner: Owner) -> Iterator[bool]:
+        """Claim a step for a ``with`` block, heartbeats from a thread included.
+
+        Yields
+        ------
+        bool
+            Whether the claim was got; the block runs either way.
+        """
+        if not self.acquire(identity, owner):
+            yield False
+            return
+        done = threading.Event()
+        beater = threading.Thread(target=self._beat, args=(identity, owner, done), daemon=True)
+        beater.start()
+        try:
+            yield True
+        finally:
+            done.set()
+            beater.join()
+            self.release(identity, owner)
+
+    def _beat(self, identity: str, owner: Owner, done: threading.Event) -> None:
+        while not done.wait(self.stale_after_s / _BEATS_BEFORE_STALE):
+            try:
+                self.heartbeat(identity, owner)
+            except ClaimError:
+                return
+
+
+def _now() -> datetime:
+    """Return the time as stores keep it: naive, UTC, in milliseconds."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def _record(claim: Claim) -> dict[str, Any]:
+    return {
+        "_id": claim.identity,
+        "owner": asdict(claim.owner),
+        "claimed_at": claim.claimed_at,
+        "heartbeat_at": claim.heartbeat_at,
+    }
+
+
+def _claim(record: dict[str, Any]) -> Claim:
+    owner = Owner(**record["owner"])
+    return Claim(record["_id"], owner, record["claimed_at"], record["heartbeat_at"])

@@ -1,0 +1,241 @@
+"""Opening a store by folder or URI: its collections, its files and its version."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from jobflow import JobStore
+from pymongo.errors import ConfigurationError, DuplicateKeyError, InvalidURI, PyMongoError
+from pymongo.uri_parser import parse_uri
+
+from ..errors import StoreError
+from ..settings import get_settings
+from .documents import SCHEMA_VERSION
+from .embedded import DATABASE_FILE, SqliteStore
+from .mongodb import MongoDBStore, redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from maggma.core import Store
+
+DEFAULT_DATABASE = "haloflow"
+SERVER_TIMEOUT_MS = 5000
+_COLLECTIONS: dict[str, dict[str, Any]] = {
+    "outputs": {
+        "key": "uuid",
+        "last_updated_field": "completed_at",
+        "last_updated_type": "isoformat",
+    },
+    "candidates": {"key": "candidate_id"},
+    "summaries": {"key": "candidate_id"},
+    "claims": {"key": "_id"},
+    "failures": {"key": "identity"},
+    "meta": {"key": "_id"},
+}
+_INDEXES = {
+    "outputs": ("uuid", "index", "completed_at", "output.kind"),
+    "candidates": ("candidate_id", "family", "sweeps"),
+    "failures": ("identity",),
+    "summaries": (
+        "candidate_id",
+        "family",
+        "phase",
+        "chemsys",
+        "sweeps",
+        "energy_above_hull_ev_per_atom.value",
+        "sigma_300k_ms_cm.value",
+        "sigma_300k_ms_cm.lower",
+    ),
+}
+
+
+class HaloflowStore:
+    """All collections of one store, connected, and the folder of its files.
+
+    Parameters
+    ----------
+    uri
+        Folder or ``mongodb://`` URI, as it was opened.
+    files_dir
+        Folder of trajectories and checkpoints.
+    make
+        Gives the store of a collection by its name and maggma's keywords.
+
+    Attributes
+    ----------
+    outputs, candidates, summaries, claims, failures, meta
+        maggma stores. ``outputs`` holds the documents of jobflow jobs, ``failures`` why steps
+        gave none.
+    jobstore
+        The jobflow JobStore over ``outputs``.
+    """
+
+    def __init__(self, uri: str, files_dir: Path, make: Callable[..., Store]) -> None:
+        self.uri = uri
+        self.files_dir = files_dir
+        self._stores = {name: make(name, **keywords) for name, keywords in _COLLECTIONS.items()}
+        self.outputs = self._stores["outputs"]
+        self.candidates = self._stores["candidates"]
+        self.summaries = self._stores["summaries"]
+        self.claims = self._stores["claims"]
+        self.failures = self._stores["failures"]
+        self.meta = self._stores["meta"]
+        self.jobstore = JobStore(self.outputs)
+        try:
+            self._connect()
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self) -> None:
+        for store in self._stores.values():
+            store.connect()
+        _check_version(self.meta, self.name)
+        for name, fields in _INDEXES.items():
+            for field in fields:
+                self._stores[name].ensure_index(field)
+        self.files_dir.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def name(self) -> str:
+        """The URI without credentials, for messages."""
+        return redacted(self.uri)
+
+    def close(self) -> None:
+        """Close all collections."""
+        for store in self._stores.values():
+            if store._coll is not None:  # noqa: SLF001  (maggma has no public name for it)
+                store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"HaloflowStore({self.name!r})"
+
+    @classmethod
+    def of_jobstore(cls, jobstore: JobStore) -> HaloflowStore:
+        """Open the store that `jobstore` belongs to, e.g. inside a running job.
+
+        Raises
+        ------
+        StoreError
+            The job's documents go to another kind of store.
+        """
+        docs = jobstore.docs_store
+        if isinstance(docs, SqliteStore):
+            return open_store(docs.folder)
+        if isinstance(docs, MongoDBStore):
+            return _open_server(docs.uri, docs.database, get_settings().files_dir or docs.files_dir)
+        raise StoreError(
+            "this jobflow JobStore does not belong to a haloflow store",
+            given=f"{type(docs).__name__} {redacted(docs.name)}",
+            allowed="SqliteStore or MongoDBStore",
+            remedy="run the flow with store=open_store(...).jobstore",
+        )
+
+
+def open_store(
+    uri: str | Path | None = None,
+    *,
+    files_dir: str | Path | None = None,
+    must_exist: bool = False,
+) -> HaloflowStore:
+    """Open a store, and make it when it is not there.
+
+    Parameters
+    ----------
+    uri
+        Folder of an embedded store or ``mongodb://`` URI; default: the setting ``store``.
+    files_dir
+        Folder of the files; default: the setting ``files_dir``, then ``<folder>/files``.
+    must_exist
+        Refuse to make a new embedded store.
+
+    Raises
+    ------
+    StoreError
+        The place cannot be used or reached, or was written by a newer haloflow.
+    """
+    settings = get_settings()
+    where = str(uri if uri is not None else settings.store)
+    files = files_dir or settings.files_dir
+    if where.startswith(("mongodb://", "mongodb+srv://")):
+        return _open_server(where, _database_of(where), files)
+    if "://" in where:
+        raise StoreError(
+            "a store of this kind is not known",
+            given=redacted(where),
+            allowed="a folder, mongodb://host/database or mongodb+srv://host/database",
+        )
+    folder = Path(where).expanduser().absolute()
+    if must_exist and not (folder / DATABASE_FILE).exists():
+        raise StoreError(
+            "there is no haloflow store here",
+            given=str(folder),
+            remedy="check the path of --store, or run a sweep first",
+        )
+    return HaloflowStore(
+        str(folder),
+        Path(files).absolute() if files else folder / "files",
+        lambda name, **keywords: SqliteStore(folder, name, **keywords),
+    )
+
+
+def _database_of(uri: str) -> str:
+    try:
+        return str(parse_uri(uri)["database"] or DEFAULT_DATABASE)
+    except (InvalidURI, ConfigurationError, ValueError):
+        # pymongo's own message may quote a part of the password
+        raise StoreError(
+            "this is not a valid MongoDB URI",
+            given=redacted(uri),
+            allowed="mongodb://[user:password@]host[:port][/database]",
+            remedy="escape special characters of user and password as %XX",
+        ) from None
+
+
+def _open_server(uri: str, database: str, files_dir: str | Path | None) -> HaloflowStore:
+    if files_dir is None:
+        raise StoreError(
+            "a store on MongoDB needs a folder for trajectories and checkpoints",
+            given=redacted(uri),
+            remedy="set HALOFLOW_FILES_DIR to a folder that all workers see",
+        )
+    folder = Path(files_dir).absolute()
+    timeout = {"serverSelectionTimeoutMS": SERVER_TIMEOUT_MS}
+
+    def make(name: str, **keywords: object) -> MongoDBStore:
+        return MongoDBStore(
+            uri, name, database, files_dir=str(folder), mongoclient_kwargs=timeout, **keywords
+        )
+
+    try:
+        return HaloflowStore(uri, folder, make)
+    except PyMongoError as error:
+        raise StoreError(
+            f"the MongoDB server cannot be used: {type(error).__name__}",
+            given=redacted(uri),
+            remedy="check that the server runs, is reachable from here, and knows the user",
+        ) from error
+
+
+def _check_version(meta: Store, name: str) -> None:
+    known = meta.query_one({"_id": "schema"})
+    if known is None:
+        with suppress(DuplicateKeyError):  # another process was faster, with the same version
+            meta._collection.insert_one({"_id": "schema", "version": SCHEMA_VERSION})  # noqa: SLF001
+        known = meta.query_one({"_id": "schema"})
+    if known["version"] > SCHEMA_VERSION:
+        raise StoreError(
+            "the store was written by a newer haloflow",
+            given=f"schema {known['version']} in {name}",
+            allowed=f"up to schema {SCHEMA_VERSION}",
+            remedy="upgrade haloflow: pip install -U haloflow",
+        )

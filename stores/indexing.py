@@ -1,0 +1,143 @@
+"""Which documents can match a filter, found by the entries of indexed fields.
+
+The plan gives a superset of the matches, never less: the compiled filter decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bson import Decimal128, Regex
+
+from .matching import is_operators
+from .ordering import NUMBER, order
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    EntryKey = int | float | str | bytes
+
+TEXT = 15
+DATE = 45
+_LONG = 512
+_MOST_LOOKUPS = 20_000
+_RANGES = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """A condition on the rows of a collection's documents, with its placeholders' values."""
+
+    sql: str = ""
+    values: tuple[Any, ...] = ()
+
+
+def entry_key(value: Any) -> EntryKey:  # noqa: ANN401
+    """Return what stands for `value` in an index: the same exactly for equal values.
+
+    Numbers and text are themselves; all else is bytes behind the rank of its type, dates so
+    that their order is kept.
+    """
+    rank, *rest = order(value)
+    if isinstance(value, (int, float)) and rank == NUMBER and rest[0] == 1:
+        return float(value) if isinstance(value, float) else int(value)
+    if isinstance(value, str) and len(value) < _LONG and "\0" not in value:
+        return value
+    if isinstance(value, Decimal128):
+        return float(str(value))
+    head = bytes([rank % 256])
+    if rank == DATE:
+        return head + (rest[0] + 2**63).to_bytes(9, "big")
+    return head + hashlib.sha256(repr(_canonical(rest)).encode()).digest()
+
+
+def _canonical(key: Any) -> Any:  # noqa: ANN401
+    if isinstance(key, (tuple, list)):
+        return tuple(_canonical(item) for item in key)
+    return int(key) if isinstance(key, float) and key.is_integer() else key
+
+
+def plan(collection: str, condition: Mapping[str, Any], fields: Collection[str]) -> Candidates:
+    """Choose the documents to read for a normalized filter.
+
+    Parameters
+    ----------
+    collection
+        Name of the collection.
+    condition
+        The filter, as :func:`~haloflow.stores.matching.normalized` gives it.
+    fields
+        Its indexed fields; ``_id`` is always indexed.
+    """
+    ranges: list[Candidates] = []
+    for field, test in _conjunction(condition):
+        if field != "_id" and field not in fields:
+            continue
+        if (wanted := _wanted(test)) is not None:
+            return _lookup(collection, field, [entry_key(value) for value in wanted])
+        if field != "_id" and is_operators(test):
+            ranges += _range_lookups(collection, field, test)
+    values = (value for part in ranges for value in part.values)
+    return Candidates("".join(part.sql for part in ranges), tuple(values))
+
+
+def _conjunction(condition: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, test in condition.items():
+        if key == "$and":
+            for part in test:
+                yield from _conjunction(part)
+        elif not key.startswith("$"):
+            yield key, test
+
+
+def _wanted(test: Any) -> list[Any] | None:  # noqa: ANN401
+    """Return the values of which the field must have one, or None where that is unknown."""
+    if not is_operators(test):
+        values = [test]
+    elif "$eq" in test:
+        values = [test["$eq"]]
+    else:
+        values = test.get("$in")
+    if values is None or len(values) > _MOST_LOOKUPS:
+        return None
+    return None if any(isinstance(value, Regex) for value in values) else values
+
+
+def _lookup(collection: str, field: str, keys: list[EntryKey]) -> Candidates:
+    marks = ", ".join("?" * len(keys))
+    if field == "_id":
+        return Candidates(f" AND id IN ({marks})", tuple(keys))
+    return _entries(collection, field, f"value IN ({marks})", *keys)
+
+
+def _range_lookups(collection: str, field: str, test: dict[str, Any]) -> Iterator[Candidates]:
+    """Look up numbers, dates and text; each bound by itself: different elements may meet them.
+
+    Numbers come before text and text before bytes; the keys of long texts have no order.
+    """
+    for operator, bound in test.items():
+        if operator not in _RANGES:
+            continue
+        key, rank = entry_key(bound), order(bound)[0]
+        where = f"value {_RANGES[operator]} ? AND value >= ? AND value < ?"
+        if isinstance(key, (int, float)):
+            yield _entries(collection, field, where, key, float("-inf"), "")
+        elif isinstance(key, str):
+            where = f"({where} OR value >= ? AND value < ?)"
+            yield _entries(collection, field, where, key, "", b"", *_of_rank(TEXT))
+        elif rank == DATE:
+            yield _entries(collection, field, where, key, *_of_rank(DATE))
+
+
+def _of_rank(rank: int) -> tuple[bytes, bytes]:
+    return bytes([rank]), bytes([rank + 1])
+
+
+def _entries(collection: str, field: str, where: str, *values: object) -> Candidates:
+    return Candidates(
+        " AND seq IN (SELECT seq FROM entries WHERE collection = ? AND field = ?"  # noqa: S608
+        f" AND {where})",
+        (collection, field, *values),
+    )

@@ -1,0 +1,185 @@
+"""One SQLite file that holds collections of BSON documents, for several processes.
+
+Tables: ``documents`` (one row per document, in the order of insertion), ``indexes`` (which
+fields of which collection are indexed) and ``entries`` (value -> document for these fields).
+Every writing call is one transaction, on disk when it returns (WAL, ``synchronous=FULL``).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import psutil
+
+from ..errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUSY_TIMEOUT_S = 120.0
+NETWORK_FILE_SYSTEMS = frozenset(
+    (
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "fuse.ceph",
+        "fuse.glusterfs",
+        "fuse.sshfs",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "orangefs",
+        "panfs",
+        "pvfs2",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "wekafs",
+    )
+)
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS documents (
+  seq INTEGER PRIMARY KEY, collection TEXT NOT NULL, id NOT NULL, body BLOB NOT NULL,
+  UNIQUE (collection, id));
+CREATE INDEX IF NOT EXISTS documents_in_order ON documents (collection, seq);
+CREATE TABLE IF NOT EXISTS indexes (
+  collection TEXT NOT NULL, field TEXT NOT NULL, is_unique INTEGER NOT NULL,
+  PRIMARY KEY (collection, field)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS entries (
+  collection TEXT NOT NULL, field TEXT NOT NULL, value NOT NULL, seq INTEGER NOT NULL,
+  PRIMARY KEY (collection, field, value, seq)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS entries_of_document ON entries (seq);
+"""
+
+
+class Database:
+    """Connections to one file: one per process and thread, opened when first used.
+
+    A connection that a fork inherited is neither used nor closed by the child, since
+    closing it would drop the parent's locks.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.n_users = 0
+        self._connections: dict[tuple[int, int], sqlite3.Connection] = {}
+
+    def connection(self) -> sqlite3.Connection:
+        """Return the connection of this thread of this process."""
+        key = (os.getpid(), threading.get_ident())
+        if key not in self._connections:
+            self._connections[key] = self._open()
+        return self._connections[key]
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            if not connection.execute("PRAGMA user_version").fetchone()[0]:
+                connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version=1;COMMIT;")
+        except sqlite3.Error as error:
+            connection.close()
+            raise _unusable(self.path, error) from error
+        return connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection; SQLite's errors come out as StoreError."""
+        try:
+            yield self.connection()
+        except sqlite3.Error as error:
+            raise _unusable(self.path, error) from error
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection inside a transaction, which an exception takes back whole."""
+        with self.reading() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the connections of this process."""
+        for key in [key for key in self._connections if key[0] == os.getpid()]:
+            with suppress(KeyError):
+                self._connections.pop(key).close()
+
+
+_open_databases: dict[Path, Database] = {}
+_guard = threading.Lock()
+
+
+def acquire_database(path: Path) -> Database:
+    """Return the database of this process at `path`, shared by all its collections.
+
+    Raises
+    ------
+    StoreError
+        `path` cannot be made, or lies on a network file system.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    refuse_network_file_system(path.parent)
+    with _guard:
+        database = _open_databases.setdefault(path, Database(path))
+        database.n_users += 1
+        return database
+
+
+def release_database(database: Database) -> None:
+    """Close `database` when its last user has released it."""
+    with _guard:
+        database.n_users -= 1
+        if database.n_users == 0:
+            _open_databases.pop(database.path, None)
+            database.close()
+
+
+def file_system_of(folder: Path) -> str:
+    """Return the type of the file system that holds `folder`, e.g. ``ext4``."""
+    resolved = folder.resolve()
+    best, kind = -1, ""
+    for partition in psutil.disk_partitions(all=True):
+        mount = partition.mountpoint
+        if resolved.is_relative_to(mount) and len(mount) >= best:
+            best, kind = len(mount), partition.fstype
+    return kind
+
+
+def refuse_network_file_system(folder: Path) -> None:
+    """Raise StoreError where several hosts may mount `folder`: SQLite's WAL is not safe there."""
+    kind = file_system_of(folder).lower()
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise StoreError(
+            f"the embedded store is not safe on a network file system ({kind})",
+            given=str(folder),
+            allowed="a folder on a local disk, or a MongoDB server",
+            remedy="pass a local folder, or a mongodb:// URI, with --store or HALOFLOW_STORE",
+        )
+
+
+def _unusable(path: Path, error: Exception) -> StoreError:
+    return StoreError(
+        f"the embedded store cannot be used: {error}",
+        given=str(path),
+        remedy="check that the folder is writable, has free space and holds a haloflow store",
+    )

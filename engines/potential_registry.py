@@ -224,13 +224,21 @@ def _ase_calculator(name: str, rest: str) -> Recipe:
             allowed=SCHEMES[-1],
             remedy="write for example ase:ase.calculators.lj:LennardJones?sigma=3.4&epsilon=0.01",
         )
-    top = module.partition(".")[0]
-    package = metadata.packages_distributions().get(top, [top])[0]
 
     def load(_weights: Path, settings: Mapping[str, Setting], _device: str) -> Calculator:
         return load_ase(module, factory, settings)
 
     return Recipe(
-        name, f"{factory} of {module}", package, "", ModuleSource(module), load,
+        name, f"{factory} of {module}", _distribution(module), "", ModuleSource(module), load,
         settings=tuple(sorted(keywords.items())), uses_torch=False,
     )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _distribution(module: str) -> str:
+    """Return the installed distribution that holds `module`, or its first part."""
+    top = module.partition(".")[0]
+    try:
+        return metadata.distribution(top).name
+    except metadata.PackageNotFoundError:
+        return metadata.packages_distributions().get(top, [top])[0]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from ase import units
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS, FIRE
 from ase.optimize.bfgs import BFGSMethod
@@ -24,7 +25,7 @@ from .checkpoint import Checkpoint, CheckpointFolder
 from .durable import sole_use
 from .evaluator import Evaluation, Evaluator
 from .interrupts import StopRequest
-from .relax_settings import RelaxProgress, RelaxResult, RelaxSettings
+from .relax_settings import RelaxResult, RelaxSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,9 +45,9 @@ def relax(
     directory: Path,
     settings: RelaxSettings,
     *,
-    on_progress: Callable[[RelaxProgress], None] | None = None,
+    signature: str,
+    on_progress: Callable[[int, int], None] | None = None,
     walltime_s: float | None = None,
-    signature: str = "",
 ) -> RelaxResult:
     """Relax `atoms`, or go on with a relaxation that was stopped in `directory`.
 
@@ -63,12 +64,12 @@ def relax(
         Holds the checkpoints of this run alone.
     settings
         See `RelaxSettings`.
-    on_progress
-        Called after each evaluation.
-    walltime_s
-        Stop with a checkpoint before so many seconds have passed.
     signature
         Identity of the potential or step; a checkpoint of another one is refused.
+    on_progress
+        Called before each step with the steps taken and `settings.max_steps`.
+    walltime_s
+        Stop with a checkpoint before so many seconds have passed.
 
     Raises
     ------
@@ -117,18 +118,15 @@ class _Run:
             self._restore(checkpoint)
 
     def loop(
-        self, stop: StopRequest, on_progress: Callable[[RelaxProgress], None] | None
+        self, stop: StopRequest, on_progress: Callable[[int, int], None] | None
     ) -> RelaxResult:
         resumed = self.saved_at >= 0
         while True:
             problem = self._geometry_problem()
             known = None if problem else self.evaluator.evaluate(self.atoms)
             outcome = (Status.DIVERGED, problem) if known is None else self._outcome(known)
-            if on_progress is not None and known is not None:
-                force = self._max_force()
-                on_progress(
-                    RelaxProgress(self.step, self.settings.max_steps, known.energy_ev, force)
-                )
+            if on_progress is not None:
+                on_progress(self.step, self.settings.max_steps)
             reason = None if outcome else stop.reason()
             due = (
                 self.saved_at < 0 or self.step >= self.saved_at + self.settings.checkpoint_interval
@@ -189,10 +187,16 @@ class _Run:
         return float(np.abs(tensor).max())
 
     def _result(self, status: Status, note: str, known: Evaluation | None) -> RelaxResult:
+        final = self.atoms.copy()
+        if known is not None:
+            stress = {} if known.stress_ev_a3 is None else {"stress": known.stress_ev_a3}
+            final.calc = SinglePointCalculator(
+                final, energy=known.energy_ev, forces=known.forces_ev_a, **stress
+            )
         return RelaxResult(
             status=status,
             note=note,
-            atoms=self.atoms.copy(),
+            atoms=final,
             energy_ev=math.nan if known is None else known.energy_ev,
             max_force_ev_a=math.nan if known is None else self._max_force(),
             max_stress_gpa=None if known is None else self._max_stress(known),

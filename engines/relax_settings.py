@@ -18,16 +18,6 @@ OPTIMIZERS: Final = ("FIRE", "BFGS")
 
 
 @dataclass(frozen=True)
-class RelaxProgress:
-    """Where a relaxation stands after `step` of at most `max_steps` steps."""
-
-    step: int
-    max_steps: int
-    energy_ev: float
-    max_force_ev_a: float
-
-
-@dataclass(frozen=True)
 class RelaxResult:
     """A relaxed structure, or as far as it went.
 
@@ -36,7 +26,7 @@ class RelaxResult:
     status, note
         ``ok``; ``unconverged`` after `max_steps`; ``diverged`` with the reason.
     atoms
-        The last structure, without a calculator.
+        The last structure, with its energy, forces and stress attached.
     energy_ev
         Its potential energy in eV (no pressure term).
     max_force_ev_a

@@ -11,7 +11,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
-from urllib.error import URLError
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from ..errors import MissingDependencyError, PotentialError
@@ -118,8 +118,10 @@ class CachedDownload:
             ):
                 shutil.copyfileobj(response, file)
             partial.replace(self.path)
-        except (URLError, OSError) as error:
+        except OSError as error:
             partial.unlink(missing_ok=True)
+            if isinstance(error, HTTPError):
+                error.close()
             raise PotentialError(
                 "the weights are not on this machine and cannot be downloaded",
                 given=f"{self.url} ({error})",

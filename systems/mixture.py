@@ -239,7 +239,7 @@ class Mixture:
                 f"{self.label} cannot be made of whole formula units at this size",
                 given=f"{target} {'atoms' if by_atoms else f'{mobile} ions'}",
                 allowed="sizes that hold at least one formula unit of every component",
-                remedy="ask for a larger system",
+                remedy=f"ask for {ceil(per_formula / min(self.fractions().values()))} or more",
             )
 
         def cost(units: IntegerUnits) -> tuple[float, float]:

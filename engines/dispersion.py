@@ -25,8 +25,8 @@ class D3Parameters:
     s6, s8, a1, a2
         Scaling and damping; a2 in bohr.
     pair_cutoff_bohr, coordination_cutoff_bohr
-        Real-space cutoffs. The counting function of D3 is constant to 1e-7 long before
-        25 bohr: the shorter cutoff changes energies by less than 1e-9 eV per atom.
+        Real-space cutoffs. The package counts neighbours up to 40 bohr, though each one
+        beyond a bond counts 1e-7: 25 bohr change energies by less than 1e-6 eV per atom.
     """
 
     method: str

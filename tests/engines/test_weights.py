@@ -28,7 +28,7 @@ def server(tmp_path):
     (tmp_path / "served").mkdir()
     handler = partial(Quiet, directory=tmp_path / "served")
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        thread = threading.Thread(target=running.serve_forever)
+        thread = threading.Thread(target=partial(running.serve_forever, poll_interval=0.01))
         thread.start()
         yield tmp_path / "served", f"http://127.0.0.1:{running.server_address[1]}"
         running.shutdown()

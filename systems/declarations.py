@@ -82,6 +82,7 @@ class LiteratureRow(_Scope):
     phase: PhaseKind | None = Field(
         None, description="Column it belongs to; none when it is of neither a crystal nor a glass."
     )
+    compound: str | None = Field(None, description="Formula of the crystal that is meant.")
     quantity: str
     value: float | None = None
     lower: float | None = None
@@ -93,4 +94,4 @@ class LiteratureRow(_Scope):
 
     def as_document(self) -> dict[str, Any]:
         """Return the fields that a stored literature value has."""
-        return self.model_dump(exclude={"phase", "former", "at"})
+        return self.model_dump(exclude={"phase", "compound", "former", "at"})

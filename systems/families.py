@@ -198,6 +198,22 @@ def get_family(family_id: str) -> Family:
     return families[family_id]
 
 
+def crystal_literature(phase_id: str) -> list[LiteratureRow]:
+    """Return the published values of a crystal over all families that list it."""
+    formula = get_phase(phase_id).composition.reduced_formula
+    return [
+        row
+        for family in list_families()
+        for crystal in family.crystals
+        if crystal.phase_id == phase_id
+        for row in family.literature
+        if row.phase != "glass"
+        and row.former in (None, crystal.former)
+        and row.at == crystal.at
+        and row.compound in (None, formula)
+    ]
+
+
 def custom_family(
     components: Mapping[str, float | str] | list[dict[str, Any]],
     *,

@@ -7,7 +7,8 @@ from pymatgen.core import Composition
 
 from haloflow.errors import CompositionError, InputError, UnknownNameError
 from haloflow.stores.documents import LiteratureValue
-from haloflow.systems.families import custom_family, get_family, list_families
+from haloflow.systems.components import component
+from haloflow.systems.families import crystal_literature, custom_family, get_family, list_families
 from haloflow.systems.mixture import Mixture
 from haloflow.systems.phases import get_phase
 
@@ -100,7 +101,10 @@ def test_crystals_belong_to_their_former_and_value_and_have_the_mobile_ion():
     assert ids("nayzrcl", 0.0) == ["Na2.25Y0.25Zr0.75Cl6_ordered"]
     assert ids("nayzrcl", 1.5) == []
     for family in list_families():
-        assert all("Na" in get_phase(crystal.phase_id).elements for crystal in family.crystals)
+        for crystal in family.crystals:
+            phase = get_phase(crystal.phase_id)
+            assert "Na" in phase.elements
+            assert component(phase.formula, phase_id=phase.id).oxidation_states["Na"] == 1
 
 
 @pytest.mark.parametrize("former", ["Nb", "Ta"])
@@ -151,6 +155,17 @@ def test_published_values_are_found_for_a_candidate(family, point, phase, quanti
     value, former = point
     rows = get_family(family).literature_for(value, former=former, phase=phase)
     assert {row.value for row in rows if row.quantity == quantity} == expected
+
+
+def test_published_values_of_a_crystal_come_from_all_its_families():
+    rows = crystal_literature("NaTaCl6_P21c")
+    assert {row.source for row in rows} == {"Jin et al.", "Ojelade et al."}
+    assert {row.value for row in rows if row.quantity == "sigma_300k_ms_cm"} == {0.11}
+    assert {row.value for row in rows if row.quantity == "hop_distance_a"} == {5.13}
+    assert crystal_literature("NaTaSCl4_model") == []
+    hafnium = crystal_literature("Na2HfCl6_P21n")
+    assert [row.value for row in hafnium] == [0.02, 0.42]
+    assert crystal_literature("NaCl_B1") == []
 
 
 def test_the_one_to_one_oxychloride_is_not_called_homogeneous():

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
-from ..errors import CoverageError, InputError
+from ..errors import CoverageError, InputError, PotentialError
 from .dispersion import DispersionCorrected
 from .potential_loaders import Setting, covered_elements, optional_package, set_threads
 from .potential_registry import Recipe, find_recipe, registered
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
 _HASH_DIGITS = 12
+_BROKEN_MODEL = (
+    AssertionError, AttributeError, EOFError, ImportError, KeyError, OSError, RuntimeError,
+    TypeError, ValueError, UnpicklingError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -231,7 +236,16 @@ def _identity(recipe: Recipe) -> PotentialIdentity:
 @lru_cache(maxsize=8)
 def _loaded(identity: PotentialIdentity, device: str) -> Calculator:
     recipe = find_recipe(identity.name)
-    calculator = recipe.loader(recipe.weights.obtain(), dict(recipe.settings), device)
+    weights = recipe.weights.obtain()
+    try:
+        calculator = recipe.loader(weights, dict(recipe.settings), device)
+    except _BROKEN_MODEL as error:
+        raise PotentialError(
+            f"{recipe.name} cannot be loaded ({type(error).__name__}: {error})",
+            given=f"{weights} on device {device}",
+            remedy=f"check that the file is a model of {recipe.package} {identity.package_version} "
+            "and that the device exists",
+        ) from error
     if recipe.dispersion is None:
         return calculator
     with optional_package("dftd3", recipe.extra):

@@ -224,8 +224,8 @@ def test_d3_is_that_of_the_package(model):
     package.calculate(atoms, ["energy", "forces", "stress"])
     energy, forces, stress = (package.results[key] for key in ("energy", "forces", "stress"))
     assert corrected[0] - plain[0] == pytest.approx(energy, abs=1e-6 * len(atoms))
-    assert np.allclose(corrected[1] - plain[1], forces, atol=1e-6)
-    assert np.allclose(corrected[2] - plain[2], stress, atol=1e-8)
+    assert np.allclose(corrected[1] - plain[1], forces, rtol=0, atol=1e-5)
+    assert np.allclose(corrected[2] - plain[2], stress, rtol=0, atol=1e-7)
     assert energy / len(atoms) < -0.05
     assert stress[:3].mean() / units.GPa > 0.1
 

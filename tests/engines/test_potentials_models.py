@@ -1,0 +1,225 @@
+"""SevenNet, MACE and NEP by name and by path, through relaxation, MD and restart."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.data import chemical_symbols
+
+from haloflow.engines.md import MDSettings, run_md
+from haloflow.engines.potential_loaders import third_party_quiet
+from haloflow.engines.potential_registry import find_recipe, registered
+from haloflow.engines.potentials import identify, load_potential, require_coverage
+from haloflow.engines.relax import relax
+from haloflow.engines.relax_settings import RelaxSettings
+from haloflow.errors import CoverageError, PotentialError
+from haloflow.quantity import Status
+
+NUMBERS = [8, 11, 17, 73]
+
+
+def salt(sd=0.05):
+    atoms = bulk("NaCl", "rocksalt", a=5.6, cubic=True)
+    atoms.rattle(sd, seed=2)
+    return atoms
+
+
+@pytest.fixture(scope="module")
+def tiny_mace(tmp_path_factory):
+    """A MACE of a few hundred random weights for O, Na, Cl and Ta, saved to a file."""
+    with third_party_quiet():
+        import torch
+
+        torch.serialization.add_safe_globals([slice])
+        from e3nn import o3
+        from mace import modules
+
+        torch.manual_seed(0)
+        block = modules.interaction_classes["RealAgnosticResidualInteractionBlock"]
+        model = modules.ScaleShiftMACE(
+            r_max=4.0, num_bessel=4, num_polynomial_cutoff=5, max_ell=1, interaction_cls=block,
+            interaction_cls_first=block, num_interactions=2, num_elements=len(NUMBERS),
+            hidden_irreps=o3.Irreps("4x0e"), MLP_irreps=o3.Irreps("4x0e"),
+            gate=torch.nn.functional.silu, atomic_energies=np.array([-1.0, -2.0, -3.0, -4.0]),
+            avg_num_neighbors=12.0, atomic_numbers=NUMBERS, correlation=2, radial_type="bessel",
+            radial_MLP=[8], atomic_inter_scale=0.1, atomic_inter_shift=0.0,
+        )  # fmt: skip
+        path = tmp_path_factory.mktemp("mace") / "tiny.model"
+        torch.save(model, path)
+    return path
+
+
+def test_mace_by_path_knows_its_elements_once_loaded(tiny_mace):
+    name = f"mace:{tiny_mace}"
+    assert identify(name).elements is None
+    identity = load_potential(name).identity
+    assert identity.elements == tuple(chemical_symbols[z] for z in NUMBERS)
+    with pytest.raises(CoverageError, match=r"does not cover Zr.* chgnet-r2scan"):
+        require_coverage(identity, ["Na", "Zr", "Cl"])
+
+
+def test_mace_file_is_its_content_wherever_it_lies(tiny_mace, tmp_path):
+    first = identify(f"mace:{tiny_mace}")
+    copy = tmp_path / tiny_mace.name
+    copy.write_bytes(tiny_mace.read_bytes())
+    assert identify(f"mace:{copy}").as_parameters() == first.as_parameters()
+    assert first.level == f"mace:tiny.model@{first.weights_sha256[:12]}"
+    assert identify(f"mace:{copy}?dtype=float64").as_parameters() != first.as_parameters()
+
+
+def test_mace_precision_can_be_chosen(tiny_mace):
+    results = {}
+    for dtype in ("float32", "float64"):
+        calculator = load_potential(f"mace:{tiny_mace}?dtype={dtype}").calculator
+        calculator.calculate(salt())
+        results[dtype] = calculator.results["forces"]
+    assert results["float64"].dtype == np.float64
+    assert 0 < np.abs(results["float64"] - results["float32"]).max() < 1e-5
+
+
+def test_file_that_is_no_mace(tmp_path):
+    file = tmp_path / "broken.model"
+    file.write_bytes(b"no model")
+    with pytest.raises(PotentialError, match="cannot be loaded") as caught:
+        load_potential(f"mace:{file}")
+    assert str(file) in str(caught.value)
+
+
+def test_mace_relaxes_and_resumes(tiny_mace, tmp_path):
+    calculator = load_potential(f"mace:{tiny_mace}").calculator
+    whole = relax(salt(), calculator, tmp_path / "a", RelaxSettings(), signature="m")
+    assert whole.status is Status.OK
+    for steps in (2, 5, 1000):
+        settings = RelaxSettings(max_steps=steps)
+        parts = relax(salt(), calculator, tmp_path / "b", settings, signature="m")
+    assert parts.energy_ev == whole.energy_ev
+    assert np.array_equal(parts.atoms.positions, whole.atoms.positions)
+    assert np.array_equal(parts.atoms.cell[:], whole.atoms.cell[:])
+
+
+def mace_md(name, folder, n_steps):
+    settings = MDSettings(
+        "nvt-langevin", temperature_k=600.0, n_steps=n_steps, checkpoint_interval=10
+    )
+    return run_md(salt(), load_potential(name).calculator, settings, folder, signature="m")
+
+
+def test_mace_md_in_two_processes_equals_one(tiny_mace, tmp_path):
+    """The second half runs in a fresh process: compiled kernels must not change the bits."""
+    name = f"mace:{tiny_mace}"
+    whole = mace_md(name, tmp_path / "a", 40)
+    mace_md(name, tmp_path / "b", 20)
+    code = (
+        "from pathlib import Path; import numpy as np\n"
+        "from ase.build import bulk\n"
+        "from haloflow.engines.md import MDSettings, run_md\n"
+        "from haloflow.engines.potentials import load_potential\n"
+        "atoms = bulk('NaCl', 'rocksalt', a=5.6, cubic=True); atoms.rattle(0.05, seed=2)\n"
+        "settings = MDSettings('nvt-langevin', temperature_k=600.0, n_steps=40,\n"
+        "                      checkpoint_interval=10)\n"
+        f"calculator = load_potential({name!r}).calculator\n"
+        f"folder = Path({str(tmp_path / 'b')!r})\n"
+        "result = run_md(atoms, calculator, settings, folder, signature='m')\n"
+        f"np.savez({str(tmp_path / 'end.npz')!r}, r=result.atoms.positions,\n"
+        "         p=result.atoms.get_momenta(), resumes=result.n_resumes)\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+    end = np.load(tmp_path / "end.npz")
+    assert end["resumes"] == 1
+    assert np.array_equal(end["r"], whole.atoms.positions)
+    assert np.array_equal(end["p"], whole.atoms.get_momenta())
+
+
+def test_mace_foundation_files_are_those_that_mace_knows():
+    with third_party_quiet():
+        from mace.calculators.foundations_models import mace_mp_urls
+        from mace.tools.utils import get_cache_dir
+    ours = {n: r for n, r in registered().items() if r.package == "mace-torch"}
+    for name, recipe in ours.items():
+        key = name.removeprefix("mace-")
+        url = mace_mp_urls.get(key) or mace_mp_urls[name]
+        assert recipe.weights.url == url
+        assert recipe.weights.path.parent == get_cache_dir()
+
+
+def test_sevennet_in_a_fresh_process_without_a_warning():
+    """e3nn is imported by nobody else there, so its trap under torch >= 2.6 is passed here."""
+    code = (
+        "from ase.build import bulk\n"
+        "from haloflow.engines.potentials import load_potential\n"
+        "for name in ('sevennet-0', 'sevennet-l3i5'):\n"
+        "    atoms = bulk('NaCl', 'rocksalt', a=5.6)\n"
+        "    atoms.calc = load_potential(name).calculator\n"
+        "    print(name, atoms.get_potential_energy(), atoms.get_forces().max())\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TORCH_")}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True, text=True, check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert [line[0] for line in lines] == ["sevennet-0", "sevennet-l3i5"]
+    for _, energy, force in lines:
+        assert float(energy) == pytest.approx(-6.77, abs=0.1)
+        assert abs(float(force)) < 1e-3
+
+
+def test_sevennet_covers_what_is_said():
+    potential = load_potential("sevennet-0")
+    known = {chemical_symbols[z] for z in potential.calculator.type_map}
+    assert known == set(potential.identity.elements)
+    atoms = salt()
+    first = potential.calculator.get_property("forces", atoms).copy()
+    potential.calculator.reset()
+    assert np.array_equal(potential.calculator.get_property("forces", atoms), first)
+
+
+def random_nep(path, seed=1):
+    """Write a NEP4 of random weights for Na, Ta, O and Cl."""
+    symbols, n_max, basis, neurons = ("Na", "Ta", "O", "Cl"), (3, 3), (4, 4), 5
+    angular = 2
+    descriptors = (n_max[0] + 1) + (n_max[1] + 1) * angular
+    n_network = len(symbols) * neurons * (descriptors + 2) + 1
+    pairs = len(symbols) ** 2
+    n_basis = pairs * sum((n + 1) * (b + 1) for n, b in zip(n_max, basis, strict=True))
+    weights = 0.3 * np.random.default_rng(seed).standard_normal(n_network + n_basis)
+    lines = [
+        f"nep4 {len(symbols)} {' '.join(symbols)}", "cutoff 5 4 100 100",
+        f"n_max {n_max[0]} {n_max[1]}", f"basis_size {basis[0]} {basis[1]}",
+        f"l_max {angular} 0 0", f"ANN {neurons} 0",
+        *(f"{x:.7e}" for x in weights), *(["1.0"] * descriptors),
+    ]  # fmt: skip
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_nep_by_path(tmp_path):
+    if importlib.util.find_spec("calorine") is None:
+        pytest.skip("no calorine here: install the extra [nep], which needs a C++ compiler")
+    name = f"nep:{random_nep(tmp_path / 'nep.txt')}"
+    identity = identify(name)
+    assert identity.elements == ("Na", "Ta", "O", "Cl")
+    assert identity.level.startswith("nep:nep.txt@")
+    calculator = load_potential(name).calculator
+    settings = RelaxSettings(cell=None, max_steps=3, fmax_ev_a=1e-4)
+    result = relax(salt(), calculator, tmp_path / "run", settings, signature="n")
+    assert np.isfinite(result.energy_ev)
+    assert result.n_steps == 3
+    with pytest.raises(CoverageError, match="does not cover Zr"):
+        require_coverage(identity, ["Na", "Zr"])
+
+
+def test_recipes_by_path_use_the_file_as_weights(tiny_mace):
+    assert find_recipe(f"mace:{tiny_mace}").weights.obtain() == tiny_mace
+
+
+def test_device_that_does_not_exist():
+    with pytest.raises(PotentialError, match="chgnet-r2scan cannot be loaded") as caught:
+        load_potential("chgnet-r2scan", device="warp")
+    assert "on device warp" in str(caught.value)
+    assert "that the device exists" in str(caught.value)

@@ -236,6 +236,19 @@ class DiffusionDocument(StepDocument):
     rdf: list[RdfCurve]
 
 
+class LiteratureValue(Model):
+    """A published number and the phases that were present."""
+
+    quantity: str
+    value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    kind: Literal["experiment", "computed"]
+    phases_present: str
+    source: str
+    conditions: str = ""
+
+
 class CandidateDocument(Model):
     """A candidate of a sweep and the steps that answer for it."""
 
@@ -255,19 +268,7 @@ class CandidateDocument(Model):
     n_mobile: int
     steps: dict[str, str] = Field(description="Step name, e.g. 'md-seed1-600K', to identity.")
     screen: dict[str, float] = Field(default_factory=dict)
-
-
-class LiteratureValue(Model):
-    """A published number and the phases that were present."""
-
-    quantity: str
-    value: float | None = None
-    lower: float | None = None
-    upper: float | None = None
-    kind: Literal["experiment", "computed"]
-    phases_present: str
-    source: str
-    conditions: str = ""
+    literature: list[LiteratureValue] = Field(default_factory=list)
 
 
 class StepState(Model):

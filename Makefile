@@ -1,0 +1,58 @@
+# The two commands: `make run` screens the quickstart, `make test` runs every test.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+STORE  ?= haloflow-store
+# One thread per worker: two workers share two cores, and threads are part of reproducibility.
+export OMP_NUM_THREADS ?= 1
+export PIP_ROOT_USER_ACTION ?= ignore
+
+.PHONY: help run test test-only lint types docs bench clean
+help:
+	@echo "make run    install what is needed, screen examples/quickstart.yaml, write the report"
+	@echo "make test   install what the tests need, run linters, types, contracts and all tests"
+	@echo "make docs   build the documentation into docs/_build/html"
+	@echo "make bench  run the benchmarks and print their ratios"
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run-installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -q -e '.[chgnet]'
+	@touch $@
+
+$(VENV)/.test-installed: pyproject.toml constraints.txt tests/system_parts.sh | $(BIN)/python
+	$(PIP) -q -e '.[chgnet,mace,sevennet,mongod,docs,test]'
+	bash tests/system_parts.sh
+	@touch $@ $(VENV)/.run-installed
+
+.make/src/haloflow:
+	@mkdir -p .make/src && ln -sfn ../.. $@
+
+run: $(VENV)/.run-installed
+	$(BIN)/haloflow run examples/quickstart.yaml --store $(STORE)
+	$(BIN)/haloflow report --store $(STORE) -o haloflow-report.html
+
+test: $(VENV)/.test-installed lint types test-only
+
+test-only:
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+types: $(VENV)/.test-installed .make/src/haloflow
+	cd .make && MYPYPATH=src ../$(BIN)/mypy --config-file ../pyproject.toml -p haloflow
+
+docs: $(VENV)/.test-installed
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+bench: $(VENV)/.run-installed
+	$(BIN)/python benchmarks/md_overhead.py
+	$(BIN)/python benchmarks/job_overhead.py
+
+clean:
+	rm -rf .make build docs/_build *.egg-info

@@ -1,0 +1,214 @@
+"""Diffusion over temperature: from trajectories to sigma(300 K)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ..analysis.arrhenius import fit_arrhenius, nernst_einstein_ms_cm
+from ..analysis.diffusion import estimate_diffusivity
+from ..analysis.glass import glass_transition
+from ..analysis.rdf import partial_rdfs
+from ..engines.trajectory import TrajectoryReader
+from ..errors import InputError
+from ..quantity import Quantity, Status, worst
+from ..stores.documents import DiffusionDocument, MDDocument, MsdCurve, RdfCurve, TransportPoint
+from ..systems.mixture import DEFAULT_N_MOBILE
+from ..units import FS_PER_PS
+from .step import StepContext, StepMaker, step_job
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..analysis.diffusion import DiffusivityEstimate
+
+_N_CURVE_POINTS = 120
+_N_RDF_FRAMES = 100
+_RDF_RANGE_A = 8.0
+_TARGET_K = 300.0
+
+
+@dataclass
+class DiffusionMaker(StepMaker):
+    """Diffusivity at each temperature, its Arrhenius law and sigma(300 K).
+
+    Attributes
+    ----------
+    mobile
+        The mobile ion.
+    charge
+        Its charge in e.
+    known_glass_transition_k
+        Measured glass transition, used where the runs' own densities show none.
+    """
+
+    name: str = "diffusion"
+    mobile: str = "Na"
+    charge: float = 1.0
+    known_glass_transition_k: float | None = None
+
+    kind: ClassVar[str] = "diffusion"
+    code_version: ClassVar[int] = 1
+    needs_all_inputs: ClassVar[bool] = False
+
+    @step_job(needs_all_inputs=False)
+    def make(
+        self, runs: list[MDDocument | None], parents: dict[str, str] | None = None
+    ) -> DiffusionDocument | dict[str, Any]:
+        """Analyse `runs` at different temperatures; ``None`` stands for one that failed.
+
+        Raises
+        ------
+        InputError
+            If none is left, or they are of different levels.
+        """
+        present = [run for run in runs if run is not None]
+        if not present or len({run.level for run in present}) > 1:
+            raise InputError(
+                "diffusion needs MD runs of one level of theory",
+                given=[f"{run.temperature_k:g} K at {run.level}" for run in present],
+                remedy="look at the md steps with `haloflow show`",
+            )
+        present.sort(key=lambda run: run.temperature_k)
+        known = parents or {f"{run.temperature_k:g}K": run.identity for run in present}
+        return self.run_step(lambda context: self._analyse(present, len(runs), context), known)
+
+    def _analyse(
+        self, runs: list[MDDocument], n_asked: int, context: StepContext
+    ) -> DiffusionDocument:
+        points, curves, rdfs = [], [], []
+        for run in runs:
+            reader = _production(run, context.files_dir)
+            if reader is None:
+                points.append(_broken_point(run))
+                continue
+            estimate = self._estimate(run, reader)
+            points.append(self._point(run, estimate))
+            curves.append(_msd_curve(run, estimate))
+            rdfs += _rdf_curves(run, reader)
+        transition = glass_transition(
+            [run.temperature_k for run in runs],
+            [run.density_g_cm3.value or float(run.structure.density) for run in runs],
+        ).tg_k
+        law = fit_arrhenius(
+            [point.temperature_k for point in points],
+            [point.sigma_ms_cm for point in points],
+            extrapolate_to_k=_TARGET_K,
+            tg_k=transition.value or self.known_glass_transition_k,
+        )
+        status = worst(law.extrapolated.status, *(run.status for run in runs))
+        lost = n_asked - len(runs)
+        return DiffusionDocument(
+            identity=context.identity,
+            status=status,
+            note=f"{lost} of {n_asked} MD runs failed" if lost else law.extrapolated.note,
+            provenance=self.provenance(context),
+            level=runs[0].level,
+            mobile=self.mobile,
+            charge=self.charge,
+            points=points,
+            activation_energy_ev=law.activation_energy_ev,
+            sigma_300k_ms_cm=law.extrapolated,
+            glass_transition_k=transition,
+            msd=curves,
+            rdf=rdfs,
+        )
+
+    def _estimate(self, run: MDDocument, reader: TrajectoryReader) -> DiffusivityEstimate:
+        return estimate_diffusivity(
+            reader.positions(),
+            reader.cells(),
+            np.asarray(reader.species) == self.mobile,
+            frame_ps=run.trajectory_interval_steps * run.timestep_fs / FS_PER_PS,
+            unwrapped=True,
+        )
+
+    def _point(self, run: MDDocument, estimate: DiffusivityEstimate) -> TransportPoint:
+        diffusivity = _judged(estimate.diffusivity_cm2_s, run, estimate.n_mobile)
+        sigma = nernst_einstein_ms_cm(
+            diffusivity,
+            n_mobile=estimate.n_mobile,
+            volume_a3=float(run.structure.volume),
+            temperature_k=run.temperature_k,
+            charge=self.charge,
+        )
+        return TransportPoint(
+            temperature_k=run.temperature_k,
+            diffusivity_cm2_s=diffusivity,
+            sigma_ms_cm=sigma,
+            n_effective_hops=estimate.n_effective_hops,
+            n_mobile=estimate.n_mobile,
+            loglog_slope=estimate.loglog_slope,
+            duration_ps=estimate.duration_ps,
+        )
+
+
+def _production(run: MDDocument, files_dir: Path) -> TrajectoryReader | None:
+    files = [files_dir / f.path for f in run.files if f.role == "trajectory-production"]
+    if not files:
+        return None
+    reader = TrajectoryReader(files[0].parent)
+    return reader if reader.n_frames > 1 else None
+
+
+def _judged(diffusivity: Quantity, run: MDDocument, n_mobile: int) -> Quantity:
+    """Lower the status of a number whose run, density or size does not carry it."""
+    doubts = []
+    status = diffusivity.status
+    if run.status is not Status.OK:
+        status, doubts = worst(status, run.status), [run.note]
+    if n_mobile < DEFAULT_N_MOBILE:
+        status = worst(status, Status.UNCONVERGED)
+        doubts.append(f"{n_mobile} mobile ions, {DEFAULT_N_MOBILE} needed")
+    if run.density_g_cm3.status is Status.UNCONVERGED:
+        status = worst(status, Status.UNCONVERGED)
+        doubts.append("density not settled")
+    note = "; ".join(part for part in (diffusivity.note, *doubts) if part)
+    return replace(diffusivity, status=status, note=note)
+
+
+def _broken_point(run: MDDocument) -> TransportPoint:
+    nothing = Quantity(status=worst(run.status, Status.UNCONVERGED), note=run.note)
+    return TransportPoint(
+        temperature_k=run.temperature_k,
+        diffusivity_cm2_s=nothing,
+        sigma_ms_cm=nothing,
+        n_effective_hops=0.0,
+        n_mobile=0,
+        duration_ps=0.0,
+    )
+
+
+def _msd_curve(run: MDDocument, estimate: DiffusivityEstimate) -> MsdCurve:
+    longest = len(estimate.lag_ps) - 1
+    lags = np.unique(np.geomspace(1, max(longest, 1), _N_CURVE_POINTS).astype(np.int64))
+    return MsdCurve(
+        temperature_k=run.temperature_k,
+        lag_ps=estimate.lag_ps[lags].tolist(),
+        msd_a2=estimate.msd_a2[lags].tolist(),
+        window_ps=estimate.window_ps,
+    )
+
+
+def _rdf_curves(run: MDDocument, reader: TrajectoryReader) -> list[RdfCurve]:
+    stride = max(1, reader.n_frames // _N_RDF_FRAMES)
+    pairs = list(combinations_with_replacement(sorted(set(reader.species.tolist())), 2))
+    found = partial_rdfs(
+        reader.positions(stride=stride),
+        reader.cells(stride=stride),
+        reader.species.tolist(),
+        pairs,
+        r_max_a=_RDF_RANGE_A,
+    )
+    return [
+        RdfCurve(
+            pair=f"{a}-{b}",
+            temperature_k=run.temperature_k,
+            r_a=curve.r_a.round(4).tolist(),
+            g=curve.g.round(4).tolist(),
+        )
+        for (a, b), curve in found.items()
+    ]

@@ -1,0 +1,193 @@
+"""Stability of a candidate against the competing phases of the library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pymatgen.core import Composition
+
+from ..analysis.hull import HullEntry as Entry
+from ..analysis.hull import hull_analysis
+from ..errors import InputError
+from ..quantity import Quantity, Status
+from ..stores.documents import HullDocument, HullEntry, HullProduct, RelaxDocument, StaticDocument
+from ..systems.phases import get_phase
+from .step import StepContext, StepMaker, require_sound, step_job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..analysis.hull import HullAnalysis, Product
+
+
+@dataclass
+class HullMaker(StepMaker):
+    """Place a relaxed candidate on the hull of the phase library.
+
+    Attributes
+    ----------
+    level
+        The one level of theory of candidate and phases.
+    include_hypothetical
+        Whether phases without an experimental report compete; targets never do.
+    components
+        Formula to amount: the sweep's own components, for the reaction energy.
+    oxidation_states
+        Element to its states in this candidate, explicit.
+    crystal_phase_ids
+        Crystals of the candidate's composition, for a glass.
+    shipped_energies
+        Phase to its energy (eV/atom) at `level`, for phases not computed in this sweep.
+    """
+
+    name: str = "hull"
+    level: str = "chgnet-r2scan"
+    include_hypothetical: bool = False
+    components: dict[str, float] = field(default_factory=dict)
+    oxidation_states: dict[str, list[float]] = field(default_factory=dict)
+    crystal_phase_ids: tuple[str, ...] = ()
+    shipped_energies: dict[str, float] = field(default_factory=dict)
+
+    kind: ClassVar[str] = "hull"
+    code_version: ClassVar[int] = 1
+
+    @step_job()
+    def make(
+        self,
+        candidate: RelaxDocument | StaticDocument,
+        phases: dict[str, RelaxDocument] | None = None,
+        parents: dict[str, str] | None = None,
+    ) -> HullDocument | dict[str, Any]:
+        """Compare `candidate` with the shipped energies and the relaxed `phases`.
+
+        Raises
+        ------
+        InputError
+            If a document is of another level than this hull, or its step broke down.
+        AnalysisError
+            If an element has no phase of its own.
+        """
+        computed = phases or {}
+        known = parents or {
+            "candidate": candidate.identity,
+            **{phase_id: document.identity for phase_id, document in computed.items()},
+        }
+        return self.run_step(lambda context: self._place(candidate, computed, context), known)
+
+    def _place(
+        self,
+        candidate: RelaxDocument | StaticDocument,
+        phases: dict[str, RelaxDocument],
+        context: StepContext,
+    ) -> HullDocument:
+        for document in (candidate, *phases.values()):
+            self._require_usable(document)
+        energies = self.shipped_energies | {
+            phase_id: _energy(document) for phase_id, document in phases.items()
+        }
+        entries = [
+            Entry(
+                phase_id, get_phase(phase_id).formula, energy, get_phase(phase_id).role, self.level
+            )
+            for phase_id, energy in energies.items()
+        ]
+        known = {
+            get_phase(entry.phase_id).composition.reduced_formula
+            for entry in entries
+            if entry.role == "reference"
+        }
+        crystals = [energies[phase_id] for phase_id in self.crystal_phase_ids]
+        result = hull_analysis(
+            candidate.structure.composition.formula,
+            _energy(candidate),
+            entries,
+            level=self.level,
+            components=self.components if _all_known(self.components, known) else None,
+            oxidation_states=self.oxidation_states,
+            include_hypothetical=self.include_hypothetical,
+            crystal_energy_ev_per_atom=min(crystals, default=None),
+        )
+        unconverged = [document for document in (candidate, *phases.values()) if document.note]
+        return self._document(result, unconverged, energies, context)
+
+    def _require_usable(self, document: RelaxDocument | StaticDocument) -> None:
+        require_sound(document)
+        if document.level != self.level:
+            raise InputError(
+                "one hull takes one level of theory",
+                given=f"a {document.kind} at {document.level}",
+                allowed=self.level,
+                remedy="relax everything at the hull's level, or add a static step at it",
+            )
+
+    def _document(
+        self,
+        result: HullAnalysis,
+        unconverged: list[RelaxDocument | StaticDocument],
+        energies: dict[str, float],
+        context: StepContext,
+    ) -> HullDocument:
+        status = Status.UNCONVERGED if unconverged else Status.OK
+        note = "; ".join(dict.fromkeys(document.note for document in unconverged))
+
+        def quantity(value: float | None, missing: str) -> Quantity:
+            if value is None:
+                return Quantity(status=Status.UNCONVERGED, note=missing)
+            return Quantity(value, status=status, note=note)
+
+        crystal = min(self.crystal_phase_ids, key=lambda i: energies[i], default=None)
+        return HullDocument(
+            identity=context.identity,
+            status=status,
+            note=note,
+            provenance=self.provenance(context),
+            formula=result.formula,
+            level=self.level,
+            energy_ev_per_atom=result.energy_ev_per_atom,
+            formation_energy_ev_per_atom=result.formation_energy_ev_per_atom,
+            energy_above_hull_ev_per_atom=quantity(result.energy_above_hull_ev_per_atom, ""),
+            decomposition=_products(result.decomposition),
+            reaction_energy_ev_per_atom=quantity(
+                result.reaction_energy_ev_per_atom,
+                "not defined: the candidate has no components with phases in the library",
+            ),
+            reaction_components=_products(result.components),
+            energy_above_crystal_ev_per_atom=None
+            if crystal is None
+            else quantity(result.energy_above_crystal_ev_per_atom, ""),
+            crystal_phase_id=crystal,
+            oxidation_states=result.oxidation_states,
+            roles=list(result.roles),
+            entries=[
+                HullEntry(
+                    phase_id=point.entry.phase_id,
+                    formula=point.entry.formula,
+                    role=point.entry.role,
+                    energy_ev_per_atom=point.entry.energy_ev_per_atom,
+                    formation_energy_ev_per_atom=point.formation_energy_ev_per_atom,
+                    energy_above_hull_ev_per_atom=point.energy_above_hull_ev_per_atom,
+                )
+                for point in result.points
+            ],
+        )
+
+
+def _energy(document: RelaxDocument | StaticDocument) -> float:
+    energy = document.energy_ev_per_atom.value
+    if energy is None:
+        raise InputError(
+            f"the {document.kind} step has no energy",
+            given=document.note or document.status.value,
+            remedy="look at that step with `haloflow show`",
+        )
+    return energy
+
+
+def _all_known(components: dict[str, float], known: set[str]) -> bool:
+    formulas = [Composition(formula).reduced_formula for formula in components]
+    return len(formulas) > 1 and known.issuperset(formulas)
+
+
+def _products(products: Iterable[Product]) -> list[HullProduct]:
+    return [HullProduct(phase_id=p.phase_id, formula=p.formula, amount=p.amount) for p in products]

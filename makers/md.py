@@ -1,0 +1,170 @@
+"""Molecular dynamics at one temperature: NPT equilibration, then NVT production."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from ..analysis.blocks import block_means, density_equilibrated
+from ..engines.md import MDResult, MDSettings, run_md
+from ..engines.potentials import require_coverage
+from ..quantity import Quantity, Status, worst
+from ..stores.documents import MDDocument, StepDocument
+from ..units import density_g_cm3
+from .guards import dynamics_guards
+from .step import StepContext, StepMaker, parents_of, start_structure, step_job
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core import Structure
+
+
+_N_BLOCKS = 4
+_MIN_FRAMES = 8
+
+
+@dataclass
+class MDMaker(StepMaker):
+    """Run MD that never loses a step: killed and run again, it goes on bit for bit.
+
+    Attributes
+    ----------
+    level
+        Level of theory (the name of a potential).
+    temperature_k
+        Of thermostat and initial velocities.
+    equilibration_steps
+        Steps at constant pressure before production (0: keep the cell as it is).
+    full_cell
+        Let the cell change its shape in the equilibration (crystals); else only its
+        volume (glasses).
+    production_steps
+        Steps at constant volume, written to the trajectory.
+    friction_per_ps
+        Of the Langevin thermostat in production; weak, so that it leaves diffusion alone.
+    """
+
+    name: str = "md"
+    level: str = "chgnet-r2scan-d3"
+    temperature_k: float = 600.0
+    timestep_fs: float = 2.0
+    equilibration_steps: int = 10_000
+    full_cell: bool = False
+    production_steps: int = 500_000
+    pressure_gpa: float = 0.0
+    friction_per_ps: float = 1.0
+    trajectory_interval: int = 50
+    checkpoint_interval: int = 500
+    seed: int = 1
+
+    kind: ClassVar[str] = "md"
+    code_version: ClassVar[int] = 1
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The one level of this step."""
+        return (self.level,)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of both parts together."""
+        return self.equilibration_steps + self.production_steps
+
+    @step_job()
+    def make(
+        self, start: Structure | StepDocument, parents: dict[str, str] | None = None
+    ) -> MDDocument | dict[str, Any]:
+        """Run MD from `start`, a structure or the document of the step that made one."""
+        structure = start_structure(start)
+        return self.run_step(
+            lambda context: self._simulate(structure, context), parents or parents_of(start)
+        )
+
+    def _simulate(self, structure: Structure, context: StepContext) -> MDDocument:
+        potential = context.load(self.level)
+        require_coverage(potential.identity, {e.symbol for e in structure.elements})
+        progress = context.progress(self.n_steps)
+        atoms: Atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
+        parts: dict[str, MDResult] = {}
+        for name, settings in self._parts().items():
+            parts[name] = run_md(
+                atoms,
+                potential.calculator,
+                settings,
+                context.directory / name,
+                guards=dynamics_guards(atoms, settings, crystal=self.full_cell),
+                signature=f"{context.identity}/{name}",
+                on_progress=progress.stage(name, settings.n_steps),
+            )
+            atoms = parts[name].atoms
+            if parts[name].status is not Status.OK:
+                break
+        context.n_resumes = sum(part.n_resumes for part in parts.values())
+        return self._document(parts, context)
+
+    def _parts(self) -> dict[str, MDSettings]:
+        parts = {}
+        if self.equilibration_steps:
+            npt = "npt-full" if self.full_cell else "npt-isotropic"
+            parts["equilibration"] = self._settings(npt, self.equilibration_steps, self.seed)
+        parts["production"] = self._settings("nvt-langevin", self.production_steps, self.seed + 1)
+        return parts
+
+    def _settings(self, ensemble: str, n_steps: int, seed: int) -> MDSettings:
+        return MDSettings(
+            ensemble=ensemble,
+            temperature_k=self.temperature_k,
+            timestep_fs=self.timestep_fs,
+            n_steps=n_steps,
+            pressure_gpa=self.pressure_gpa if ensemble.startswith("npt") else 0.0,
+            friction_per_ps=self.friction_per_ps,
+            seed=seed,
+            trajectory_interval=self.trajectory_interval,
+            checkpoint_interval=self.checkpoint_interval,
+        )
+
+    def _document(self, parts: dict[str, MDResult], context: StepContext) -> MDDocument:
+        last = list(parts.values())[-1]
+        structure = AseAtomsAdaptor.get_structure(last.atoms)
+        structure.remove_site_property("momenta")
+        reached = "production" in parts
+        return MDDocument(
+            identity=context.identity,
+            status=last.status,
+            note=last.note,
+            provenance=self.provenance(context),
+            files=context.trajectories(parts),
+            level=self.level,
+            ensemble="npt-full then nvt" if self.full_cell else "npt-isotropic then nvt",
+            temperature_k=self.temperature_k,
+            temperature_mean_k=float(last.thermo["temperature_k"].mean()),
+            timestep_fs=self.timestep_fs,
+            n_steps=last.n_steps if reached else 0,
+            n_steps_target=self.production_steps,
+            seed=self.seed,
+            density_g_cm3=_density(parts, structure, last.status),
+            trajectory_interval_steps=self.trajectory_interval,
+            structure=structure,
+        )
+
+
+def _density(parts: dict[str, MDResult], structure: Structure, status: Status) -> Quantity:
+    """Return the density at which production runs, and whether it had settled."""
+    value = float(structure.density)
+    if "equilibration" not in parts:
+        return Quantity(value, status=status, note="as the start structure's")
+    volumes = parts["equilibration"].thermo["volume_a3"]
+    if len(volumes) < _MIN_FRAMES:
+        return Quantity(value, status=Status.UNCONVERGED, note="too few frames to judge")
+    mass = float(structure.composition.weight)
+    blocks = [
+        float(mean) for mean in block_means([density_g_cm3(mass, v) for v in volumes], _N_BLOCKS)
+    ]
+    settled = density_equilibrated(blocks)
+    if settled.holds:
+        return Quantity(value, float(np.std(blocks[-3:], ddof=1)), status=status)
+    note = f"still moving in the equilibration; wanted: {settled.criterion}"
+    return Quantity(value, status=worst(status, Status.UNCONVERGED), note=note)

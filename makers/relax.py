@@ -1,0 +1,155 @@
+"""Relaxation of cell and atoms, and the energy of a structure as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from ..engines.potentials import require_coverage
+from ..engines.relax import relax
+from ..engines.relax_settings import RelaxSettings
+from ..quantity import Quantity, Status
+from ..stores.documents import RelaxDocument, StaticDocument, StepDocument
+from ..units import EV_PER_A3_IN_GPA
+from .chemistry import oxygen_states
+from .step import StepContext, StepMaker, parents_of, start_structure, step_job
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+
+@dataclass
+class RelaxMaker(StepMaker):
+    """Relax a structure with FIRE; killed and run again, it goes on where it was.
+
+    Attributes
+    ----------
+    level
+        Level of theory (the name of a potential).
+    fmax_ev_a
+        Largest force on an atom, and largest cell gradient, at convergence (eV/A).
+    cell
+        ``"full"``, ``"isotropic"`` or ``None`` for a fixed cell.
+    max_steps
+        Steps after which the result counts as ``unconverged``.
+    checkpoint_interval
+        Steps between checkpoints.
+    """
+
+    name: str = "relax"
+    level: str = "chgnet-r2scan"
+    fmax_ev_a: float = 0.05
+    cell: Literal["full", "isotropic"] | None = "full"
+    max_steps: int = 500
+    checkpoint_interval: int = 50
+
+    kind: ClassVar[str] = "relax"
+    code_version: ClassVar[int] = 1
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The one level of this step."""
+        return (self.level,)
+
+    @step_job()
+    def make(
+        self, start: Structure | StepDocument, parents: dict[str, str] | None = None
+    ) -> RelaxDocument | dict[str, Any]:
+        """Relax `start`, a structure or the document of the step that made one.
+
+        Raises
+        ------
+        CoverageError
+            If the potential does not know an element.
+        InputError
+            If the step before broke down.
+        """
+        structure = start_structure(start)
+        return self.run_step(
+            lambda context: self._relax(structure, context), parents or parents_of(start)
+        )
+
+    def _relax(self, structure: Structure, context: StepContext) -> RelaxDocument:
+        potential = context.load(self.level)
+        require_coverage(potential.identity, {e.symbol for e in structure.elements})
+        progress = context.progress(self.max_steps)
+        result = relax(
+            AseAtomsAdaptor.get_atoms(structure, msonable=False),
+            potential.calculator,
+            context.directory,
+            RelaxSettings(
+                fmax_ev_a=self.fmax_ev_a,
+                cell=self.cell,
+                max_steps=self.max_steps,
+                checkpoint_interval=self.checkpoint_interval,
+            ),
+            on_progress=progress.stage("relax", self.max_steps),
+            signature=context.identity,
+        )
+        context.n_resumes = result.n_resumes
+        relaxed = AseAtomsAdaptor.get_structure(result.atoms)
+        return RelaxDocument(
+            identity=context.identity,
+            status=result.status,
+            note=result.note,
+            provenance=self.provenance(context),
+            structure=relaxed,
+            level=potential.identity.level,
+            energy_ev_per_atom=Quantity(
+                result.energy_ev / len(relaxed), status=result.status, note=result.note
+            ),
+            max_force_ev_a=result.max_force_ev_a,
+            max_stress_gpa=result.max_stress_gpa,
+            n_steps=result.n_steps,
+            density_g_cm3=float(relaxed.density),
+            oxygen=oxygen_states(relaxed),
+        )
+
+
+@dataclass
+class StaticMaker(StepMaker):
+    """Energy, forces and stress of a structure as it is."""
+
+    name: str = "static"
+    level: str = "chgnet-r2scan"
+
+    kind: ClassVar[str] = "static"
+    code_version: ClassVar[int] = 1
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The one level of this step."""
+        return (self.level,)
+
+    @step_job()
+    def make(
+        self, start: Structure | StepDocument, parents: dict[str, str] | None = None
+    ) -> StaticDocument | dict[str, Any]:
+        """Evaluate `start`, a structure or the document of the step that made one."""
+        structure = start_structure(start)
+        return self.run_step(
+            lambda context: self._evaluate(structure, context), parents or parents_of(start)
+        )
+
+    def _evaluate(self, structure: Structure, context: StepContext) -> StaticDocument:
+        potential = context.load(self.level)
+        require_coverage(potential.identity, {e.symbol for e in structure.elements})
+        atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
+        atoms.calc = potential.calculator
+        energy = float(atoms.get_potential_energy())
+        finite = np.isfinite(energy)
+        status = Status.OK if finite else Status.DIVERGED
+        return StaticDocument(
+            identity=context.identity,
+            status=status,
+            note="" if finite else "the energy is not finite",
+            provenance=self.provenance(context),
+            structure=structure,
+            level=potential.identity.level,
+            energy_ev_per_atom=Quantity(energy / len(structure) if finite else None, status=status),
+            max_force_ev_a=float(np.linalg.norm(atoms.get_forces(), axis=1).max()),
+            max_stress_gpa=float(np.abs(atoms.get_stress()).max() * EV_PER_A3_IN_GPA),
+        )

@@ -1,0 +1,265 @@
+"""What all Makers share: identity, reuse, claims, provenance, failure."""
+
+from __future__ import annotations
+
+import platform
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from jobflow import CURRENT_JOB, Job, JobConfig, Maker, OnMissing, job
+
+from .. import __version__
+from ..engines.potentials import identify, load_potential
+from ..errors import EngineError, InputError, InterruptedRunError
+from ..identity import canonical, step_identity, step_uuid, structure_hash
+from ..quantity import Status
+from ..settings import get_settings
+from ..stores.claims import Claims, Owner
+from ..stores.connection import HaloflowStore
+from ..stores.documents import FileReference, PotentialRecord, Provenance, StepDocument
+from ..stores.results import clear_failure, record_failure, stored_output
+from .progress import ProgressReporter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from pymatgen.core import Structure
+
+    from ..engines.md import MDResult
+    from ..engines.potentials import Potential
+
+DocumentT = TypeVar("DocumentT", bound=StepDocument)
+_BROKEN = (Status.DIVERGED, Status.DECOMPOSED, Status.FAILED)
+_WAIT_S = 7 * 24 * 3600.0
+_PACKAGES = ("ase", "numpy", "scipy", "pymatgen", "jobflow", "torch", "dftd3", "packmol")
+
+
+def step_job(*, needs_all_inputs: bool = True) -> Callable[..., Any]:
+    """Return jobflow's ``job`` decorator as every Maker of this package uses it.
+
+    Parameters
+    ----------
+    needs_all_inputs
+        False for steps that can work with what arrived when a parent failed.
+    """
+    missing = OnMissing.ERROR if needs_all_inputs else OnMissing.NONE
+    decorator: Callable[..., Any] = job(
+        config=JobConfig(expose_store=True, on_missing_references=missing)
+    )
+    return decorator
+
+
+@dataclass
+class StepContext:
+    """What a running step knows about itself."""
+
+    identity: str
+    directory: Path
+    files_dir: Path
+    parents: dict[str, str]
+    started: float = field(default_factory=time.time)
+    potential: Potential | None = None
+    n_resumes: int = 0
+
+    def progress(self, total: int) -> ProgressReporter:
+        """Return a reporter for `total` units of work."""
+        return ProgressReporter(self.directory, total)
+
+    def load(self, level: str) -> Potential:
+        """Load the potential of `level` and note it for the provenance."""
+        settings = get_settings()
+        self.potential = load_potential(
+            level, device=settings.device, threads=settings.threads_per_worker
+        )
+        return self.potential
+
+    def trajectories(self, parts: Mapping[str, MDResult]) -> list[FileReference]:
+        """Refer to the trajectory files of the parts of a run."""
+        return [
+            FileReference(
+                path=chunk.path.relative_to(self.files_dir).as_posix(),
+                sha256=chunk.sha256,
+                n_bytes=chunk.n_bytes,
+                role=f"trajectory-{part}",
+            )
+            for part, result in parts.items()
+            for chunk in result.trajectory
+        ]
+
+
+@contextmanager
+def sole_claim(store: HaloflowStore, identity: str) -> Iterator[None]:
+    """Hold the claim on a step, waiting for whoever holds it now."""
+    claims, owner = Claims(store.claims), Owner.here()
+    while True:
+        with claims.held(identity, owner) as mine:
+            if mine:
+                yield
+                return
+        claims.wait(identity, timeout_s=_WAIT_S)
+
+
+@dataclass
+class StepMaker(Maker):
+    """Base of the Makers: one physical step, known by what it does.
+
+    Subclasses are dataclasses whose fields are the step's settings; all of them but
+    ``name`` enter the identity.
+    """
+
+    name: str = "step"
+
+    kind: ClassVar[str]
+    code_version: ClassVar[int]
+
+    needs_all_inputs: ClassVar[bool] = True
+    """Whether the step is lost when one of its parents fails."""
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Levels of theory that the step evaluates; none for pure analysis."""
+        return ()
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that decide the result."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
+
+    def identity(self, parents: dict[str, str]) -> str:
+        """Identify the step that starts from `parents` (input name to identity or hash)."""
+        return step_identity(
+            self.kind,
+            self.code_version,
+            {
+                "settings": self.settings(),
+                "potentials": [identify(level).as_parameters() for level in self.levels],
+                "parents": parents,
+            },
+        )
+
+    def run_step(
+        self,
+        work: Callable[[StepContext], DocumentT],
+        parents: dict[str, str],
+    ) -> DocumentT | dict[str, Any]:
+        """Run `work` once in the world: reuse what is stored, wait for who is at it.
+
+        Raises
+        ------
+        EngineError
+            If this machine would make another step than the one planned.
+        """
+        identity = self.identity(parents)
+        self._require_planned(identity)
+        with HaloflowStore.of_jobstore(CURRENT_JOB.store) as store, sole_claim(store, identity):
+            stored = stored_output(store, identity)
+            if stored is not None:
+                return stored
+            directory = step_directory(store.files_dir, identity)
+            directory.mkdir(parents=True, exist_ok=True)
+            try:
+                document = work(StepContext(identity, directory, store.files_dir, parents))
+            except InterruptedRunError:
+                raise
+            except Exception as error:
+                record_failure(store, identity, self.name, str(error) or type(error).__name__)
+                raise
+            clear_failure(store, identity)
+            return document
+
+    def _require_planned(self, identity: str) -> None:
+        planned = CURRENT_JOB.job.metadata.get("haloflow_identity")
+        if planned is not None and planned != identity:
+            raise EngineError(
+                f"this machine would not run the {self.kind} step that was planned",
+                given=f"identity {identity[:12]} here, {planned[:12]} in the plan",
+                remedy="install the versions of haloflow and of the potential that made the "
+                "plan, or plan again with those installed here",
+            )
+
+    def provenance(self, context: StepContext) -> Provenance:
+        """Describe how a document of this step came about."""
+        settings = get_settings()
+        record = None
+        if context.potential is not None:
+            known = context.potential.identity
+            record = PotentialRecord(
+                name=known.name,
+                level=known.level,
+                package=known.package,
+                package_version=known.package_version,
+                weights_sha256=known.weights_sha256,
+            )
+        return Provenance(
+            haloflow_version=__version__,
+            code_version=self.code_version,
+            python_version=platform.python_version(),
+            packages=_installed(),
+            potential=record,
+            parents=sorted(context.parents.values()),
+            parameters=canonical(self.settings()),
+            threads=settings.threads_per_worker,
+            device=settings.device,
+            wall_s=round(time.time() - context.started, 3),
+            n_resumes=context.n_resumes,
+        )
+
+
+def step_directory(files_dir: Path, identity: str) -> Path:
+    """Return the folder of the step `identity`."""
+    return files_dir / identity[:2] / identity
+
+
+def plan_job(maker: StepMaker, inputs: dict[str, Any], parents: dict[str, str], name: str) -> Job:
+    """Return the Job of a step, with the UUID its identity gives it."""
+    identity = maker.identity(parents)
+    planned: Job = maker.make(**inputs, parents=parents)
+    planned.set_uuid(step_uuid(identity))
+    planned.name = name
+    planned.metadata = {"haloflow_identity": identity, "haloflow_step": name}
+    return planned
+
+
+def require_sound(document: StepDocument) -> None:
+    """Refuse to build on a step that broke down.
+
+    Raises
+    ------
+    InputError
+        With that step's own reason.
+    """
+    if document.status in _BROKEN:
+        raise InputError(
+            f"the {document.kind} step before this one ended as {document.status.value}",
+            given=document.note or "no further note",
+            remedy="look at that step with `haloflow show`; change its settings or its level",
+        )
+
+
+def start_structure(start: Structure | StepDocument) -> Structure:
+    """Return the structure to start from; a step that broke down gives none."""
+    if not isinstance(start, StepDocument):
+        return start
+    require_sound(start)
+    structure: Structure = start.structure  # type: ignore[attr-defined]
+    return structure
+
+
+def parents_of(start: Structure | StepDocument) -> dict[str, str]:
+    """Return the parents of a step that starts from `start`."""
+    if isinstance(start, StepDocument):
+        return {"start": start.identity}
+    return {"start": structure_hash(start)}
+
+
+def _installed() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

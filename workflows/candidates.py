@@ -1,0 +1,191 @@
+"""From the chemistry of a sweep file to its candidates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import product
+from typing import TYPE_CHECKING, Any, cast
+
+from ..errors import SweepError
+from ..systems.components import component
+from ..systems.families import crystal_literature, custom_family, get_family
+from ..systems.mixture import Mixture
+from ..systems.phases import get_phase
+from .sweep import GridRange
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..systems.declarations import LiteratureRow
+    from ..systems.families import Family
+    from .sweep import Phase, Sweep, SystemEntry
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A composition in a phase.
+
+    Attributes
+    ----------
+    label
+        For people, e.g. ``"NaTaOCl4 glass"``.
+    family
+        Family id, ``"crystal"`` for a phase of the library by itself, or ``"custom"``.
+    mixture
+        Composition in formula units of components with explicit oxidation states.
+    variables
+        Values of the sweep variables.
+    phase_id
+        Crystal model of the library, for a crystal.
+    crystal_ids
+        Crystal models of the same composition, for a glass.
+    """
+
+    label: str
+    family: str
+    phase: Phase
+    mixture: Mixture
+    variables: dict[str, float] = field(default_factory=dict)
+    phase_id: str | None = None
+    crystal_ids: tuple[str, ...] = ()
+    mobile: str = "Na"
+    literature: tuple[LiteratureRow, ...] = ()
+
+    @property
+    def phase_note(self) -> str:
+        """What must be said wherever the crystal model is shown."""
+        return get_phase(self.phase_id).caution if self.phase_id else ""
+
+    @property
+    def glass_transition_k(self) -> float | None:
+        """Measured glass transition of this composition, if one is published."""
+        for row in self.literature:
+            if row.quantity == "glass_transition_k" and row.kind == "experiment":
+                return row.value
+        return None
+
+
+def expand(sweep: Sweep) -> list[Candidate]:
+    """Return the candidates of `sweep`, each once, in the file's order.
+
+    Raises
+    ------
+    SweepError
+        If an entry makes no candidate.
+    """
+    unique: dict[tuple[str, str | None, str], Candidate] = {}
+    for index, entry in enumerate(sweep.systems):
+        made = list(_of_entry(entry, f"systems.{index}"))
+        if not made:
+            raise SweepError(
+                f"systems.{index} makes no candidate",
+                given=entry.model_dump(exclude_none=True),
+                allowed="a phase that the family has at these values",
+                remedy="look at `haloflow systems`; change phase, former or x",
+            )
+        for candidate in made:
+            key = (candidate.phase, candidate.phase_id, str(candidate.mixture.canonical()))
+            unique.setdefault(key, candidate)
+    return list(unique.values())
+
+
+def _of_entry(entry: SystemEntry, where: str) -> Iterator[Candidate]:
+    if entry.crystal is not None:
+        _refuse(entry, where, "crystal", ("x", "former"))
+        phase = get_phase(entry.crystal)
+        yield Candidate(
+            label=f"{phase.composition.reduced_formula} crystal ({phase.id})",
+            family="crystal",
+            phase="crystal",
+            mixture=_mixture_of_phase(phase.id),
+            phase_id=phase.id,
+            literature=tuple(crystal_literature(phase.id)),
+        )
+        return
+    family = _family(entry, where)
+    formers: list[str | None] = [*(entry.former or family.formers)] or [None]
+    for former, point in product(formers, _points(entry, family, where)):
+        yield from _of_point(entry, family, former, point)
+
+
+def _of_point(
+    entry: SystemEntry, family: Family, former: str | None, point: dict[str, float]
+) -> Iterator[Candidate]:
+    mixture = family.mixture(point, former=former)
+    models = [crystal.phase_id for crystal in family.crystals_for(point, former=former)]
+    same = tuple(m for m in models if _same_composition(m, mixture))
+    available: list[Phase] = ["crystal"] if same else []
+    if family.glass:
+        available.append("glass")
+    wanted = entry.phases() or available
+    name = mixture.label.replace(" ", "").replace("+", "-") if point else mixture.formula
+    for phase in wanted:
+        if phase == "crystal" and not same:
+            continue
+        yield Candidate(
+            label=f"{name} {phase}",
+            family=family.id,
+            phase=phase,
+            mixture=mixture,
+            variables=point,
+            phase_id=same[0] if phase == "crystal" else None,
+            crystal_ids=same,
+            mobile=family.mobile,
+            literature=tuple(family.literature_for(point, former=former, phase=phase)),
+        )
+
+
+def _family(entry: SystemEntry, where: str) -> Family:
+    if entry.family is not None:
+        return get_family(entry.family)
+    _refuse(entry, where, "components", ("former",))
+    components = cast("dict[str, float | str]", entry.components)
+    states = entry.oxidation_states or {}
+    rows: list[dict[str, Any]] = [
+        {"formula": formula, "amount": amount, "oxidation_states": states.get(formula)}
+        for formula, amount in components.items()
+    ]
+    return custom_family(rows, variables={"x": (0.0, 1e6)} if entry.x is not None else None)
+
+
+def _points(entry: SystemEntry, family: Family, where: str) -> list[dict[str, float]]:
+    variable = family.variable
+    if variable is None:
+        _refuse(entry, where, f"family {family.id}, which has no variable,", ("x",))
+        return [{}]
+    if isinstance(entry.x, GridRange):
+        values = entry.x.values()
+    elif isinstance(entry.x, list):
+        values = entry.x
+    else:
+        values = list(variable.published)
+    if not values:
+        raise SweepError(
+            f"{where}.x gives no values",
+            given=entry.x,
+            allowed=f"{variable.lower:g} to {variable.upper:g}",
+            remedy="write x: [0.5, 1.0] or x: {start: 0.5, stop: 1.0, step: 0.25}",
+        )
+    return [{variable.name: float(value)} for value in values]
+
+
+def _refuse(entry: SystemEntry, where: str, kind: str, fields: tuple[str, ...]) -> None:
+    given = [name for name in fields if getattr(entry, name) is not None]
+    if given:
+        raise SweepError(
+            f"{where}: {kind} takes no {' or '.join(given)}",
+            given=entry.model_dump(exclude_none=True),
+            remedy=f"remove {' and '.join(given)}",
+        )
+
+
+def _mixture_of_phase(phase_id: str) -> Mixture:
+    """Return a phase as a mixture of one component: itself, with its known states."""
+    phase = get_phase(phase_id)
+    formula = phase.composition.reduced_formula
+    return Mixture({component(formula, phase_id=phase.id): 1.0})
+
+
+def _same_composition(phase_id: str, mixture: Mixture) -> bool:
+    one = get_phase(phase_id).composition.fractional_composition
+    return bool(one.almost_equals(mixture.composition.fractional_composition, rtol=1e-4))

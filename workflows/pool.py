@@ -1,0 +1,136 @@
+"""Worker processes and what they are at."""
+
+from __future__ import annotations
+
+import multiprocessing
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Self
+
+from .worker import Outcome, work
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
+
+    from .steps import PlannedStep
+
+_MAX_ATTEMPTS = 2
+_JOIN_S = 60.0
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    connection: Connection
+    step: PlannedStep | None = None
+
+
+class WorkerPool:
+    """A fixed number of worker processes, replaced when they die.
+
+    A step whose worker was killed is tried once more, from its last checkpoint.
+    """
+
+    def __init__(self, size: int, store_uri: str) -> None:
+        self._context = multiprocessing.get_context("spawn")
+        self._store_uri = store_uri
+        self._attempts: dict[str, int] = {}
+        self._terminated = False
+        self._workers = [self._start() for _ in range(size)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        for worker in self._workers:
+            if worker.step is None and worker.process.is_alive():
+                worker.connection.send(None)
+            elif worker.process.is_alive():
+                worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(_JOIN_S)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.connection.close()
+
+    @property
+    def idle(self) -> bool:
+        """Whether a worker has nothing to do."""
+        return any(worker.step is None for worker in self._workers)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a worker is at a step."""
+        return any(worker.step is not None for worker in self._workers)
+
+    @property
+    def running(self) -> set[str]:
+        """Identities of the steps that workers are at."""
+        return {worker.step.identity for worker in self._workers if worker.step is not None}
+
+    def submit(self, step: PlannedStep) -> None:
+        """Give `step` to an idle worker."""
+        index = next(i for i, worker in enumerate(self._workers) if worker.step is None)
+        if not self._workers[index].process.is_alive():
+            self._replace(index)
+        worker = self._workers[index]
+        worker.step = step
+        self._attempts[step.identity] = self._attempts.get(step.identity, 0) + 1
+        worker.connection.send(step)
+
+    def terminate(self) -> None:
+        """Ask busy workers to stop at a checkpoint; idle ones stay."""
+        if self._terminated:
+            return
+        self._terminated = True
+        for worker in self._workers:
+            if worker.step is not None:
+                worker.process.terminate()
+
+    def wait(self, timeout_s: float) -> list[Outcome]:
+        """Return what workers finished, or failed, within `timeout_s`."""
+        by_connection = {w.connection: i for i, w in enumerate(self._workers) if w.step is not None}
+        ready = wait(list(by_connection), timeout=timeout_s)
+        outcomes = [self._receive(by_connection[c]) for c in ready if c in by_connection]
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _receive(self, index: int) -> Outcome | None:
+        worker = self._workers[index]
+        step = worker.step
+        if step is None:
+            return None
+        try:
+            outcome: Outcome = worker.connection.recv()
+        except (EOFError, ConnectionResetError):
+            return self._lost(index, step)
+        worker.step = None
+        return outcome
+
+    def _lost(self, index: int, step: PlannedStep) -> Outcome | None:
+        """Answer for a worker that died: try the step again, or report it."""
+        process = self._workers[index].process
+        process.join()
+        self._workers[index].step = None
+        if self._terminated:
+            return Outcome(step.identity, 0.0, "stopped", interrupted=True)
+        if self._attempts[step.identity] < _MAX_ATTEMPTS:
+            self.submit(step)
+            return None
+        code = process.exitcode
+        cause = f"signal {-code} (is memory short?)" if code and code < 0 else f"exit code {code}"
+        return Outcome(step.identity, 0.0, f"its worker process died twice, by {cause}")
+
+    def _replace(self, index: int) -> None:
+        self._workers[index].connection.close()
+        self._workers[index] = self._start()
+
+    def _start(self) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=work, args=(theirs, self._store_uri), name="haloflow-worker"
+        )
+        process.start()
+        theirs.close()
+        return _Worker(process, ours)

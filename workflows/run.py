@@ -1,0 +1,236 @@
+"""The local manager: runs a sweep's steps side by side in worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from ..errors import SweepError
+from ..makers.progress import Progress, read_progress
+from ..makers.step import step_directory
+from ..settings import get_settings
+from ..stores.connection import open_store
+from ..stores.results import forget
+from .plan import plan_sweep
+from .pool import WorkerPool
+from .queue import StepQueue
+from .status import record_candidates, update_summaries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from ..stores.connection import HaloflowStore
+    from .plan import Plan
+    from .steps import PlannedStep
+    from .sweep import Sweep
+    from .worker import Outcome
+
+_POLL_S = 0.5
+_MAX_DEFAULT_WORKERS = 8
+
+
+@dataclass(frozen=True)
+class StepLabel:
+    """A step for people."""
+
+    candidate_id: str
+    candidate_label: str
+    step_name: str
+    kind: str
+    identity: str
+
+    def __str__(self) -> str:
+        return f"{self.candidate_label}: {self.step_name}"
+
+
+class RunObserver(Protocol):
+    """Is told what happens, in the manager's process and thread."""
+
+    def planned(self, plan: Plan) -> None:
+        """Note what will run."""
+
+    def started(self, label: StepLabel) -> None:
+        """Note that a worker took a step."""
+
+    def progressed(self, label: StepLabel, progress: Progress) -> None:
+        """Note how far a running step has come; about twice a second."""
+
+    def finished(self, label: StepLabel, wall_s: float) -> None:
+        """Note a stored result."""
+
+    def failed(self, label: StepLabel, message: str) -> None:
+        """Note a step without a result, or one that was never possible."""
+
+
+@dataclass
+class RunReport:
+    """How a run of a sweep went."""
+
+    plan: Plan
+    n_done: int = 0
+    n_reused: int = 0
+    failures: list[tuple[StepLabel, str]] = field(default_factory=list)
+    interrupted: bool = False
+    wall_s: float = 0.0
+
+    @property
+    def n_failed(self) -> int:
+        """Number of steps without a result."""
+        return len(self.failures)
+
+
+def run_sweep(
+    sweep: Sweep,
+    store_uri: str,
+    *,
+    workers: int | None = None,
+    force: bool = False,
+    observer: RunObserver | None = None,
+) -> RunReport:
+    """Run all of `sweep` that is not in the store yet.
+
+    Killed at any moment and called again, it loses at most one checkpoint interval of each
+    running step and repeats nothing that was finished.
+
+    Parameters
+    ----------
+    sweep
+        What to screen.
+    store_uri
+        Folder of the embedded store, or a ``mongodb://`` URI.
+    workers
+        Steps that run side by side; default: settings, else one per core up to 8.
+    force
+        Run everything again, and go above the budget.
+
+    Raises
+    ------
+    SweepError, CompositionError, UnknownNameError, CoverageError, StoreError
+        Before anything runs.
+    """
+    count = workers if workers is not None else get_settings().workers or _default_workers()
+    if count < 1:
+        raise SweepError("a run needs workers", given=count, allowed="1 or more")
+    started = time.monotonic()
+    with open_store(store_uri) as store:
+        plan = plan_sweep(sweep, store)
+        if force:
+            forget(store, plan.done)
+            plan = plan_sweep(sweep, store)
+        else:
+            plan.require_budget()
+        record_candidates(store, plan)
+        report = RunReport(plan, n_reused=plan.n_reused)
+        if observer:
+            observer.planned(plan)
+        if plan.to_run:
+            manager = _Manager(store, plan, report, observer)
+            with (
+                WorkerPool(min(count, len(plan.to_run)), store_uri) as pool,
+                _stop_signals(manager),
+            ):
+                manager.run(pool)
+        update_summaries(store)
+    report.wall_s = time.monotonic() - started
+    return report
+
+
+def _default_workers() -> int:
+    return min(_MAX_DEFAULT_WORKERS, len(os.sched_getaffinity(0)))
+
+
+class _Manager:
+    """Hands ready steps to idle workers until none is left."""
+
+    def __init__(
+        self, store: HaloflowStore, plan: Plan, report: RunReport, observer: RunObserver | None
+    ) -> None:
+        self._store = store
+        self._report = report
+        self._observer = observer
+        self._labels = step_labels(plan)
+        self._queue = StepQueue(plan.to_run.values(), plan.done)
+        self.stopping = False
+
+    def run(self, pool: WorkerPool) -> None:
+        """Run until everything is done or failed, or a signal asks to stop."""
+        while pool.busy or (self._queue.open and not self.stopping):
+            while pool.idle and not self.stopping and (step := self._queue.take()) is not None:
+                pool.submit(step)
+                self._notify_started(step)
+            if self.stopping:
+                pool.terminate()
+            for outcome in pool.wait(_POLL_S):
+                self._take_in(outcome)
+            self._show_progress(pool.running)
+            if not pool.busy and not self._queue.ready and self._queue.open:
+                raise AssertionError("steps wait for steps that are not in the plan")
+        self._report.interrupted = self.stopping
+
+    def _take_in(self, outcome: Outcome) -> None:
+        label = self._labels[outcome.identity]
+        if outcome.interrupted:
+            self.stopping = True
+            return
+        if not outcome.error:
+            self._queue.finished(outcome.identity)
+            self._report.n_done += 1
+            update_summaries(self._store)
+            if self._observer:
+                self._observer.finished(label, outcome.wall_s)
+            return
+        for identity in self._queue.failed(outcome.identity):
+            own = identity == outcome.identity
+            message = outcome.error if own else f"waits for {label.step_name}, which failed"
+            self._report.failures.append((self._labels[identity], message))
+            if self._observer:
+                self._observer.failed(self._labels[identity], message)
+
+    def _notify_started(self, step: PlannedStep) -> None:
+        if self._observer:
+            self._observer.started(self._labels[step.identity])
+
+    def _show_progress(self, running: set[str]) -> None:
+        if not self._observer:
+            return
+        for identity in running:
+            progress = read_progress(step_directory(self._store.files_dir, identity))
+            if progress is not None:
+                self._observer.progressed(self._labels[identity], progress)
+
+
+def step_labels(plan: Plan) -> dict[str, StepLabel]:
+    """Return a label per step; what candidates share carries the first one's name."""
+    labels: dict[str, StepLabel] = {}
+    for candidate in plan.candidates:
+        document = candidate.document
+        for step in candidate.steps:
+            label = StepLabel(
+                document.candidate_id, document.label, step.name, step.kind, step.identity
+            )
+            labels.setdefault(step.identity, label)
+    return labels
+
+
+@contextmanager
+def _stop_signals(manager: _Manager) -> Iterator[None]:
+    """Let SIGTERM and SIGINT stop the run after checkpoints, once; then as before."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        manager.stopping = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,148 @@
+"""What a store knows about its candidates: recorded, summarised, looked up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..errors import UnknownNameError
+from ..makers.progress import Progress, read_progress
+from ..makers.step import step_directory
+from ..stores.builders import SummaryBuilder
+from ..stores.claims import Claims
+from ..stores.documents import CandidateDocument, CandidateSummary, StepDocument, StepState
+from ..stores.records import candidate_of, candidate_record, step_of, summary_of
+from ..stores.results import failures, stored_outputs
+
+if TYPE_CHECKING:
+    from ..stores.connection import HaloflowStore
+    from .plan import Plan
+
+
+@dataclass(frozen=True)
+class CandidateStates:
+    """A candidate and where each of its steps stands."""
+
+    document: CandidateDocument
+    steps: list[StepState]
+    progress: dict[str, Progress] = field(default_factory=dict)
+
+
+def record_candidates(store: HaloflowStore, plan: Plan) -> None:
+    """Write the candidates of `plan`; a known one keeps the names of its earlier sweeps."""
+    rows = []
+    for candidate in plan.candidates:
+        document = candidate.document
+        known = store.candidates.query_one({"candidate_id": document.candidate_id}, ["sweeps"])
+        sweeps = sorted({*document.sweeps, *(known["sweeps"] if known else [])})
+        rows.append(candidate_record(document.model_copy(update={"sweeps": sweeps})))
+    store.candidates.update(rows)
+    update_summaries(store)
+
+
+def update_summaries(store: HaloflowStore) -> None:
+    """Bring the summaries up to date with the steps that have run since."""
+    SummaryBuilder.of(store).run()
+
+
+def candidate_documents(
+    store: HaloflowStore, sweep_name: str | None = None
+) -> list[CandidateDocument]:
+    """Return the candidates of a sweep, or all of them.
+
+    Raises
+    ------
+    UnknownNameError
+        If no candidate belongs to the sweep.
+    """
+    criteria = {} if sweep_name is None else {"sweeps": sweep_name}
+    rows = list(store.candidates.query(criteria, sort={"candidate_id": 1}))
+    if not rows and sweep_name is not None:
+        raise UnknownNameError.of("sweep", sweep_name, store.candidates.distinct("sweeps"))
+    return [candidate_of(row) for row in rows]
+
+
+def candidate_states(store: HaloflowStore, sweep_name: str | None = None) -> list[CandidateStates]:
+    """Return each candidate's steps with their states, for a sweep or for all."""
+    documents = candidate_documents(store, sweep_name)
+    identities = {i for document in documents for i in document.steps.values()}
+    outputs = stored_outputs(store, identities)
+    running = Claims(store.claims).live(identities)
+    failed = failures(store, identities)
+    found = []
+    for document in documents:
+        states, progress = [], {}
+        for name, identity in document.steps.items():
+            state = _state(name, identity, outputs, set(running), failed)
+            if state.state == "running" and (
+                at := read_progress(step_directory(store.files_dir, identity))
+            ):
+                progress[name] = at
+            states.append(state)
+        found.append(CandidateStates(document, states, progress))
+    return found
+
+
+def _state(
+    name: str,
+    identity: str,
+    outputs: dict[str, dict[str, object]],
+    running: set[str],
+    failed: dict[str, str],
+) -> StepState:
+    kind = "relax" if name.startswith("phase-") else name.partition("-")[0]
+    if identity in outputs:
+        document = step_of(outputs[identity])
+        return StepState(
+            name=name,
+            kind=document.kind,
+            identity=identity,
+            state="done",
+            status=document.status,
+            note=document.note,
+            wall_s=document.provenance.wall_s,
+            files=document.files,
+            potential=document.provenance.potential,
+        )
+    if identity in running:
+        return StepState(name=name, kind=kind, identity=identity, state="running")
+    if identity in failed:
+        note = failed[identity]
+        return StepState(name=name, kind=kind, identity=identity, state="failed", note=note)
+    return StepState(name=name, kind=kind, identity=identity, state="waiting")
+
+
+def step_documents(store: HaloflowStore, candidate: CandidateDocument) -> dict[str, StepDocument]:
+    """Return the documents of those steps of `candidate` that have run, by step name."""
+    outputs = stored_outputs(store, candidate.steps.values())
+    return {
+        name: step_of(outputs[identity])
+        for name, identity in candidate.steps.items()
+        if identity in outputs
+    }
+
+
+def find_candidate(store: HaloflowStore, name: str) -> CandidateDocument:
+    """Return the one candidate with this id, start of an id, or label.
+
+    Raises
+    ------
+    UnknownNameError
+        If none, or more than one, fits.
+    """
+    documents = candidate_documents(store)
+    exact = [d for d in documents if name in {d.candidate_id, d.label}]
+    fitting = exact or [d for d in documents if d.candidate_id.startswith(name)]
+    if len(fitting) != 1:
+        raise UnknownNameError.of("candidate", name, [d.candidate_id for d in documents])
+    return fitting[0]
+
+
+def find_summary(store: HaloflowStore, name: str) -> CandidateSummary:
+    """Return the summary of the candidate that `name` means; see `find_candidate`."""
+    criteria = {"candidate_id": find_candidate(store, name).candidate_id}
+    row = store.summaries.query_one(criteria)
+    if row is None:
+        update_summaries(store)
+        row = store.summaries.query_one(criteria)
+    return summary_of(row)

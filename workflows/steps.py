@@ -1,0 +1,267 @@
+"""The steps of a candidate: which Makers, from what, in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jobflow import Job, OutputReference
+
+from ..identity import content_hash, step_uuid, structure_hash
+from ..makers.diffusion import DiffusionMaker
+from ..makers.hull import HullMaker
+from ..makers.md import MDMaker
+from ..makers.melt_quench import MeltQuenchMaker
+from ..makers.relax import RelaxMaker, StaticMaker
+from ..makers.step import StepMaker, plan_job
+from ..systems.phases import get_phase
+from .cost import Cost, analysis_cost, dynamics_cost
+from .references import competing_phases, crystal_density_g_cm3, shipped_energies
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+    from ..systems.mixture import IntegerUnits
+    from .candidates import Candidate
+    from .sweep import Sweep
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step before it runs.
+
+    Attributes
+    ----------
+    name
+        Within its candidate, e.g. ``"md-seed1-600K"``.
+    inputs
+        Arguments of the Maker; outputs of other steps stand as references.
+    parents
+        What the step starts from: input to identity or hash.
+    after
+        Identities of the planned steps that must have run before.
+    """
+
+    name: str
+    maker: StepMaker
+    inputs: dict[str, Any]
+    parents: dict[str, str]
+    after: tuple[str, ...]
+    cost: Cost
+    identity: str
+
+    @property
+    def kind(self) -> str:
+        """Kind of the step, as in its document."""
+        return self.maker.kind
+
+    def to_job(self) -> Job:
+        """Return the job, with the UUID that the identity gives it."""
+        return plan_job(self.maker, self.inputs, self.parents, self.name)
+
+
+@dataclass
+class StepChain:
+    """Collects the steps of one candidate in an order that can be run."""
+
+    steps: dict[str, PlannedStep] = field(default_factory=dict)
+
+    def add(
+        self,
+        name: str,
+        maker: StepMaker,
+        *,
+        inputs: dict[str, Any],
+        parents: dict[str, str],
+        after: tuple[PlannedStep, ...] = (),
+        cost: Cost,
+    ) -> PlannedStep:
+        """Append a step; the arguments are the fields of `PlannedStep`."""
+        identity = maker.identity(parents)
+        known = tuple(step.identity for step in after)
+        step = PlannedStep(name, maker, inputs, parents, known, cost, identity)
+        self.steps[name] = step
+        return step
+
+
+def output_of(step: PlannedStep) -> OutputReference:
+    """Refer to the document that `step` will return."""
+    return OutputReference(step_uuid(step.identity))
+
+
+def crystal_steps(candidate: Candidate, sweep: Sweep, supercell: Structure) -> StepChain:
+    """Relax, hull, then MD in the supercell and its diffusion."""
+    chain = StepChain()
+    phase = get_phase(str(candidate.phase_id))
+    unit_cell = phase.structure()
+    relaxed = _relax(chain, "relax", sweep.stages.relax, unit_cell, sweep)
+    _hull(chain, candidate, sweep, _at_hull_level(chain, sweep, relaxed, len(unit_cell), ""), "")
+    start = relaxed
+    if sweep.stages.md != sweep.stages.relax or len(supercell) != len(unit_cell):
+        start = _relax(chain, "relax-md", sweep.stages.md, supercell, sweep)
+    temperatures = sweep.md.crystal_temperatures_k or sweep.md.temperatures_k
+    _transport(chain, candidate, sweep, start, temperatures_k=temperatures, n_atoms=len(supercell))
+    return chain
+
+
+def glass_steps(candidate: Candidate, sweep: Sweep, units: IntegerUnits) -> StepChain:
+    """Per seed: melt and quench, then relax and hull, then MD and its diffusion."""
+    chain = StepChain()
+    size = units.n_atoms
+    mixture = candidate.mixture.canonical()
+    for seed in sweep.seeds:
+        suffix = f"-seed{seed}"
+        maker = MeltQuenchMaker(
+            level=sweep.stages.melt_quench,
+            seed=seed,
+            protocol=sweep.melt_quench,
+            n_mobile=sweep.size.glass_n_mobile,
+            n_atoms=sweep.size.glass_n_atoms,
+            mobile=candidate.mobile,
+            crystal_density_g_cm3=crystal_density_g_cm3(candidate.crystal_ids),
+        )
+        quenched = chain.add(
+            f"melt_quench{suffix}",
+            maker,
+            inputs={"mixture": mixture},
+            parents={"mixture": content_hash(mixture)},
+            cost=dynamics_cost(
+                maker.level, size, maker.protocol.max_steps, maker.protocol.trajectory_interval
+            ),
+        )
+        relaxed = _relax(chain, f"relax{suffix}", sweep.stages.relax, quenched, sweep, n_atoms=size)
+        _hull(chain, candidate, sweep, _at_hull_level(chain, sweep, relaxed, size, suffix), suffix)
+        _transport(
+            chain,
+            candidate,
+            sweep,
+            quenched,
+            temperatures_k=sweep.md.temperatures_k,
+            n_atoms=size,
+            suffix=suffix,
+        )
+    return chain
+
+
+def _relax(
+    chain: StepChain,
+    name: str,
+    level: str,
+    start: Structure | PlannedStep,
+    sweep: Sweep,
+    *,
+    n_atoms: int = 0,
+) -> PlannedStep:
+    maker = RelaxMaker(
+        level=level, fmax_ev_a=sweep.relax.fmax_ev_a, max_steps=sweep.relax.max_steps
+    )
+    cost = dynamics_cost(level, n_atoms or len(start), sweep.relax.max_steps // 2, 0)  # type: ignore[arg-type]
+    if isinstance(start, PlannedStep):
+        return chain.add(
+            name,
+            maker,
+            inputs={"start": output_of(start)},
+            parents={"start": start.identity},
+            after=(start,),
+            cost=cost,
+        )
+    parents = {"start": structure_hash(start)}
+    return chain.add(name, maker, inputs={"start": start}, parents=parents, cost=cost)
+
+
+def _at_hull_level(
+    chain: StepChain, sweep: Sweep, relaxed: PlannedStep, n_atoms: int, suffix: str
+) -> PlannedStep:
+    level = sweep.stages.hull
+    if level == sweep.stages.relax:
+        return relaxed
+    return chain.add(
+        f"static{suffix}",
+        StaticMaker(level=level),
+        inputs={"start": output_of(relaxed)},
+        parents={"start": relaxed.identity},
+        after=(relaxed,),
+        cost=dynamics_cost(level, n_atoms, 1, 0),
+    )
+
+
+def _hull(
+    chain: StepChain, candidate: Candidate, sweep: Sweep, evaluated: PlannedStep, suffix: str
+) -> None:
+    level = sweep.stages.hull
+    phases = competing_phases(candidate, sweep.hull.include_hypothetical)
+    shipped = shipped_energies(phases, level)
+    computed = {
+        phase_id: _relax(chain, f"phase-{phase_id}", level, get_phase(phase_id).structure(), sweep)
+        for phase_id in phases
+        if phase_id not in shipped
+    }
+    maker = HullMaker(
+        level=level,
+        include_hypothetical=sweep.hull.include_hypothetical,
+        components={part.formula: n for part, n in candidate.mixture.amounts.items()},
+        oxidation_states=candidate.mixture.element_oxidation_states(),
+        crystal_phase_ids=candidate.crystal_ids if candidate.phase == "glass" else (),
+        shipped_energies=shipped,
+    )
+    chain.add(
+        f"hull{suffix}",
+        maker,
+        inputs={
+            "candidate": output_of(evaluated),
+            "phases": {phase_id: output_of(step) for phase_id, step in computed.items()},
+        },
+        parents={"candidate": evaluated.identity}
+        | {phase_id: step.identity for phase_id, step in computed.items()},
+        after=(evaluated, *computed.values()),
+        cost=analysis_cost(),
+    )
+
+
+def _transport(
+    chain: StepChain,
+    candidate: Candidate,
+    sweep: Sweep,
+    start: PlannedStep,
+    *,
+    temperatures_k: list[float],
+    n_atoms: int,
+    suffix: str = "",
+) -> None:
+    md = sweep.md
+    runs = []
+    for temperature in sorted(temperatures_k):
+        maker = MDMaker(
+            level=sweep.stages.md,
+            temperature_k=temperature,
+            timestep_fs=md.timestep_fs,
+            equilibration_steps=md.equilibration_steps,
+            full_cell=candidate.phase == "crystal",
+            production_steps=md.production_steps,
+            trajectory_interval=md.trajectory_interval,
+            seed=md.seed,
+        )
+        cost = dynamics_cost(maker.level, n_atoms, maker.n_steps, maker.trajectory_interval)
+        runs.append(
+            chain.add(
+                f"md{suffix}-{temperature:g}K",
+                maker,
+                inputs={"start": output_of(start)},
+                parents={"start": start.identity},
+                after=(start,),
+                cost=cost,
+            )
+        )
+    charge = max(candidate.mixture.element_oxidation_states()[candidate.mobile])
+    chain.add(
+        f"diffusion{suffix}",
+        DiffusionMaker(
+            mobile=candidate.mobile,
+            charge=charge,
+            known_glass_transition_k=candidate.glass_transition_k,
+        ),
+        inputs={"runs": [output_of(run) for run in runs]},
+        parents={run.name: run.identity for run in runs},
+        after=tuple(runs),
+        cost=analysis_cost(),
+    )

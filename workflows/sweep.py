@@ -1,0 +1,243 @@
+"""The sweep file: what to screen, at which level of theory, how long, and what passes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ..errors import SweepError
+from ..makers.melt_quench import MeltQuenchProtocol
+from .validation import sweep_error
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Stage = Literal["relax", "hull", "melt_quench", "md"]
+Phase = Literal["crystal", "glass"]
+DEFAULT_STATIC_LEVEL = "chgnet-r2scan"
+DEFAULT_DYNAMIC_LEVEL = "chgnet-r2scan-d3"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Stages(_Section):
+    """Level of theory of each stage; the name of a potential is a level."""
+
+    relax: str = Field(DEFAULT_STATIC_LEVEL, description="Relaxation that feeds the hull.")
+    hull: str = Field(DEFAULT_STATIC_LEVEL, description="Energies on the convex hull.")
+    melt_quench: str = Field(DEFAULT_DYNAMIC_LEVEL, description="Melt, quench, equilibrate.")
+    md: str = Field(DEFAULT_DYNAMIC_LEVEL, description="Molecular dynamics for transport.")
+
+
+class GridRange(_Section):
+    """An evenly spaced sweep of x, both ends included."""
+
+    start: float
+    stop: float
+    step: Annotated[float, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> GridRange:
+        if self.stop < self.start:
+            raise ValueError(f"stop {self.stop} lies below start {self.start}")
+        return self
+
+    def values(self) -> list[float]:
+        """Return the values, rounded to 1e-9."""
+        count = int((self.stop - self.start) / self.step + 1e-9) + 1
+        return [round(self.start + index * self.step, 9) for index in range(count)]
+
+
+class SystemEntry(_Section):
+    """One line of chemistry: a family, a crystal of the library, or own components."""
+
+    family: str | None = Field(None, description="A family of `haloflow systems`.")
+    crystal: str | None = Field(None, description="A phase of the library, by id.")
+    components: dict[str, float | str] | None = Field(
+        None, description="Formula to amount; 'x', '1-x'... may stand for an amount."
+    )
+    oxidation_states: dict[str, dict[str, float]] | None = Field(
+        None, description="Per component that haloflow does not know: element to state."
+    )
+    x: list[float] | GridRange | Literal["published"] | None = None
+    former: list[str] | None = Field(None, description="Network formers M of the family to take.")
+    phase: Phase | list[Phase] | None = Field(
+        None, description="crystal, glass or both; default: all the family has."
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> SystemEntry:
+        kinds = [k for k in ("family", "crystal", "components") if getattr(self, k) is not None]
+        if len(kinds) != 1:
+            raise ValueError(
+                "give exactly one of family, crystal, components; "
+                f"this entry gives {' and '.join(kinds) or 'none'}"
+            )
+        return self
+
+    def phases(self) -> list[Phase] | None:
+        """Return the phases asked for, or ``None`` for all there are."""
+        if self.phase is None or isinstance(self.phase, list):
+            return self.phase
+        return [self.phase]
+
+
+class Size(_Section):
+    """How large the simulated samples are."""
+
+    glass_n_mobile: int = Field(24, ge=1, description="Mobile ions in a glass, at least.")
+    glass_n_atoms: int | None = Field(None, ge=8, description="Atoms in a glass; overrides.")
+    crystal_min_atoms: int = Field(100, ge=1, description="Smallest supercell of a crystal.")
+    crystal_max_atoms: int = Field(400, ge=2, description="Largest supercell of a crystal.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Size:
+        if self.crystal_min_atoms > self.crystal_max_atoms:
+            raise ValueError(
+                f"crystal_min_atoms {self.crystal_min_atoms} exceeds "
+                f"crystal_max_atoms {self.crystal_max_atoms}"
+            )
+        return self
+
+
+class RelaxSettings(_Section):
+    """Relaxation of cell and atoms."""
+
+    fmax_ev_a: float = Field(0.05, gt=0)
+    max_steps: int = Field(500, ge=1)
+
+
+class HullSettings(_Section):
+    """Which phases of the library compete."""
+
+    include_hypothetical: bool = Field(
+        default=False, description="Let phases without an experimental report compete."
+    )
+
+
+class MDSection(_Section):
+    """Molecular dynamics for transport: NPT equilibration, then NVT production."""
+
+    temperatures_k: list[Annotated[float, Field(gt=0, le=5000)]] = Field(
+        default=[500.0, 600.0, 700.0, 800.0, 900.0], min_length=1
+    )
+    crystal_temperatures_k: list[Annotated[float, Field(gt=0, le=5000)]] | None = Field(
+        None, description="For crystals; default: temperatures_k."
+    )
+    timestep_fs: float = Field(2.0, gt=0, le=10)
+    equilibration_steps: int = Field(10_000, ge=0)
+    production_steps: int = Field(500_000, ge=1)
+    trajectory_interval: int = Field(50, ge=1)
+    seed: int = Field(1, ge=0)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> MDSection:
+        for temperatures in (self.temperatures_k, self.crystal_temperatures_k or []):
+            if len(set(temperatures)) < len(temperatures):
+                raise ValueError(f"a temperature stands twice in {temperatures}")
+        return self
+
+
+class Budget(_Section):
+    """What the sweep may cost; `run` refuses a plan above it."""
+
+    core_hours: float | None = Field(None, gt=0)
+    disk_gb: float | None = Field(None, gt=0)
+
+
+class Screen(_Section):
+    """What passes; the ranking is by the lower bound of sigma(300 K)."""
+
+    energy_above_hull_ev_per_atom: float = 0.1
+    sigma_300k_ms_cm: float | None = Field(None, ge=0, description="Least lower bound.")
+
+
+class Sweep(_Section):
+    """A sweep file. Unknown keys are refused."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    description: str = ""
+    level: str | None = Field(None, description="Shorthand: one level for every stage.")
+    stages: Stages = Field(default_factory=Stages)
+    systems: list[SystemEntry] = Field(min_length=1)
+    size: Size = Field(default_factory=Size)
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        default=[1, 2, 3], min_length=1, description="One independent glass per seed."
+    )
+    relax: RelaxSettings = Field(default_factory=RelaxSettings)
+    hull: HullSettings = Field(default_factory=HullSettings)
+    melt_quench: MeltQuenchProtocol = Field(default_factory=MeltQuenchProtocol)
+    md: MDSection = Field(default_factory=MDSection)
+    budget: Budget = Field(default_factory=Budget)
+    screen: Screen = Field(default_factory=Screen)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shorthands(cls, data: Any) -> Any:  # noqa: ANN401  (raw input of a validator)
+        if not isinstance(data, dict):
+            return data
+        data = dict(data)
+        if isinstance(data.get("seeds"), int) and not isinstance(data["seeds"], bool):
+            data["seeds"] = list(range(1, data["seeds"] + 1))
+        if data.get("level") is not None:
+            stages = data.get("stages") or {}
+            if isinstance(stages, dict):
+                every = dict.fromkeys(Stages.model_fields, data["level"])
+                data["stages"] = every | stages
+        return data
+
+    @model_validator(mode="after")
+    def _distinct_seeds(self) -> Sweep:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"a seed stands twice in {self.seeds}")
+        return self
+
+
+def parse_sweep(data: object, source: str = "sweep") -> Sweep:
+    """Validate `data` read from `source`.
+
+    Raises
+    ------
+    SweepError
+        Listing every wrong field with its value, what is allowed and what to do.
+    """
+    if not isinstance(data, dict):
+        raise SweepError(
+            f"{source} holds no mapping",
+            given=type(data).__name__,
+            allowed="keys " + ", ".join(Sweep.model_fields),
+            remedy="start from examples/quickstart.yaml",
+        )
+    try:
+        return Sweep.model_validate(data)
+    except ValidationError as error:
+        raise sweep_error(error, Sweep, source) from None
+
+
+def load_sweep(path: Path) -> Sweep:
+    """Read the sweep file at `path`.
+
+    Raises
+    ------
+    SweepError
+        If the file is missing, is not YAML, or does not validate.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SweepError(
+            "the sweep file cannot be read",
+            given=f"{path} ({error.strerror})",
+            remedy="give the path of a YAML file, e.g. examples/quickstart.yaml",
+        ) from None
+    except yaml.YAMLError as error:
+        raise SweepError(
+            f"{path.name} is not valid YAML",
+            given=" ".join(str(error).split()),
+            remedy="mend the line named; indent with spaces, one '- ' per list item",
+        ) from None
+    return parse_sweep(data, path.name)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DATABASE_FILE = "haloflow.sqlite"
 
 
-class SqliteStore(MongoStore):  # type: ignore[misc]  # maggma is untyped
+class SqliteStore(MongoStore):
     """A maggma store in ``<folder>/haloflow.sqlite``.
 
     A document is on disk when :meth:`update` returns. Several processes and threads may

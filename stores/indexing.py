@@ -44,12 +44,12 @@ def entry_key(value: Any) -> EntryKey:  # noqa: ANN401
     if isinstance(value, (int, float)) and rank == NUMBER and rest[0] == 1:
         return float(value) if isinstance(value, float) else int(value)
     if isinstance(value, str) and len(value) < _LONG and "\0" not in value:
-        return value
+        return str(value)
     if isinstance(value, Decimal128):
         return float(str(value))
     head = bytes([rank % 256])
     if rank == DATE:
-        return head + (rest[0] + 2**63).to_bytes(9, "big")
+        return head + (int(rest[0]) + 2**63).to_bytes(9, "big")
     return head + hashlib.sha256(repr(_canonical(rest)).encode()).digest()
 
 

@@ -16,7 +16,7 @@ def redacted(uri: str) -> str:
     return re.sub(r"://.*@", "://***@", uri)
 
 
-class MongoDBStore(MongoStore):  # type: ignore[misc]  # maggma is untyped
+class MongoDBStore(MongoStore):
     """A collection of a MongoDB server, named by URI.
 
     Parameters

@@ -1,0 +1,160 @@
+"""Keeping one summary per candidate up to date."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from maggma.core import Builder
+
+from ..identity import step_uuid
+from .claims import Claims
+from .records import candidate_of, summary_record
+from .summary import summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from maggma.core import Store
+
+    from .connection import HaloflowStore
+
+_WATERMARK = "summary_builder"
+_MARGIN = timedelta(hours=26)
+"""jobflow stamps documents with the local time of their host, of whatever time zone."""
+
+
+class SummaryBuilder(Builder):
+    """Summarize the candidates that have changed; a second run changes nothing.
+
+    A candidate is looked at when it has no summary, was changed after it, has steps that
+    are not done, or steps with a document newer than the last build.
+
+    Parameters
+    ----------
+    outputs, candidates, claims, failures
+        Source stores, as in :class:`~haloflow.stores.connection.HaloflowStore`.
+    summaries, meta
+        Target stores.
+    candidate_ids
+        Look at these candidates only, and at all of them.
+    chunk_size
+        Candidates per write.
+    """
+
+    def __init__(  # noqa: PLR0917  (maggma builders are made of their stores)
+        self,
+        outputs: Store,
+        candidates: Store,
+        claims: Store,
+        failures: Store,
+        summaries: Store,
+        meta: Store,
+        candidate_ids: Sequence[str] | None = None,
+        chunk_size: int = 100,
+    ) -> None:
+        self.outputs = outputs
+        self.candidates = candidates
+        self.claims = claims
+        self.failures = failures
+        self.summaries = summaries
+        self.meta = meta
+        self.candidate_ids = None if candidate_ids is None else list(candidate_ids)
+        self._seen: str | None = None
+        super().__init__([outputs, candidates, claims, failures], [summaries, meta], chunk_size)
+
+    @classmethod
+    def of(cls, store: HaloflowStore, candidate_ids: Sequence[str] | None = None) -> Self:
+        """Build the builder of an open store."""
+        return cls(
+            store.outputs,
+            store.candidates,
+            store.claims,
+            store.failures,
+            store.summaries,
+            store.meta,
+            candidate_ids,
+        )
+
+    def run(self, log_level: int | None = None) -> None:  # noqa: ARG002  (maggma's signature)
+        """Update the summaries; the stores stay open and logging as it is."""
+        self.connect()
+        chunk: list[dict[str, Any]] = []
+        for item in self.get_items():
+            chunk.append(self.process_item(item))
+            if len(chunk) == self.chunk_size:
+                self.update_targets(chunk)
+                chunk = []
+        self.update_targets(chunk)
+        self._remember()
+
+    def get_items(self) -> Iterator[dict[str, Any]]:
+        """Yield each candidate to look at, with the documents of its steps."""
+        for record in self._stale():
+            candidate = candidate_of(record)
+            identities = list(candidate.steps.values())
+            yield {
+                "candidate": candidate,
+                "steps": self._documents(identities),
+                "running": set(Claims(self.claims).live(identities)),
+                "failures": {
+                    row["identity"]: row["error"]
+                    for row in self.failures.query({"identity": {"$in": identities}})
+                },
+            }
+
+    def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Summarize one candidate."""
+        return summary_record(summarize(**item))
+
+    def update_targets(self, items: list[dict[str, Any]]) -> None:
+        """Write the summaries that differ from those in the store."""
+        ids = [item["candidate_id"] for item in items]
+        known = {
+            row["candidate_id"]: _contents(row)
+            for row in self.summaries.query({"candidate_id": {"$in": ids}})
+        }
+        changed = [item for item in items if known.get(item["candidate_id"]) != _contents(item)]
+        if changed:
+            self.summaries.update(changed, key="candidate_id")
+
+    def _stale(self) -> Iterator[dict[str, Any]]:
+        if self.candidate_ids is not None:
+            yield from self.candidates.query({"candidate_id": {"$in": self.candidate_ids}})
+            return
+        fresh = self._fresh_uuids()
+        fields = ["candidate_id", "complete", "last_updated"]
+        built = {row["candidate_id"]: row for row in self.summaries.query({}, fields)}
+        for record in self.candidates.query({}):
+            row = built.get(record["candidate_id"])
+            if (
+                row is None
+                or not row["complete"]
+                or record["last_updated"] > row["last_updated"] - _MARGIN
+                or any(step_uuid(identity) in fresh for identity in record["steps"].values())
+            ):
+                yield record
+
+    def _fresh_uuids(self) -> set[str]:
+        """Return the jobs that came since the last build, and note how far this one sees."""
+        mark = self.meta.query_one({"_id": _WATERMARK})
+        self._seen = mark["seen"] if mark else ""
+        since = (datetime.fromisoformat(self._seen) - _MARGIN).isoformat() if self._seen else ""
+        rows = self.outputs.query({"completed_at": {"$gte": since}}, ["uuid", "completed_at"])
+        fresh = {row["uuid"]: row["completed_at"] for row in rows}
+        self._seen = max([self._seen, *fresh.values()])
+        return set(fresh)
+
+    def _remember(self) -> None:
+        if self._seen:
+            self.meta.update({"_id": _WATERMARK, "seen": self._seen}, key="_id")
+
+    def _documents(self, identities: list[str]) -> dict[str, dict[str, Any]]:
+        by_uuid = {step_uuid(identity): identity for identity in identities}
+        fields = ["uuid", "index", "output"]
+        rows = self.outputs.query({"uuid": {"$in": list(by_uuid)}}, fields, sort={"index": 1})
+        return {by_uuid[row["uuid"]]: row["output"] for row in rows}
+
+
+def _contents(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key not in {"_id", "last_updated"}}

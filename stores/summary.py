@@ -1,0 +1,271 @@
+"""From the documents of a candidate's steps to its row in the ranked table."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from pymatgen.core import Composition
+
+from ..errors import InputError
+from ..quantity import Quantity, Status
+from .combine import combine
+from .documents import (
+    CandidateSummary,
+    DiffusionDocument,
+    HullDocument,
+    MeltQuenchDocument,
+    RelaxDocument,
+)
+from .samples import Steps, limited, with_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from .documents import CandidateDocument, LiteratureValue, StepDocument, TransportPoint
+
+MIN_MOBILE_IONS = 24
+"""Below this many mobile ions transport is not ``ok``, however long the run."""
+MIN_DENSITY_RATIO = 0.85
+"""Density of a glass over that of its crystal (or components) below which we warn."""
+SCREEN_CRITERIA = ("energy_above_hull_ev_per_atom", "sigma_300k_ms_cm")
+"""Largest energy above hull; least lower bound of sigma(300 K)."""
+
+
+def summarize(
+    candidate: CandidateDocument,
+    steps: Mapping[str, StepDocument | Mapping[str, Any]],
+    literature: Sequence[LiteratureValue] | None = None,
+    *,
+    running: Collection[str] = (),
+    failures: Mapping[str, str] | None = None,
+) -> CandidateSummary:
+    """Summarize a candidate, as far as its steps have come.
+
+    Parameters
+    ----------
+    candidate
+        The candidate and the identities of its steps.
+    steps
+        Documents of steps by identity; others than the candidate's are ignored.
+    literature
+        Published values; default: those of the candidate.
+    running
+        Identities of steps that run now.
+    failures
+        Why steps gave no document, by identity.
+
+    Raises
+    ------
+    DocumentError
+        A step's document is not valid.
+    InputError
+        The candidate's screen has an unknown criterion.
+    """
+    known = Steps.of(candidate, steps, running, failures or {})
+    hulls = known.each("hull", HullDocument)
+    lowest = min(hulls, key=_hull_value, default=None)
+    stability = _combined(
+        known, "hull", HullDocument, lambda hull: hull.energy_above_hull_ev_per_atom
+    )
+    above_crystal = known.quantities(
+        "hull", HullDocument, lambda hull: hull.energy_above_crystal_ev_per_atom
+    )
+    conductivity = _transport(candidate, known, lambda doc: doc.sigma_300k_ms_cm)
+    return CandidateSummary(
+        **candidate.model_dump(
+            exclude={"schema_version", "components", "steps", "screen", "literature"}
+        ),
+        chemsys=Composition(candidate.formula).chemical_system,
+        n_seeds=len(known.samples),
+        energy_above_hull_ev_per_atom=stability,
+        energy_above_crystal_ev_per_atom=(
+            combine(above_crystal, n_expected=len(known.samples)) if above_crystal else None
+        ),
+        reaction_energy_ev_per_atom=_combined(
+            known, "hull", HullDocument, lambda hull: hull.reaction_energy_ev_per_atom
+        ),
+        decomposition=lowest.decomposition if lowest else [],
+        sigma_300k_ms_cm=conductivity,
+        activation_energy_ev=_transport(
+            candidate, known, lambda doc: doc.activation_energy_ev, logarithmic=False
+        ),
+        diffusivity_cm2_s=_diffusivities(candidate, known),
+        **_density(candidate, known),
+        **_glass(known),
+        passes_screen=passes_screen(candidate.screen, stability, conductivity),
+        warnings=_warnings(candidate, known),
+        steps=known.states,
+        literature=list(candidate.literature if literature is None else literature),
+        complete=all(state.state == "done" for state in known.states),
+        wall_s=sum(state.wall_s for state in known.states),
+    )
+
+
+def passes_screen(
+    screen: Mapping[str, float], stability: Quantity, conductivity: Quantity
+) -> bool | None:
+    """Apply the screen: None where a criterion cannot be decided and none has failed.
+
+    Raises
+    ------
+    InputError
+        A criterion is unknown.
+    """
+    if unknown := sorted(set(screen) - set(SCREEN_CRITERIA)):
+        raise InputError("unknown criterion of a screen", given=unknown, allowed=SCREEN_CRITERIA)
+    most, least = (screen.get(name) for name in SCREEN_CRITERIA)
+    verdicts: list[bool | None] = []
+    if most is not None:
+        verdicts.append(_at_most(stability, most))
+    if least is not None:
+        verdicts.append(_at_least(conductivity, least))
+    if False in verdicts:
+        return False
+    return None if None in verdicts or not verdicts else True
+
+
+def _at_most(quantity: Quantity, limit: float) -> bool | None:
+    if quantity.status is Status.OK and quantity.value is not None:
+        return quantity.value <= limit
+    failed = quantity.status is Status.UNCONVERGED and (quantity.lower or limit) > limit
+    return False if failed else None
+
+
+def _at_least(quantity: Quantity, limit: float) -> bool | None:
+    if quantity.status is Status.OK and quantity.lower is not None:
+        return quantity.lower >= limit
+    upper = limit if quantity.upper is None else quantity.upper
+    return False if quantity.status in {Status.OK, Status.UNCONVERGED} and upper < limit else None
+
+
+def _hull_value(hull: HullDocument) -> float:
+    value = hull.energy_above_hull_ev_per_atom.value
+    return float("inf") if value is None else value
+
+
+def _combined(
+    known: Steps,
+    stage: str,
+    kind: type[Any],
+    read: Callable[[Any], Quantity | None],
+    *,
+    logarithmic: bool = False,
+) -> Quantity:
+    samples = known.quantities(stage, kind, read)
+    if not samples:
+        return known.missing(stage)
+    return combine(samples, n_expected=len(known.samples), logarithmic=logarithmic)
+
+
+def _transport(
+    candidate: CandidateDocument,
+    known: Steps,
+    read: Callable[[DiffusionDocument], Quantity],
+    *,
+    logarithmic: bool = True,
+) -> Quantity:
+    quantity = _combined(known, "diffusion", DiffusionDocument, read, logarithmic=logarithmic)
+    return quantity if quantity.value is None else _if_enough_ions(quantity, candidate.n_mobile)
+
+
+def _if_enough_ions(quantity: Quantity, n_mobile: int) -> Quantity:
+    if n_mobile >= MIN_MOBILE_IONS:
+        return quantity
+    return with_status(quantity, Status.UNCONVERGED, _few_ions(n_mobile))
+
+
+def _few_ions(n_mobile: int) -> str:
+    return f"fewer than {MIN_MOBILE_IONS} mobile ions ({n_mobile})"
+
+
+def _diffusivities(candidate: CandidateDocument, known: Steps) -> dict[str, Quantity]:
+    temperatures = {
+        point.temperature_k
+        for document in known.each("diffusion", DiffusionDocument)
+        for point in document.points
+    }
+
+    def at(temperature_k: float) -> Callable[[DiffusionDocument], Quantity | None]:
+        def read(document: DiffusionDocument) -> Quantity | None:
+            found: list[TransportPoint] = [
+                point for point in document.points if point.temperature_k == temperature_k
+            ]
+            return found[0].diffusivity_cm2_s if found else None
+
+        return read
+
+    return {
+        f"{temperature_k:g}K": _transport(candidate, known, _required(at(temperature_k)))
+        for temperature_k in sorted(temperatures)
+    }
+
+
+def _required(
+    read: Callable[[DiffusionDocument], Quantity | None],
+) -> Callable[[DiffusionDocument], Quantity]:
+    return lambda document: (
+        read(document) or Quantity(status=Status.UNCONVERGED, note="no run at this temperature")
+    )
+
+
+def _density(candidate: CandidateDocument, known: Steps) -> dict[str, Any]:
+    if candidate.phase == "crystal":
+        relaxed = known.document("relax", RelaxDocument)
+        if relaxed is None:
+            return {}
+        return {"density_g_cm3": limited(Quantity(relaxed.density_g_cm3), relaxed)}
+    glasses = known.each("melt_quench", MeltQuenchDocument)
+    if not glasses:
+        return {}
+    return {
+        "density_g_cm3": _combined(
+            known, "melt_quench", MeltQuenchDocument, lambda glass: glass.density_g_cm3
+        ),
+        "density_ratio": fmean(glass.density_ratio for glass in glasses),
+    }
+
+
+def _glass(known: Steps) -> dict[str, Any]:
+    glasses = known.each("melt_quench", MeltQuenchDocument)
+    relaxed = known.each("relax", RelaxDocument)
+    as_quenched = [document.oxygen for document in glasses if document.oxygen]
+    oxygen = [document.oxygen for document in relaxed if document.oxygen] or as_quenched
+    return {
+        "quench_rate_k_s": max((glass.quench_rate_k_s for glass in glasses), default=None),
+        "melted": all(glass.melted.holds for glass in glasses) if glasses else None,
+        "amorphous": all(glass.amorphous.holds for glass in glasses) if glasses else None,
+        "peroxide_fraction": fmean(o.peroxide_fraction for o in oxygen) if oxygen else None,
+    }
+
+
+def _warnings(candidate: CandidateDocument, known: Steps) -> list[str]:
+    warnings = []
+    if candidate.n_mobile < MIN_MOBILE_IONS:
+        warnings.append(_few_ions(candidate.n_mobile))
+    for sample in known.samples:
+        glass = known.document(f"melt_quench{sample}", MeltQuenchDocument)
+        if glass is not None:
+            warnings += [f"{sample[1:]}: {text}" for text in _glass_warnings(glass)]
+    for state in known.states:
+        if state.status is not None and state.status is not Status.OK:
+            reason = state.note or state.status.value.replace("_", " ")
+            warnings.append(f"{state.name}: {reason}")
+    return list(dict.fromkeys(warnings))
+
+
+def _glass_warnings(glass: MeltQuenchDocument) -> list[str]:
+    warnings = []
+    if glass.density_ratio < MIN_DENSITY_RATIO:
+        against = "crystal" if glass.density_crystal_g_cm3 else "sum of its components"
+        warnings.append(
+            glass.density_warning
+            or f"density is {glass.density_ratio:.2f} of that of the {against}"
+        )
+    elif glass.density_warning:
+        warnings.append(glass.density_warning)
+    if not glass.melted.holds:
+        warnings.append(f"not melted ({glass.melted.criterion})")
+    if not glass.amorphous.holds:
+        warnings.append(f"not amorphous ({glass.amorphous.criterion})")
+    return warnings

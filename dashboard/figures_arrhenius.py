@@ -1,0 +1,310 @@
+"""The Arrhenius figure of one candidate, with its extrapolation to room temperature."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ..units import BOLTZMANN_EV_PER_K
+from .figures import SIGMA, literature_hover, literature_point
+from .theme import (
+    GREY,
+    OKABE_ITO,
+    Figure,
+    Trace,
+    axis,
+    error_bars,
+    fade,
+    interval,
+    layout,
+    log_axis,
+    text,
+    trusted,
+)
+from .wording import quantity_text, reason, status_label
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..quantity import Quantity
+    from ..stores.documents import DiffusionDocument, LiteratureValue, TransportPoint
+
+ROOM_TEMPERATURE_K = 300.0
+_LINE_POINTS = 40
+_SYMBOLS_300K = {"value": "star", "upper": "triangle-down", "lower": "triangle-up"}
+_TICKS_K = (200, 250, 300, 350, 400, 500, 600, 800, 1000, 1500, 2000)
+
+
+def arrhenius_figure(
+    documents: Mapping[str, DiffusionDocument], literature: Sequence[LiteratureValue] = ()
+) -> Figure | None:
+    """Draw conductivity over inverse temperature, with the extrapolation to 300 K.
+
+    Filled markers are ``ok``, hollow ones are not, arrows are mere bounds. The line is solid
+    where data stand and dotted beyond; its band is the 95 % interval.
+
+    Parameters
+    ----------
+    documents
+        One or more analyses (glasses of several seeds) by step name.
+    literature
+        Published conductivities at room temperature.
+    """
+    traces: list[Trace] = []
+    for index, (name, document) in enumerate(documents.items()):
+        colour = OKABE_ITO[index % len(OKABE_ITO)]
+        label = text(name) if len(documents) > 1 else "this work"
+        traces += _line_traces(document, colour)
+        traces += _point_traces(document.points, colour, label)
+        traces += _extrapolated_trace(document, colour, label)
+    if not traces:
+        return None
+    traces += _published_traces(literature)
+    shapes, notes = _glass_transition(documents)
+    x = axis("1000 / T (K<sup>−1</sup>)", **_temperature_ticks(documents))
+    y = log_axis("σ (mS cm<sup>−1</sup>)")
+    figure_layout = layout(x, y, shapes=shapes, annotations=notes, height=440)
+    return {"data": traces, "layout": figure_layout}
+
+
+def _inverse(temperature_k: float) -> float:
+    return 1000.0 / temperature_k
+
+
+def _temperature_ticks(documents: Mapping[str, DiffusionDocument]) -> dict[str, object]:
+    """Label the axis of 1000/T with both 1000/T and T."""
+    points = [point.temperature_k for document in documents.values() for point in document.points]
+    low, high = min([*points, ROOM_TEMPERATURE_K]), max([*points, ROOM_TEMPERATURE_K])
+    shown = [t for t in _TICKS_K if low * 0.95 <= t <= high * 1.2]
+    margin = 0.06 * (_inverse(low) - _inverse(high)) or 0.2
+    return {
+        "tickvals": [_inverse(t) for t in shown],
+        "ticktext": [f"{_inverse(t):.2f}<br>{t} K" for t in shown],
+        "range": [_inverse(high) - margin, _inverse(low) + margin],
+    }
+
+
+def _point_traces(points: Sequence[TransportPoint], colour: str, label: str) -> list[Trace]:
+    traces = []
+    with_value = [point for point in points if (point.sigma_ms_cm.value or 0) > 0]
+    for ok, suffix in ((True, ""), (False, ", not converged")):
+        rows = [point for point in with_value if trusted(point.sigma_ms_cm) is ok]
+        traces += _markers(rows, colour, label + suffix, "circle" if ok else "circle-open")
+    bare = [point for point in points if point not in with_value]
+    upper = [p for p in bare if (p.sigma_ms_cm.upper or 0) > 0]
+    lower = [p for p in bare if p not in upper and (p.sigma_ms_cm.lower or 0) > 0]
+    traces += _markers(upper, colour, f"{label}, upper bound", "triangle-down-open", "upper")
+    traces += _markers(lower, colour, f"{label}, lower bound", "triangle-up-open", "lower")
+    return traces
+
+
+def _markers(
+    points: Sequence[TransportPoint], colour: str, name: str, symbol: str, which: str = "value"
+) -> list[Trace]:
+    if not points:
+        return []
+    quantities = [point.sigma_ms_cm for point in points]
+    values = [float(getattr(quantity, which)) for quantity in quantities]
+    trace: Trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [_inverse(point.temperature_k) for point in points],
+        "y": values,
+        "marker": {"symbol": symbol, "size": 10, "color": colour, "line": {"width": 2}},
+        "hoverinfo": "text",
+        "hovertext": [_hover(point) for point in points],
+    }
+    if which == "value":
+        trace["error_y"] = _log_error_bars(values, quantities, fade(colour, 0.6))
+    return [trace]
+
+
+def _log_error_bars(
+    values: list[float], quantities: list[Quantity], colour: str
+) -> dict[str, object]:
+    """Return error bars that stay drawable on a logarithmic axis (lower end above zero)."""
+    bars = error_bars(values, quantities, colour=colour)
+    bars["arrayminus"] = [
+        min(down, value * 0.98) for down, value in zip(bars["arrayminus"], values, strict=True)
+    ]
+    return bars
+
+
+def _hover(point: TransportPoint) -> str:
+    quantity = point.sigma_ms_cm
+    lines = (
+        f"<b>{point.temperature_k:g} K</b>",
+        f"σ = {quantity_text(quantity)} mS/cm ({status_label(quantity.status)})",
+        f"D = {quantity_text(point.diffusivity_cm2_s)} cm²/s",
+        f"{point.n_effective_hops:.3g} effective hops of {point.n_mobile} ions",
+        f"{point.duration_ps:.3g} ps",
+        text(reason(quantity)),
+    )
+    return "<br>".join(line for line in lines if line)
+
+
+def _line_traces(document: DiffusionDocument, colour: str) -> list[Trace]:
+    """Return the fitted law, its dotted extrapolation and its band."""
+    sigma, energy = document.sigma_300k_ms_cm.value, document.activation_energy_ev.value
+    fitted = [p.temperature_k for p in document.points if (p.sigma_ms_cm.value or 0) > 0]
+    if sigma is None or energy is None or sigma <= 0 or not fitted:
+        return []
+    start, end = _inverse(max(fitted)), _inverse(min(*fitted, ROOM_TEMPERATURE_K))
+    xs = [start + (end - start) * i / (_LINE_POINTS - 1) for i in range(_LINE_POINTS)]
+    ys = [_law(x, sigma, energy) for x in xs]
+    coldest = _inverse(min(fitted))
+    inside = [(x, y) for x, y in zip(xs, ys, strict=True) if x <= coldest + 1e-9]
+    beyond = [(x, y) for x, y in zip(xs, ys, strict=True) if x >= coldest - (end - start) / 20]
+    common: Trace = {"type": "scatter", "mode": "lines", "hoverinfo": "skip", "showlegend": False}
+    lines = [
+        common
+        | {"x": [x for x, _ in part], "y": [y for _, y in part]}
+        | {"line": {"color": colour, "width": 2, "dash": dash}}
+        for part, dash in ((inside, "solid"), (beyond, "dot"))
+    ]
+    return _band(document, xs, ys, fade(colour, 0.14)) + lines
+
+
+def _law(x: float, sigma_300k: float, energy_ev: float) -> float:
+    """Return sigma at x = 1000/T of the law sigma T = A exp(-Ea/kT) through sigma(300 K)."""
+    slope = energy_ev / (1000.0 * BOLTZMANN_EV_PER_K)
+    x_300 = _inverse(ROOM_TEMPERATURE_K)
+    return sigma_300k * (x / x_300) * math.exp(-slope * (x - x_300))
+
+
+def _band(document: DiffusionDocument, xs: list[float], ys: list[float], fill: str) -> list[Trace]:
+    """Return the 95 % band: level and slope of a weighted line are independent at its centroid.
+
+    Its half-width in ln(sigma) is sqrt(s0^2 + s1^2 (x - xc)^2), with s1 from the error of Ea
+    and s0 from the interval at 300 K.
+    """
+    ends = interval(document.sigma_300k_ms_cm)
+    value, slope_ends = document.sigma_300k_ms_cm.value, interval(document.activation_energy_ev)
+    if ends is None or slope_ends is None or not value or ends[0] <= 0:
+        return []
+    slope = (slope_ends[1] - slope_ends[0]) / 2 / (1000.0 * BOLTZMANN_EV_PER_K)
+    centre = _centroid(document)
+    x_300 = _inverse(ROOM_TEMPERATURE_K)
+    edges = []
+    for end in ends:
+        width_300 = math.log(end / value)
+        level = max(width_300**2 - (slope * (x_300 - centre)) ** 2, 0.0)
+        sign = math.copysign(1.0, width_300)
+        reach = abs(width_300) / math.hypot(math.sqrt(level), slope * (x_300 - centre) or 1e-12)
+        edges.append(
+            [
+                y * math.exp(sign * reach * math.hypot(math.sqrt(level), slope * (x - centre)))
+                for x, y in zip(xs, ys, strict=True)
+            ]
+        )
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": xs + xs[::-1],
+            "y": edges[1] + edges[0][::-1],
+            "fill": "toself",
+            "fillcolor": fill,
+            "line": {"width": 0},
+            "name": "95 % band",
+            "hoverinfo": "skip",
+            "showlegend": False,
+        }
+    ]
+
+
+def _centroid(document: DiffusionDocument) -> float:
+    """Return the mean of 1000/T over the points, weighted with their relative errors."""
+    weights, total = 0.0, 0.0
+    for point in document.points:
+        value, sd = point.sigma_ms_cm.value, point.sigma_ms_cm.sd
+        if value and value > 0:
+            weight = (value / sd) ** 2 if sd else 1.0
+            weights += weight
+            total += weight * _inverse(point.temperature_k)
+    return total / weights
+
+
+def _extrapolated_trace(document: DiffusionDocument, colour: str, label: str) -> list[Trace]:
+    quantity = document.sigma_300k_ms_cm
+    which = next((w for w in _SYMBOLS_300K if (getattr(quantity, w) or 0.0) > 0), None)
+    if which is None:
+        return []
+    value, symbol = getattr(quantity, which), _SYMBOLS_300K[which]
+    trace: Trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"{label}, 300 K {'extrapolated' if which == 'value' else which + ' bound'}",
+        "x": [_inverse(ROOM_TEMPERATURE_K)],
+        "y": [value],
+        "marker": {
+            "symbol": symbol if trusted(quantity) else f"{symbol}-open",
+            "size": 13,
+            "color": colour,
+            "line": {"width": 2 if not trusted(quantity) else 0},
+        },
+        "hoverinfo": "text",
+        "hovertext": f"<b>300 K</b><br>σ = {quantity_text(quantity)} mS/cm "
+        f"({status_label(quantity.status)})<br>{text(reason(quantity))}",
+    }
+    if which == "value":
+        trace["error_y"] = _log_error_bars([value], [quantity], colour)
+    return [trace]
+
+
+def _published_traces(literature: Sequence[LiteratureValue]) -> list[Trace]:
+    rows = [
+        (row, point)
+        for row in literature
+        if row.quantity == SIGMA and (point := literature_point(row)) is not None and point > 0
+    ]
+    symbols = {"experiment": "diamond-open", "computed": "x-thin-open"}
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": text(f"{row.kind}: {row.source}"),
+            "x": [_inverse(ROOM_TEMPERATURE_K)],
+            "y": [point],
+            "marker": {
+                "symbol": symbols[row.kind],
+                "size": 11,
+                "line": {"width": 2},
+                "color": GREY,
+            },
+            "hoverinfo": "text",
+            "hovertext": literature_hover(row),
+        }
+        for row, point in rows
+    ]
+
+
+def _glass_transition(
+    documents: Mapping[str, DiffusionDocument],
+) -> tuple[list[Figure], list[Figure]]:
+    """Return the line (and interval) of Tg, and its label."""
+    shapes: list[Figure] = []
+    notes: list[Figure] = []
+    for document in documents.values():
+        tg = document.glass_transition_k
+        if tg is None or tg.value is None:
+            continue
+        ends = interval(tg) or (tg.value, tg.value)
+        vertical = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
+        shapes.append(
+            vertical
+            | {"type": "rect", "x0": _inverse(max(ends[1], 1.0)), "x1": _inverse(max(ends[0], 1.0))}
+            | {"fillcolor": fade(GREY, 0.15), "line": {"width": 0}}
+        )
+        x = _inverse(tg.value)
+        shapes.append(
+            vertical
+            | {"type": "line", "x0": x, "x1": x}
+            | {"line": {"color": GREY, "width": 1.5, "dash": "dashdot"}}
+        )
+        notes.append(
+            {"x": x, "y": 0.02, "yref": "paper", "yanchor": "bottom", "xanchor": "left"}
+            | {"text": f"T<sub>g</sub> {tg.value:.0f} K", "showarrow": False, "xshift": 4}
+        )
+    return shapes, notes

@@ -1,0 +1,243 @@
+"""What stands in a candidate's section of the report: facts, figures, structures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..stores.documents import (
+    DiffusionDocument,
+    HullDocument,
+    MDDocument,
+    MeltQuenchDocument,
+    RelaxDocument,
+)
+from .figures import SIGMA, conductivity_figure, screening_figure, stability_figure
+from .figures_arrhenius import arrhenius_figure
+from .figures_candidate import density_figure, hull_figure
+from .figures_transport import msd_figure, rdf_figure
+from .structures import structure_scene
+from .wording import (
+    MEV_PER_EV,
+    decomposition_text,
+    duration_text,
+    number,
+    quantity_text,
+    quench_rate_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pymatgen.core import Structure
+
+    from ..quantity import Quantity
+    from .theme import Figure
+    from .view import CandidateView
+
+ENERGY_LIMIT = "energy_above_hull_ev_per_atom"
+_ARRHENIUS_CAPTION = (
+    "Line: Arrhenius law of the ok points, dotted where extrapolated, 95 % band. Hollow: not "
+    "converged; triangles: bounds. Grey: published at room temperature."
+)
+_DENSITY_CAPTION = (
+    "Means over blocks of the NPT equilibration after the quench. Dashed: crystal, and sum of "
+    "the components."
+)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of results: a quantity with its unit, or words."""
+
+    name: str
+    quantity: Quantity | None = None
+    scale: float = 1.0
+    unit: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A figure with its title and what it says."""
+
+    id: str
+    title: str
+    caption: str
+    figure: Figure
+
+    @property
+    def height(self) -> int:
+        """Height of the plot in pixels."""
+        return int(self.figure["layout"]["height"])
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A structure for the viewer."""
+
+    id: str
+    title: str
+    caption: str
+    scene: dict[str, Any]
+
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        """Element symbols and their colours."""
+        return list(zip(self.scene["elements"], self.scene["colours"], strict=True))
+
+
+def overview_panels(views: Sequence[CandidateView], screen: Mapping[str, float]) -> list[Panel]:
+    """Return the figures over all candidates."""
+    figures = (
+        (
+            "overview-stability",
+            "Stability",
+            "Energy above the hull of the competing phases, 95 % intervals.",
+            stability_figure(views, screen.get(ENERGY_LIMIT)),
+        ),
+        (
+            "overview-conductivity",
+            "Conductivity at 300 K",
+            "Extrapolated along the Arrhenius line, 95 % intervals or bounds.",
+            conductivity_figure(views, screen.get(SIGMA)),
+        ),
+        (
+            "overview-screening",
+            "Stability against conductivity",
+            "Best towards the upper left.",
+            screening_figure(views, screen.get(ENERGY_LIMIT)),
+        ),
+    )
+    return _panels(figures)
+
+
+def candidate_panels(view: CandidateView, prefix: str) -> list[Panel]:
+    """Return the figures of one candidate; ids start with `prefix`."""
+    figures: list[tuple[str, str, str, Figure | None]] = [
+        (f"{prefix}-{name}", *_hull_panel(document))
+        for name, document in view.of_kind(HullDocument).items()
+    ]
+    diffusion = view.of_kind(DiffusionDocument)
+    if diffusion:
+        figures.append(
+            (
+                f"{prefix}-arrhenius",
+                "Conductivity over temperature",
+                _ARRHENIUS_CAPTION,
+                arrhenius_figure(diffusion, view.literature(SIGMA)),
+            )
+        )
+    for name, document in diffusion.items():
+        of = f" – {name}" if len(diffusion) > 1 else ""
+        figures += [
+            (
+                f"{prefix}-msd-{name}",
+                f"Mean squared displacement{of}",
+                "The thick part is the fit window; slope 1 is diffusion.",
+                msd_figure(document.msd, document.mobile),
+            ),
+            (
+                f"{prefix}-rdf-{name}",
+                f"Pair distribution functions{of}",
+                "At the lowest temperature; click the legend for others.",
+                rdf_figure(document),
+            ),
+        ]
+    figures.append(
+        (
+            f"{prefix}-density",
+            "Density of the glass",
+            _DENSITY_CAPTION,
+            density_figure(view.of_kind(MeltQuenchDocument)),
+        )
+    )
+    return _panels(figures)
+
+
+def _hull_panel(document: HullDocument) -> tuple[str, str, str, Figure]:
+    caption = (
+        f"Level {document.level}, {', '.join(document.roles)} phases. A projection of "
+        f"{len(document.entries)} phases on the sodium content: the red bar is E_hull, down to "
+        "the mixture of the green products."
+    )
+    return "Place on the convex hull", caption, hull_figure(document)
+
+
+def _panels(figures: Iterable[tuple[str, str, str, Figure | None]]) -> list[Panel]:
+    return [
+        Panel(name, title, caption, figure)
+        for name, title, caption, figure in figures
+        if figure is not None
+    ]
+
+
+def candidate_scenes(view: CandidateView, prefix: str) -> list[Scene]:
+    """Return the structures of one candidate: glasses as quenched, the crystal relaxed."""
+    shown: list[tuple[str, str, Structure]] = []
+    glasses = view.of_kind(MeltQuenchDocument)
+    for name, glass in glasses.items():
+        shown.append((name, f"Glass, seed {glass.seed}", glass.structure))
+    if not glasses:
+        for name, relaxed in view.of_kind(RelaxDocument).items():
+            shown.append((name, "Relaxed structure", relaxed.structure))
+    if not shown:
+        for name, run in list(view.of_kind(MDDocument).items())[:1]:
+            shown.append((name, f"End of MD at {run.temperature_k:g} K", run.structure))
+    scenes = []
+    for name, title, structure in shown:
+        caption = f"{len(structure)} atoms in the cell, {number(float(structure.density))} g/cm³."
+        scenes.append(Scene(f"{prefix}-{name}", title, caption, structure_scene(structure)))
+    return scenes
+
+
+def candidate_facts(view: CandidateView) -> list[Fact]:
+    """Return the results of one candidate in words and numbers."""
+    s = view.summary
+    levels = ", ".join(f"{stage} {level}" for stage, level in s.levels.items())
+    facts = [
+        Fact("Composition", text=f"{s.formula}, {s.n_atoms} atoms, {s.n_mobile} mobile ions"),
+        Fact("Levels of theory", text=levels),
+        Fact("E_hull", s.energy_above_hull_ev_per_atom, MEV_PER_EV, "meV/atom"),
+        Fact("Decomposes to", text=decomposition_text(s.decomposition)),
+        Fact("Above its crystal", s.energy_above_crystal_ev_per_atom, MEV_PER_EV, "meV/atom"),
+        Fact("Reaction energy", s.reaction_energy_ev_per_atom, MEV_PER_EV, "meV/atom"),
+        Fact("σ(300 K)", s.sigma_300k_ms_cm, unit="mS/cm"),
+        Fact("Activation energy", s.activation_energy_ev, unit="eV"),
+        *(Fact(f"D({at})", value, unit="cm²/s") for at, value in s.diffusivity_cm2_s.items()),
+        Fact("Density", s.density_g_cm3, unit="g/cm³"),
+    ]
+    facts += [Fact(name, text=text) for name, text in glass_facts(view)]
+    if s.peroxide_fraction is not None:
+        facts.append(Fact("Peroxide", text=f"{s.peroxide_fraction:.0%} of the oxygen is O(−1)"))
+    if s.wall_s:
+        facts.append(Fact("Computed in", text=duration_text(s.wall_s)))
+    return [fact for fact in facts if fact.quantity is not None or fact.text]
+
+
+def glass_facts(view: CandidateView) -> list[tuple[str, str]]:
+    """Return name and wording of what makes a glass a glass; empty for a crystal."""
+    s = view.summary
+    facts = []
+    if s.quench_rate_k_s is not None:
+        samples = "1 sample" if s.n_seeds == 1 else f"{s.n_seeds} samples"
+        facts.append(("Quenched at", f"{quench_rate_text(s.quench_rate_k_s)}, {samples}"))
+    for name, glass in view.of_kind(MeltQuenchDocument).items():
+        crystal = glass.density_crystal_g_cm3
+        against = [f"component sum {number(glass.density_components_g_cm3)}"]
+        against += [f"crystal {number(crystal)}"] if crystal is not None else []
+        facts.append(
+            (
+                f"Density, {name}",
+                f"{quantity_text(glass.density_g_cm3)} g/cm³; {', '.join(against)}; ratio "
+                f"{number(glass.density_ratio)}. {glass.density_warning}".rstrip(),
+            )
+        )
+        for title, evidence in (("Melted", glass.melted), ("Amorphous", glass.amorphous)):
+            numbers = ", ".join(f"{key} {number(v)}" for key, v in evidence.numbers.items())
+            verdict = "yes" if evidence.holds else "NO"
+            facts.append((f"{title}, {name}", f"{verdict}: {evidence.criterion} ({numbers})"))
+        if glass.bonds:
+            bonds = ", ".join(f"{count} {bond}" for bond, count in glass.bonds.items())
+            facts.append((f"Anion bonds, {name}", bonds))
+    return facts

@@ -1,0 +1,127 @@
+"""The look of all figures: colours that the colour-blind can tell apart, axes, markers.
+
+A figure is the plain mapping that plotly.js draws (``data`` and ``layout``). Colours of
+text, axes and background are left to the page, which knows whether it is light or dark.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
+
+from ..quantity import Status
+
+if TYPE_CHECKING:
+    from ..quantity import Quantity
+
+Figure = dict[str, Any]
+Trace = dict[str, Any]
+
+BLUE: Final = "#0072B2"
+VERMILLION: Final = "#D55E00"
+GREEN: Final = "#009E73"
+PURPLE: Final = "#CC79A7"
+ORANGE: Final = "#E69F00"
+SKY: Final = "#56B4E9"
+GREY: Final = "#7A828C"
+OKABE_ITO: Final = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, "#A6761D", GREY)
+PHASE_COLOURS: Final = {"glass": VERMILLION, "crystal": BLUE}
+TEMPERATURE_COLOURS: Final = (
+    *("#00224E", "#2A3F6D", "#575C6D", "#7C7B78", "#A59C74", "#D0BF5B", "#E9D54D"),
+)
+Z_95: Final = 1.96
+
+_SUBSCRIPTS: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_ELEMENT_COUNT: Final = re.compile(r"(?<=[A-Z)])(?:[a-z]?)(\d+(?:\.\d+)?)")
+
+
+def pretty(formula: str) -> str:
+    """Set the counts of a formula as subscripts: ``Na2O`` reads ``Na₂O``."""
+    return _ELEMENT_COUNT.sub(
+        lambda found: found[0][: -len(found[1])] + found[1].translate(_SUBSCRIPTS), formula
+    )
+
+
+def text(content: str) -> str:
+    """Make `content` safe for plotly, which reads a few HTML tags in its texts."""
+    return escape(content, quote=False)
+
+
+def fade(colour: str, opacity: float) -> str:
+    """Return ``#rrggbb`` as an rgba colour."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def temperature_colour(index: int, count: int) -> str:
+    """Return the colour of the `index`-th of `count` temperatures, dark is cold."""
+    last = len(TEMPERATURE_COLOURS) - 1
+    return TEMPERATURE_COLOURS[round(index * last / max(count - 1, 1))]
+
+
+def axis(title: str, **more: object) -> dict[str, Any]:
+    """Return an axis with a line on both sides and ticks outside."""
+    return {
+        "title": {"text": title},
+        "showline": True,
+        "mirror": True,
+        "ticks": "outside",
+        "zeroline": False,
+        "automargin": True,
+        **more,
+    }
+
+
+def log_axis(title: str, **more: object) -> dict[str, Any]:
+    """Return a logarithmic axis with powers of ten as labels."""
+    return axis(title, type="log", exponentformat="power", dtick=1, **more)
+
+
+def layout(x: dict[str, Any], y: dict[str, Any], **more: object) -> dict[str, Any]:
+    """Return a layout with the axes `x` and `y` and a legend above the plot."""
+    return {
+        "xaxis": x,
+        "yaxis": y,
+        "margin": {"l": 64, "r": 20, "t": 40, "b": 56},
+        "height": 400,
+        "hovermode": "closest",
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        **more,
+    }
+
+
+def interval(quantity: Quantity) -> tuple[float, float] | None:
+    """Return the ends of the 95 % interval, from the bounds or the standard deviation."""
+    if quantity.lower is not None and quantity.upper is not None:
+        return quantity.lower, quantity.upper
+    if quantity.value is not None and quantity.sd is not None:
+        return quantity.value - Z_95 * quantity.sd, quantity.value + Z_95 * quantity.sd
+    return None
+
+
+def trusted(quantity: Quantity) -> bool:
+    """Whether a marker of `quantity` is filled."""
+    return quantity.status is Status.OK
+
+
+def error_bars(
+    values: list[float], quantities: list[Quantity], *, scale: float = 1.0, colour: str = GREY
+) -> dict[str, Any]:
+    """Return plotly's asymmetric error bars around `values` (scaled), 95 % intervals."""
+    ends = [interval(quantity) for quantity in quantities]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [
+            max(end[1] * scale - value, 0.0) if end else 0.0
+            for value, end in zip(values, ends, strict=True)
+        ],
+        "arrayminus": [
+            max(value - end[0] * scale, 0.0) if end else 0.0
+            for value, end in zip(values, ends, strict=True)
+        ],
+        "color": colour,
+        "thickness": 1.5,
+        "width": 4,
+    }

@@ -1,0 +1,53 @@
+"""What a page shows of a candidate: its summary and the documents of its steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from .theme import OKABE_ITO, PHASE_COLOURS
+
+if TYPE_CHECKING:
+    from ..stores.documents import CandidateSummary, LiteratureValue, StepDocument
+
+DocumentT = TypeVar("DocumentT", bound="StepDocument")
+
+
+@dataclass(frozen=True)
+class CandidateView:
+    """One candidate as pages and figures see it.
+
+    Attributes
+    ----------
+    summary
+        Its row of the ranking.
+    documents
+        Step name to document, of the steps that are done.
+    rank
+        Place among the ranked candidates, from 1; ``None`` below the line.
+    title
+        Its label, made unique among the candidates shown together.
+    """
+
+    summary: CandidateSummary
+    documents: dict[str, StepDocument] = field(default_factory=dict)
+    rank: int | None = None
+    title: str = ""
+
+    def of_kind(self, kind: type[DocumentT]) -> dict[str, DocumentT]:
+        """Return the documents of one kind, by step name."""
+        return {name: found for name, found in self.documents.items() if isinstance(found, kind)}
+
+    def literature(self, quantity: str) -> list[LiteratureValue]:
+        """Return the published values of `quantity`."""
+        return [row for row in self.summary.literature if row.quantity == quantity]
+
+    @property
+    def colour(self) -> str:
+        """Colour of its phase."""
+        return PHASE_COLOURS[self.summary.phase]
+
+
+def candidate_colour(index: int) -> str:
+    """Return the colour of the `index`-th candidate where each has its own."""
+    return OKABE_ITO[index % len(OKABE_ITO)]

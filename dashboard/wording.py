@@ -1,0 +1,208 @@
+"""How numbers, statuses and cautions read, the same on the terminal and in the report."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from ..quantity import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..quantity import Quantity
+    from ..stores.documents import CandidateSummary, HullProduct, LiteratureValue
+
+MEV_PER_EV: Final = 1000.0
+NOTHING: Final = "–"
+_MOST_DECIMAL_EXPONENT: Final = 5
+_LEAST_DECIMAL_EXPONENT: Final = -3
+_SYMMETRIC: Final = (0.8, 1.25)
+
+STATUS_LABELS: Final[dict[Status, str]] = {
+    Status.OK: "ok",
+    Status.EXTRAPOLATED_THROUGH_TG: "through Tg",
+    Status.UNCONVERGED: "unconverged",
+    Status.OUT_OF_DOMAIN: "out of domain",
+    Status.NOT_MELTED: "not melted",
+    Status.CRYSTALLISED: "crystallised",
+    Status.DECOMPOSED: "decomposed",
+    Status.DIVERGED: "diverged",
+    Status.FAILED: "failed",
+}
+
+STATUS_MEANINGS: Final[dict[Status, str]] = {
+    Status.OK: "met every criterion of convergence and sanity",
+    Status.EXTRAPOLATED_THROUGH_TG: "converged, but the extrapolation to 300 K crosses the "
+    "glass transition: below it the glass conducts otherwise",
+    Status.UNCONVERGED: "too short or too small to trust; only the bounds count",
+    Status.OUT_OF_DOMAIN: "the potential was used outside of what it was trained on",
+    Status.NOT_MELTED: "the melt never flowed, so the glass remembers its start",
+    Status.CRYSTALLISED: "order appeared where a glass was wanted",
+    Status.DECOMPOSED: "molecules formed that do not belong (Cl2, O2...)",
+    Status.DIVERGED: "the run left physics and was stopped; its data are kept",
+    Status.FAILED: "no result",
+}
+
+EXTRAPOLATION_NOTE: Final = (
+    "σ(300 K) is Nernst-Einstein conductivity from tracer diffusion, extrapolated along the "
+    "Arrhenius line; intervals are 95 %."
+)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Write `value` with `digits` significant digits; scientific when far from 1."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    if _LEAST_DECIMAL_EXPONENT <= exponent < _MOST_DECIMAL_EXPONENT:
+        return f"{value:.{max(digits - 1 - exponent, 0)}f}"
+    mantissa, power = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa}e{int(power)}"
+
+
+def quantity_text(quantity: Quantity | None, *, scale: float = 1.0, digits: int = 2) -> str:
+    """Write a quantity with its error: ``45 ± 3``, ``2.3 [0.8, 6.1]``, ``≥ 0.1`` or ``–``.
+
+    Parameters
+    ----------
+    quantity
+        ``None`` reads as nothing known.
+    scale
+        Factor to the unit shown (1000 from eV to meV).
+    digits
+        Significant digits of values without an error and of interval ends.
+    """
+    if quantity is None:
+        return NOTHING
+    value, lower, upper = (_scaled(v, scale) for v in _values(quantity))
+    if value is None:
+        return _bounds_text(lower, upper, digits)
+    if lower is not None and upper is not None and not _is_symmetric(value, lower, upper):
+        return f"{number(value, digits)} [{number(lower, digits)}, {number(upper, digits)}]"
+    sd = _scaled(quantity.sd, scale)
+    if sd is not None and math.isfinite(sd) and sd > 0:
+        return _plus_minus(value, sd)
+    return number(value, max(digits, 3))
+
+
+def _values(quantity: Quantity) -> tuple[float | None, float | None, float | None]:
+    return quantity.value, quantity.lower, quantity.upper
+
+
+def _scaled(value: float | None, scale: float) -> float | None:
+    return None if value is None else value * scale
+
+
+def _is_symmetric(value: float, lower: float, upper: float) -> bool:
+    below, above = value - lower, upper - value
+    if below <= 0 or above <= 0:
+        return False
+    return _SYMMETRIC[0] <= above / below <= _SYMMETRIC[1]
+
+
+def _bounds_text(lower: float | None, upper: float | None, digits: int) -> str:
+    if lower is not None and upper is not None:
+        return f"{number(lower, digits)} … {number(upper, digits)}"
+    if lower is not None:
+        return f"≥ {number(lower, digits)}"
+    if upper is not None:
+        return f"≤ {number(upper, digits)}"
+    return NOTHING
+
+
+def _plus_minus(value: float, sd: float) -> str:
+    """Round both to one digit of the error (two when it starts with 1)."""
+    exponent = math.floor(math.log10(max(abs(value), sd)))
+    power = 0
+    if not _LEAST_DECIMAL_EXPONENT <= exponent < _MOST_DECIMAL_EXPONENT:
+        power = exponent
+    value, sd = value / 10.0**power, sd / 10.0**power
+    first = math.floor(math.log10(sd))
+    decimals = -first + (1 if sd / 10.0**first < 2 else 0)  # noqa: PLR2004  (a leading 1)
+    if decimals < 0:
+        value, sd, decimals = round(value, decimals), round(sd, decimals), 0
+    text = f"{value:.{decimals}f} ± {sd:.{decimals}f}"
+    return f"({text})e{power}" if power else text
+
+
+def status_label(status: Status | None) -> str:
+    """Return the short word for `status` (``–`` for none yet)."""
+    return STATUS_LABELS[status] if status is not None else NOTHING
+
+
+def reason(quantity: Quantity | None) -> str:
+    """Say why `quantity` is not ``ok``; empty when it is."""
+    if quantity is None or quantity.status is Status.OK:
+        return ""
+    return quantity.note or STATUS_MEANINGS[quantity.status]
+
+
+def decomposition_text(products: Iterable[HullProduct]) -> str:
+    """Write products as ``0.53 NaCl + 0.47 TaOCl3``, largest first."""
+    ordered = sorted(products, key=lambda product: -product.amount)
+    return " + ".join(f"{product.amount:.2f} {product.formula}" for product in ordered) or NOTHING
+
+
+def literature_text(row: LiteratureValue) -> str:
+    """Write the value, or range, of a published number."""
+    if row.value is not None:
+        return number(row.value)
+    return _bounds_text(row.lower, row.upper, 3)
+
+
+def quench_rate_text(rate_k_s: float | None) -> str:
+    """Write a quench rate as ``1e13 K/s``."""
+    return NOTHING if rate_k_s is None else f"{number(rate_k_s, 2)} K/s"
+
+
+def duration_text(seconds: float) -> str:
+    """Write a duration as ``12 s``, ``3 min 05 s`` or ``2 h 07 min``."""
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    if minutes == 0:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"  # noqa: PLR2004
+    hours, minutes_left = divmod(minutes, 60)
+    return f"{hours} h {minutes_left:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def size_text(n_bytes: float) -> str:
+    """Write a number of bytes with a decimal unit."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= factor:
+            return f"{n_bytes / factor:.1f} {unit}"
+    return f"{n_bytes:.0f} B"
+
+
+def footnotes(summaries: Iterable[CandidateSummary]) -> list[str]:
+    """Say at which levels the table's numbers stand, and how far to trust them."""
+    rows = list(summaries)
+    hull = sorted({row.levels["hull"] for row in rows if "hull" in row.levels})
+    dynamics = sorted({row.levels["md"] for row in rows if "md" in row.levels})
+    rates = sorted({row.quench_rate_k_s for row in rows if row.quench_rate_k_s is not None})
+    notes = []
+    if hull:
+        notes.append(f"E_hull: level {', '.join(hull)}.{_hull_caution(hull)}")
+    if dynamics:
+        notes.append(f"Transport: level {', '.join(dynamics)}. {EXTRAPOLATION_NOTE}")
+    if rates:
+        ends = quench_rate_text(rates[0])
+        if len(rates) > 1:
+            ends = f"{ends} to {quench_rate_text(rates[-1])}"
+        notes.append(
+            f"Glasses were quenched at {ends}, far faster than any experiment: they are less "
+            "relaxed, and conduct better, than slowly cooled ones."
+        )
+    cautions = {f"{row.label}: {row.phase_note}." for row in rows if row.phase_note}
+    return notes + sorted(cautions)
+
+
+def _hull_caution(levels: list[str]) -> str:
+    if not any(level.startswith("chgnet") for level in levels):
+        return ""
+    return (
+        " A CHGNet-type E_hull carries an error of some 30 meV/atom in these systems and may be "
+        "negative for that reason alone: let DFT decide close cases."
+    )

@@ -7,6 +7,7 @@ cell filter and the optimizer's own memory.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import TYPE_CHECKING, Any, Final
 
@@ -239,9 +240,9 @@ class _Run:
 
 
 def _signature(atoms: Atoms, settings: RelaxSettings, signature: str) -> str:
-    start = {name: atoms.arrays[name].tolist() for name in ("numbers", "positions")}
-    cell = {"cell": atoms.cell.tolist(), "pbc": atoms.pbc.tolist()}
-    return content_hash({"signature": signature, **settings.path(), **start, **cell})
+    arrays = (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
+    start = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+    return content_hash({"signature": signature, "start": start, "path": settings.path()})
 
 
 def _make_optimizer(atoms: Atoms, settings: RelaxSettings) -> Optimizer:

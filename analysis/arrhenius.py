@@ -188,8 +188,8 @@ def _select(
         status = Status.UNCONVERGED
         notes.append("fitted through unconverged points")
     elif len(used) < len(points):
-        left_out = [f"{p.temperature_k:g} K" for p in points if p not in used]
-        notes.append(f"left out, not ok: {', '.join(left_out)}")
+        left_out = [f"{p.temperature_k:g} K ({p.sigma.status})" for p in points if p not in used]
+        notes.append(f"left out: {', '.join(left_out)}")
     if tg_k is not None and used and target_k < tg_k < used[-1].temperature_k:
         below = [point for point in used if point.temperature_k < tg_k]
         if len(below) >= _MIN_POINTS:

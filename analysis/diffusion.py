@@ -26,7 +26,6 @@ MIN_EFFECTIVE_HOPS = 100.0
 LOGLOG_LIMITS = (0.9, 1.1)
 _LONGEST_LAG_SHARE = 0.5
 _UPPER_TAIL = 0.975
-_LARGEST_EXPONENT = 50.0
 _LARGEST_RELATIVE_SD = 0.5
 _DIMENSIONS = 3
 
@@ -193,12 +192,12 @@ def _judge(fit: _Fit | None, *, hops: float, min_hops: float, bound_a2_ps: float
         )
     value = fit.d_a2_ps * A2_PER_PS_IN_CM2_PER_S
     sd = fit.sd_a2_ps * A2_PER_PS_IN_CM2_PER_S
-    exponent = float(stats.t.ppf(_UPPER_TAIL, fit.freedom)) * sd / value
-    factor = math.exp(min(exponent, _LARGEST_EXPONENT))
+    quantile = float(stats.t.ppf(_UPPER_TAIL, fit.freedom))
     doubts = _doubts(fit.window, hops, min_hops, sd / value)
     if not doubts:
+        factor = math.exp(quantile * sd / value)
         return Quantity(value, sd, value / factor, value * factor)
-    upper = max(bound, value * factor)
+    upper = max(bound, value + quantile * sd)
     return Quantity(value, sd, None, upper, Status.UNCONVERGED, "; ".join(doubts))
 
 

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import AnalysisError
-from .frames import BoolArray, FloatArray, as_frames, as_mask
+from .frames import FloatArray, as_frames, as_mask
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 _MIN_FRAMES = 2
+_COORDINATES_PER_BLOCK = 3_000_000
 _LARGEST_WRAPPED_STEP = 0.45
 _LARGEST_UNWRAPPED_STEP = 0.5
 
 
 def displacement_steps(
-    positions: ArrayLike, cells: ArrayLike, *, unwrapped: bool = False
+    positions: ArrayLike, cells: ArrayLike, *, unwrapped: bool = False, first_frame: int = 0
 ) -> FloatArray:
     """Return the displacement of every atom from frame to frame.
 
@@ -35,6 +36,8 @@ def displacement_steps(
     unwrapped
         Whether `positions` are continuous already; otherwise the nearest periodic image of
         the previous frame is taken.
+    first_frame
+        Number of the first frame, for messages about a part of a trajectory.
 
     Returns
     -------
@@ -47,7 +50,7 @@ def displacement_steps(
         For fewer than two frames, or a step of about half a box or more, where the periodic
         image is ambiguous.
     """
-    frames, boxes = as_frames(positions, cells)
+    frames, boxes = as_frames(positions, cells, first_frame)
     if len(frames) < _MIN_FRAMES:
         raise AnalysisError(
             "too few frames for a displacement",
@@ -55,24 +58,24 @@ def displacement_steps(
             allowed=f"{_MIN_FRAMES} frames or more",
             remedy="run longer or save frames more often",
         )
-    fractional = np.einsum("fai,fij->faj", frames, np.linalg.inv(boxes), optimize=True)
-    steps = np.diff(fractional, axis=0)
+    steps = np.diff(frames @ np.linalg.inv(boxes), axis=0)
     if not unwrapped:
         steps -= np.rint(steps)
-    _check_steps(steps, unwrapped=unwrapped)
-    moved: FloatArray = np.einsum("fai,fij->faj", steps, boxes[1:], optimize=True)
+    _check_steps(steps, unwrapped=unwrapped, first_frame=first_frame)
+    moved: FloatArray = steps @ boxes[1:]
     return moved
 
 
-def _check_steps(fractional_steps: FloatArray, *, unwrapped: bool) -> None:
+def _check_steps(fractional_steps: FloatArray, *, unwrapped: bool, first_frame: int) -> None:
     limit = _LARGEST_UNWRAPPED_STEP if unwrapped else _LARGEST_WRAPPED_STEP
-    size = np.abs(fractional_steps).max(axis=2)
-    if size.max() <= limit:
+    if max(fractional_steps.max(), -fractional_steps.min()) <= limit:
         return
+    size = np.abs(fractional_steps).max(axis=2)
     frame, atom = np.unravel_index(int(size.argmax()), size.shape)
     raise AnalysisError(
         "an atom jumps by half a box or more between two frames",
-        given=f"atom {atom} moves by {size.max():.2f} of a cell length after frame {frame}",
+        given=f"atom {atom} moves by {size.max():.2f} of a cell length "
+        f"after frame {first_frame + frame}",
         allowed=f"at most {limit:.2f} of a cell length",
         remedy="these positions look wrapped: pass unwrapped=False"
         if unwrapped
@@ -148,7 +151,23 @@ def mobile_paths(
     AnalysisError
         If there is no mobile ion, or as in :func:`displacement_steps`.
     """
-    steps = displacement_steps(positions, cells, unwrapped=unwrapped)
+    frames = np.asarray(positions)
+    boxes = np.asarray(cells)
+    per_block = max(_MIN_FRAMES, _COORDINATES_PER_BLOCK // max(1, frames[:1].size))
+    blocks = []
+    for start in range(0, max(1, len(frames) - 1), per_block):
+        part = slice(start, start + per_block + 1)
+        steps = displacement_steps(
+            frames[part],
+            boxes[part] if boxes.ndim == frames.ndim else boxes,
+            unwrapped=unwrapped,
+            first_frame=start,
+        )
+        blocks.append(_mobile_steps(steps, mobile, framework))
+    return accumulate(np.concatenate(blocks))
+
+
+def _mobile_steps(steps: FloatArray, mobile: ArrayLike, framework: ArrayLike | None) -> FloatArray:
     selected = as_mask(mobile, steps.shape[1], "mobile")
     if not selected.any():
         raise AnalysisError(
@@ -156,9 +175,7 @@ def mobile_paths(
             given=f"0 of {steps.shape[1]} atoms are marked as mobile",
             remedy="check the name of the mobile species",
         )
-    reference: BoolArray = (
-        ~selected if framework is None else as_mask(framework, steps.shape[1], "framework")
-    )
+    reference = ~selected if framework is None else as_mask(framework, len(selected), "framework")
     if framework is not None or reference.any():
-        steps = remove_drift(steps, reference)
-    return accumulate(steps[:, selected])
+        return remove_drift(steps, reference)[:, selected]
+    return steps[:, selected]

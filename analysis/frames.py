@@ -21,7 +21,9 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 _MIN_VOLUME_A3 = 1e-6
 
 
-def as_frames(positions: ArrayLike, cells: ArrayLike) -> tuple[FloatArray, FloatArray]:
+def as_frames(
+    positions: ArrayLike, cells: ArrayLike, first_frame: int = 0
+) -> tuple[FloatArray, FloatArray]:
     """Return positions and cells of a trajectory as float64, checked against each other.
 
     Parameters
@@ -30,6 +32,8 @@ def as_frames(positions: ArrayLike, cells: ArrayLike) -> tuple[FloatArray, Float
         Cartesian, A, shape (n_frames, n_atoms, 3); a single frame (n_atoms, 3) counts as one.
     cells
         Row vectors, A, shape (n_frames, 3, 3), or (3, 3) for a constant cell.
+    first_frame
+        Number of the first frame, for messages about a part of a trajectory.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def as_frames(positions: ArrayLike, cells: ArrayLike) -> tuple[FloatArray, Float
         )
     for name, values in (("positions", frames), ("cells", boxes)):
         if not np.isfinite(values).all():
-            frame = int(np.argwhere(~np.isfinite(values))[0, 0])
+            frame = first_frame + int(np.argwhere(~np.isfinite(values))[0, 0])
             raise AnalysisError(
                 f"{name} contain values that are not finite",
                 given=f"NaN or infinity, first in frame {frame}",

@@ -121,7 +121,7 @@ def test_points_that_are_not_ok_are_left_out_and_named():
     fit = fit_arrhenius(TEMPERATURES, sigma)
     assert fit.activation_energy_ev.value == pytest.approx(0.32, rel=1e-6)
     assert fit.extrapolated.status is Status.OK
-    assert fit.extrapolated.note == "left out, not ok: 450 K, 800 K"
+    assert fit.extrapolated.note == "left out: 450 K (unconverged), 800 K (decomposed)"
 
 
 def test_unconverged_points_alone_give_an_unconverged_result_with_a_bound():

@@ -134,3 +134,19 @@ def test_masks_must_select_atoms():
         mobile_paths(positions, np.eye(3) * 20, none[:4])
     with pytest.raises(AnalysisError, match=r"framework mask does not fit .* type int64"):
         mobile_paths(positions, np.eye(3) * 20, ~none, np.arange(5))
+
+
+def test_long_trajectories_are_read_in_blocks_without_a_seam(monkeypatch, triclinic):
+    walk = small_walk(4, n_frames=50)
+    mobile = np.array([True, True, False, False, False])
+    whole = mobile_paths(walk, triclinic, mobile, unwrapped=True)
+    monkeypatch.setattr("haloflow.analysis.displacement._COORDINATES_PER_BLOCK", 7 * 15)
+    np.testing.assert_allclose(mobile_paths(walk, triclinic, mobile, unwrapped=True), whole)
+    cells = np.broadcast_to(triclinic, (50, 3, 3))
+    np.testing.assert_allclose(mobile_paths(wrap(walk, cells), cells, mobile), whole)
+    walk[44, 1, 2] = np.nan
+    with pytest.raises(AnalysisError, match="first in frame 44"):
+        mobile_paths(walk, triclinic, mobile, unwrapped=True)
+    walk[44:] = 9.0
+    with pytest.raises(AnalysisError, match="after frame 43"):
+        mobile_paths(walk, triclinic, mobile, unwrapped=True)

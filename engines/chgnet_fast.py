@@ -78,7 +78,7 @@ class _GatedMLP:
         return silu(self.norm_core(core)) * torch.sigmoid(self.norm_gate(gate))
 
 
-class FastCHGNetCalculator(Calculator):  # type: ignore[misc]  # ase is untyped
+class FastCHGNetCalculator(Calculator):
     """ASE calculator of a CHGNet without magnetic moments.
 
     Parameters

@@ -50,7 +50,7 @@ D3_BJ: Final = {
 doi:10.1002/jcc.21759."""
 
 
-class DispersionCorrected(Calculator):  # type: ignore[misc]  # ase is untyped
+class DispersionCorrected(Calculator):
     """Sum of a calculator and D3(BJ); one evaluation fills energy, forces and stress.
 
     Parameters

@@ -127,6 +127,8 @@ def list_potentials() -> list[PotentialRow]:
 def identify(name: str) -> PotentialIdentity:
     """Return the identity of a potential without importing the package that evaluates it.
 
+    The weights of a MACE foundation model are downloaded once, if they are not here.
+
     Parameters
     ----------
     name

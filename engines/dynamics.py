@@ -3,9 +3,10 @@
 The extended-system integrators of ASE keep their state in private attributes. They are listed
 here, attribute by attribute, and a version of ASE that has others is refused.
 
-Both the chain thermostat and the Martyna-Tobias-Klein barostats of ASE count 3N degrees of
-freedom. Without external forces the centre of mass stays at rest and only 3N - 3 share the heat,
-which would make a box of 40 atoms 2.5 % too hot; the counts are corrected here.
+The heat must be shared among the degrees of freedom that move. ASE counts 3N for the particles,
+though the centre of mass stays at rest (a box of 40 atoms comes out 2.5 % too hot), and 9 for the
+cell, though its momenta stay symmetric and only 6 move (volume fluctuations come out too large).
+Both counts are corrected here.
 
 References
 ----------
@@ -91,6 +92,7 @@ STATE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "npt-full": (*HEAT["npt-full"], "_thermostat._eta", "_barostat._xi"),
 }
+_CELL_DEGREES: Final = 6
 
 
 class Integrator:
@@ -222,14 +224,18 @@ def _build(atoms: Atoms, settings: MDSettings, rng: np.random.Generator) -> Mole
 
 
 def _count_degrees(dynamics: MolecularDynamics, degrees: int) -> None:
-    """Let chain and barostat share the heat among `degrees` of freedom instead of 3N."""
+    """Let chain and barostat share the heat among the degrees of freedom that move."""
     thermostat = getattr(dynamics, "_thermostat", None)
     if thermostat is None:
         return
     thermostat._Q[0] *= degrees / (3 * thermostat._num_atoms_global)  # noqa: SLF001
     thermostat._num_atoms_global = degrees / 3  # noqa: SLF001
-    if hasattr(dynamics, "_barostat"):
+    barostat = getattr(dynamics, "_barostat", None)
+    if barostat is not None:
         dynamics._num_atoms_global = degrees / 3  # noqa: SLF001
+    if hasattr(barostat, "_cell_dof"):
+        barostat._R[0] *= _CELL_DEGREES / barostat._cell_dof  # noqa: SLF001
+        barostat._cell_dof = _CELL_DEGREES  # noqa: SLF001
 
 
 def _get(owner: object, path: str) -> Any:  # noqa: ANN401  (numbers and arrays alike)

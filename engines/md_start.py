@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from .md_settings import MDSettings
 
 _MIN_ATOMS = 2
+_MIN_VOLUME_A3 = 0.1
 _DRIFT_TOLERANCE = 1e-6
 
 
@@ -33,7 +35,8 @@ def check_atoms(atoms: Atoms) -> None:
             allowed="ase.Atoms with at least two atoms",
             remedy="make a larger structure",
         )
-    if not (np.all(atoms.pbc) and np.isfinite(atoms.cell.array).all() and atoms.cell.rank == 3):  # noqa: PLR2004
+    volume_a3 = abs(np.linalg.det(atoms.cell.array))
+    if not (np.all(atoms.pbc) and math.isfinite(volume_a3) and volume_a3 > _MIN_VOLUME_A3):
         raise InputError(
             "an MD run needs a periodic cell",
             given=f"cell {atoms.cell.array.tolist()}, pbc {atoms.pbc.tolist()}",

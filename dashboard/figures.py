@@ -13,12 +13,14 @@ from .theme import (
     fade,
     interval,
     layout,
+    legend_entry,
     log_axis,
+    padded_range,
     pretty,
     text,
     trusted,
 )
-from .wording import MEV_PER_EV, quantity_text, reason, status_label
+from .wording import MEV_PER_EV, energy_text, quantity_text, reason, status_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,104 +49,87 @@ def stability_figure(
     limit_ev
         Largest energy above hull that passes the screen, eV/atom.
     """
-    traces = []
-    for phase in ("crystal", "glass"):
-        for ok in (True, False):
-            rows = [
-                (view, value * MEV_PER_EV)
-                for view in views
-                if view.summary.phase == phase
-                and trusted(view.summary.energy_above_hull_ev_per_atom) is ok
-                and (value := view.summary.energy_above_hull_ev_per_atom.value) is not None
-            ]
-            if rows:
-                traces.append(_stability_trace(phase, ok=ok, rows=rows))
+    traces: list[Trace] = []
+    for view in views:
+        quantity = view.summary.energy_above_hull_ev_per_atom
+        if quantity.value is None:
+            continue
+        value = quantity.value * MEV_PER_EV
+        bars = error_bars([value], [quantity], scale=MEV_PER_EV, colour=fade(view.colour, 0.6))
+        traces.append(
+            _point(view, value, _hover(view, "E_hull", energy_text(quantity), quantity, "meV/atom"))
+            | {"marker": _marker(view.colour, filled=trusted(quantity)), "error_x": bars}
+        )
     if not traces:
         return None
     traces += _literature_traces(views, _E_HULL, scale=MEV_PER_EV)
-    shapes = [] if limit_ev is None else [_limit_line(limit_ev * MEV_PER_EV)]
-    shapes.append(_line_at(0.0, GREY, "solid"))
-    return _forest(traces, views, axis(E_HULL_TITLE), shapes)
-
-
-def _stability_trace(phase: str, *, ok: bool, rows: list[tuple[CandidateView, float]]) -> Trace:
-    colour = rows[0][0].colour
-    quantities = [view.summary.energy_above_hull_ev_per_atom for view, _ in rows]
-    values = [value for _, value in rows]
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": phase if ok else f"{phase}, not converged",
-        "x": values,
-        "y": [_row_label(view) for view, _ in rows],
-        "error_x": error_bars(values, quantities, scale=MEV_PER_EV, colour=fade(colour, 0.6)),
-        "marker": _marker(colour, filled=ok),
-        "hovertext": [
-            _hover(view, "E_hull", quantity, " meV/atom", MEV_PER_EV)
-            for (view, _), quantity in zip(rows, quantities, strict=True)
-        ],
-        "hoverinfo": "text",
-    }
+    limits = [] if limit_ev is None else [limit_ev * MEV_PER_EV]
+    shapes = [*map(_limit_line, limits), _line_at(0.0, fade(GREY, 0.5), "solid")]
+    x = axis(E_HULL_TITLE, range=padded_range([*_xs(traces), *limits, 0.0]))
+    return _forest(traces, views, x, shapes)
 
 
 def conductivity_figure(
     views: Sequence[CandidateView], limit_ms_cm: float | None = None
 ) -> Figure | None:
     """Draw sigma(300 K) with its interval or bounds; ``None`` when none has any."""
-    traces: list[Trace] = []
-    named: set[str] = set()
-    for view in views:
-        for trace in _conductivity_traces(view):
-            trace["showlegend"] = trace["name"] not in named
-            named.add(trace["name"])
-            traces.append(trace)
+    traces = [trace for view in views for trace in _conductivity_traces(view)]
     if not traces:
         return None
     traces += _literature_traces(views, SIGMA)
-    shapes = [] if limit_ms_cm is None else [_limit_line(limit_ms_cm)]
-    return _forest(traces, views, log_axis(SIGMA_TITLE), shapes)
+    limits = [] if limit_ms_cm is None else [limit_ms_cm]
+    x = log_axis(SIGMA_TITLE, range=padded_range([*_xs(traces), *limits], log=True))
+    return _forest(traces, views, x, [_limit_line(limit) for limit in limits])
 
 
 def _conductivity_traces(view: CandidateView) -> list[Trace]:
     """Return one marker: filled when ok, hollow when not, an arrow for a mere bound."""
     quantity = view.summary.sigma_300k_ms_cm
-    phase = view.summary.phase
-    ends = interval(quantity)
-    bar = [end for end in ends or () if end > 0]
-    common = {
-        "type": "scatter",
-        "legendgroup": phase,
-        "hoverinfo": "text",
-        "hovertext": _hover(view, "σ(300 K)", quantity, " mS/cm"),
-    }
+    hover = _hover(view, "σ(300 K)", quantity_text(quantity), quantity, "mS/cm")
+    ends = [end for end in interval(quantity) or () if end > 0]
     traces = []
-    if len(bar) > 1:
-        line = {"color": fade(view.colour, 0.55), "width": 3}
-        traces.append(
-            common
-            | {"mode": "lines", "name": f"{phase}, 95 % interval", "x": bar, "line": line}
-            | {"y": [_row_label(view)] * 2}
-        )
-    point, symbol, suffix = _mark(quantity)
+    if len(ends) > 1:
+        line = {"color": fade(view.colour, 0.5), "width": 3}
+        bar = {"mode": "lines", "x": ends, "y": [_row_label(view)] * 2, "line": line}
+        traces.append(_point(view, ends[0], hover) | bar)
+    point, symbol = _mark(quantity)
     if point is not None and point > 0:
-        traces.append(
-            common
-            | {"mode": "markers", "name": phase + suffix, "x": [point], "y": [_row_label(view)]}
-            | {"marker": _marker(view.colour, filled=trusted(quantity), symbol=symbol)}
-        )
+        marker = _marker(view.colour, filled=trusted(quantity), symbol=symbol)
+        traces.append(_point(view, point, hover) | {"marker": marker})
     return traces
 
 
-def _mark(quantity: Quantity) -> tuple[float | None, str, str]:
-    """Return position, symbol and legend suffix of the marker of `quantity`."""
+def _point(view: CandidateView, x: float, hover: str) -> Trace:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [x],
+        "y": [_row_label(view)],
+        "hoverinfo": "text",
+        "hovertext": hover,
+        "showlegend": False,
+    }
+
+
+def _xs(traces: list[Trace]) -> list[float]:
+    """Return all positions of `traces`, ends of their error bars included."""
+    found = [x for trace in traces for x in trace["x"]]
+    for trace in traces:
+        bars = trace.get("error_x", {})
+        found += [x + up for x, up in zip(trace["x"], bars.get("array", ()), strict=False)]
+        found += [x - down for x, down in zip(trace["x"], bars.get("arrayminus", ()), strict=False)]
+    return found
+
+
+def _mark(quantity: Quantity) -> tuple[float | None, str]:
+    """Return position and symbol of the marker of `quantity`."""
     if quantity.value is not None:
-        suffix = "" if trusted(quantity) else f", {status_label(quantity.status)}"
-        return quantity.value, "circle", suffix
+        return quantity.value, "circle"
     if quantity.lower is not None and quantity.upper is None:
-        return quantity.lower, "triangle-right", ", lower bound"
+        return quantity.lower, "triangle-right"
     if quantity.upper is not None and quantity.lower is None:
-        return quantity.upper, "triangle-left", ", upper bound"
-    return None, "circle", ""
+        return quantity.upper, "triangle-left"
+    return None, "circle"
 
 
 def screening_figure(
@@ -154,7 +139,7 @@ def screening_figure(
     traces: list[Trace] = []
     for view in views:
         stability, sigma = view.summary.energy_above_hull_ev_per_atom, view.summary.sigma_300k_ms_cm
-        point, symbol, _ = _mark(sigma)
+        point, symbol = _mark(sigma)
         if stability.value is None or point is None or point <= 0:
             continue
         rotated = {"triangle-right": "triangle-up", "triangle-left": "triangle-down"}
@@ -170,17 +155,23 @@ def screening_figure(
                 "error_y": error_bars([point], [sigma], colour=fade(view.colour, 0.5)),
                 "marker": _marker(view.colour, filled=filled, symbol=rotated.get(symbol, symbol)),
                 "hoverinfo": "text",
-                "hovertext": _hover(view, "σ(300 K)", sigma, " mS/cm"),
+                "hovertext": _hover(view, "σ(300 K)", quantity_text(sigma), sigma, "mS/cm"),
                 "showlegend": False,
             }
         )
     if len(traces) < 2:  # noqa: PLR2004  (one point is no map)
         return None
-    shapes = [] if limit_ev is None else [_limit_line(limit_ev * MEV_PER_EV)]
+    limits = [] if limit_ev is None else [limit_ev * MEV_PER_EV]
+    x = axis(E_HULL_TITLE, range=padded_range([*_xs(traces), *limits], pad=0.16))
     return {
-        "data": traces,
-        "layout": layout(axis(E_HULL_TITLE), log_axis(SIGMA_TITLE), shapes=shapes),
+        "data": _phase_legend(views) + traces,
+        "layout": layout(x, log_axis(SIGMA_TITLE), shapes=[_limit_line(limit) for limit in limits]),
     }
+
+
+def _phase_legend(views: Sequence[CandidateView]) -> list[Trace]:
+    colours = {view.summary.phase: view.colour for view in views}
+    return [legend_entry(phase, colour) for phase, colour in sorted(colours.items())]
 
 
 def _literature_traces(
@@ -238,8 +229,9 @@ def _forest(
     labels = [_row_label(view) for view in views]
     y = axis("", type="category", categoryorder="array", categoryarray=labels[::-1])
     y |= {"range": [-0.6, len(labels) - 0.4], "showgrid": True}
-    height = 130 + _ROW_HEIGHT * max(len(labels), 3)
-    return {"data": traces, "layout": layout(x, y, height=height, shapes=shapes)}
+    height = 190 + _ROW_HEIGHT * max(len(labels), 3)
+    data = _phase_legend(views) + traces
+    return {"data": data, "layout": layout(x, y, height=height, shapes=shapes)}
 
 
 def _marker(colour: str, *, filled: bool, symbol: str = "circle") -> dict[str, object]:
@@ -255,12 +247,10 @@ def _row_label(view: CandidateView) -> str:
     return text(pretty(view.title))
 
 
-def _hover(
-    view: CandidateView, what: str, quantity: Quantity, unit: str, scale: float = 1.0
-) -> str:
+def _hover(view: CandidateView, what: str, amount: str, quantity: Quantity, unit: str) -> str:
     lines = [
         f"<b>{_row_label(view)}</b>",
-        f"{what} = {quantity_text(quantity, scale=scale)}{unit} ({status_label(quantity.status)})",
+        f"{what} = {amount} {unit} ({status_label(quantity.status)})",
         text(reason(quantity)),
         text(view.summary.phase_note),
     ]
@@ -272,12 +262,11 @@ def _line_at(x: float, colour: str, dash: str) -> dict[str, object]:
         "type": "line",
         "xref": "x",
         "yref": "paper",
-        "layer": "below",
         "x0": x,
         "x1": x,
         "y0": 0,
         "y1": 1,
-        "line": {"color": colour, "width": 1, "dash": dash},
+        "line": {"color": colour, "width": 1.5, "dash": dash},
     }
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
-from ..units import BOLTZMANN_EV_PER_K
+from ..stores.documents import DiffusionDocument
+from .arrhenius_line import ROOM_TEMPERATURE_K, arrhenius_lines, inverse
 from .figures import SIGMA, literature_hover, literature_point
 from .theme import (
     GREY,
@@ -17,20 +17,23 @@ from .theme import (
     fade,
     interval,
     layout,
+    legend_entry,
     log_axis,
+    pretty,
     text,
     trusted,
 )
+from .view import candidate_colour
 from .wording import quantity_text, reason, status_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..quantity import Quantity
-    from ..stores.documents import DiffusionDocument, LiteratureValue, TransportPoint
+    from ..stores.documents import LiteratureValue, TransportPoint
+    from .view import CandidateView
 
-ROOM_TEMPERATURE_K = 300.0
-_LINE_POINTS = 40
+_TICK_SPACING = 0.1
 _SYMBOLS_300K = {"value": "star", "upper": "triangle-down", "lower": "triangle-up"}
 _TICKS_K = (200, 250, 300, 350, 400, 500, 600, 800, 1000, 1500, 2000)
 
@@ -54,7 +57,7 @@ def arrhenius_figure(
     for index, (name, document) in enumerate(documents.items()):
         colour = OKABE_ITO[index % len(OKABE_ITO)]
         label = text(name) if len(documents) > 1 else "this work"
-        traces += _line_traces(document, colour)
+        traces += arrhenius_lines(document, colour)
         traces += _point_traces(document.points, colour, label)
         traces += _extrapolated_trace(document, colour, label)
     if not traces:
@@ -67,20 +70,43 @@ def arrhenius_figure(
     return {"data": traces, "layout": figure_layout}
 
 
-def _inverse(temperature_k: float) -> float:
-    return 1000.0 / temperature_k
+def arrhenius_overview(views: Sequence[CandidateView]) -> Figure | None:
+    """Draw the conductivities of all candidates, one colour each."""
+    traces: list[Trace] = []
+    drawn: dict[str, DiffusionDocument] = {}
+    for index, view in enumerate(views):
+        colour, name = candidate_colour(index), text(pretty(view.title))
+        own: list[Trace] = []
+        for step, document in view.of_kind(DiffusionDocument).items():
+            drawn[f"{view.title} {step}"] = document
+            own += arrhenius_lines(document, colour, band=False)
+            own += _point_traces(document.points, colour, name)
+            own += _extrapolated_trace(document, colour, name)
+        if own:
+            own = [trace | {"legendgroup": name, "showlegend": False} for trace in own]
+            traces += [legend_entry(name, colour) | {"legendgroup": name}, *own]
+    if not traces:
+        return None
+    x = axis("1000 / T (K<sup>−1</sup>)", **_temperature_ticks(drawn))
+    return {"data": traces, "layout": layout(x, log_axis("σ (mS cm<sup>−1</sup>)"))}
 
 
 def _temperature_ticks(documents: Mapping[str, DiffusionDocument]) -> dict[str, object]:
     """Label the axis of 1000/T with both 1000/T and T."""
     points = [point.temperature_k for document in documents.values() for point in document.points]
     low, high = min([*points, ROOM_TEMPERATURE_K]), max([*points, ROOM_TEMPERATURE_K])
-    shown = [t for t in _TICKS_K if low * 0.95 <= t <= high * 1.2]
-    margin = 0.06 * (_inverse(low) - _inverse(high)) or 0.2
+    span = inverse(low) - inverse(high)
+    margin = 0.06 * span or 0.2
+    shown: list[int] = []
+    for t in _TICKS_K:
+        inside = inverse(high) - margin <= inverse(t) <= inverse(low) + margin
+        if inside and (not shown or inverse(shown[-1]) - inverse(t) > _TICK_SPACING * span):
+            shown.append(t)
     return {
-        "tickvals": [_inverse(t) for t in shown],
-        "ticktext": [f"{_inverse(t):.2f}<br>{t} K" for t in shown],
-        "range": [_inverse(high) - margin, _inverse(low) + margin],
+        "tickangle": 0,
+        "tickvals": [inverse(t) for t in shown],
+        "ticktext": [f"{inverse(t):.2f}<br>{t} K" for t in shown],
+        "range": [inverse(high) - margin, inverse(low) + margin],
     }
 
 
@@ -109,9 +135,14 @@ def _markers(
         "type": "scatter",
         "mode": "markers",
         "name": name,
-        "x": [_inverse(point.temperature_k) for point in points],
+        "x": [inverse(point.temperature_k) for point in points],
         "y": values,
-        "marker": {"symbol": symbol, "size": 10, "color": colour, "line": {"width": 2}},
+        "marker": {
+            "symbol": symbol,
+            "size": 10,
+            "color": colour,
+            "line": {"width": 2 if "open" in symbol else 0, "color": colour},
+        },
         "hoverinfo": "text",
         "hovertext": [_hover(point) for point in points],
     }
@@ -144,88 +175,6 @@ def _hover(point: TransportPoint) -> str:
     return "<br>".join(line for line in lines if line)
 
 
-def _line_traces(document: DiffusionDocument, colour: str) -> list[Trace]:
-    """Return the fitted law, its dotted extrapolation and its band."""
-    sigma, energy = document.sigma_300k_ms_cm.value, document.activation_energy_ev.value
-    fitted = [p.temperature_k for p in document.points if (p.sigma_ms_cm.value or 0) > 0]
-    if sigma is None or energy is None or sigma <= 0 or not fitted:
-        return []
-    start, end = _inverse(max(fitted)), _inverse(min(*fitted, ROOM_TEMPERATURE_K))
-    xs = [start + (end - start) * i / (_LINE_POINTS - 1) for i in range(_LINE_POINTS)]
-    ys = [_law(x, sigma, energy) for x in xs]
-    coldest = _inverse(min(fitted))
-    inside = [(x, y) for x, y in zip(xs, ys, strict=True) if x <= coldest + 1e-9]
-    beyond = [(x, y) for x, y in zip(xs, ys, strict=True) if x >= coldest - (end - start) / 20]
-    common: Trace = {"type": "scatter", "mode": "lines", "hoverinfo": "skip", "showlegend": False}
-    lines = [
-        common
-        | {"x": [x for x, _ in part], "y": [y for _, y in part]}
-        | {"line": {"color": colour, "width": 2, "dash": dash}}
-        for part, dash in ((inside, "solid"), (beyond, "dot"))
-    ]
-    return _band(document, xs, ys, fade(colour, 0.14)) + lines
-
-
-def _law(x: float, sigma_300k: float, energy_ev: float) -> float:
-    """Return sigma at x = 1000/T of the law sigma T = A exp(-Ea/kT) through sigma(300 K)."""
-    slope = energy_ev / (1000.0 * BOLTZMANN_EV_PER_K)
-    x_300 = _inverse(ROOM_TEMPERATURE_K)
-    return sigma_300k * (x / x_300) * math.exp(-slope * (x - x_300))
-
-
-def _band(document: DiffusionDocument, xs: list[float], ys: list[float], fill: str) -> list[Trace]:
-    """Return the 95 % band: level and slope of a weighted line are independent at its centroid.
-
-    Its half-width in ln(sigma) is sqrt(s0^2 + s1^2 (x - xc)^2), with s1 from the error of Ea
-    and s0 from the interval at 300 K.
-    """
-    ends = interval(document.sigma_300k_ms_cm)
-    value, slope_ends = document.sigma_300k_ms_cm.value, interval(document.activation_energy_ev)
-    if ends is None or slope_ends is None or not value or ends[0] <= 0:
-        return []
-    slope = (slope_ends[1] - slope_ends[0]) / 2 / (1000.0 * BOLTZMANN_EV_PER_K)
-    centre = _centroid(document)
-    x_300 = _inverse(ROOM_TEMPERATURE_K)
-    edges = []
-    for end in ends:
-        width_300 = math.log(end / value)
-        level = max(width_300**2 - (slope * (x_300 - centre)) ** 2, 0.0)
-        sign = math.copysign(1.0, width_300)
-        reach = abs(width_300) / math.hypot(math.sqrt(level), slope * (x_300 - centre) or 1e-12)
-        edges.append(
-            [
-                y * math.exp(sign * reach * math.hypot(math.sqrt(level), slope * (x - centre)))
-                for x, y in zip(xs, ys, strict=True)
-            ]
-        )
-    return [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": xs + xs[::-1],
-            "y": edges[1] + edges[0][::-1],
-            "fill": "toself",
-            "fillcolor": fill,
-            "line": {"width": 0},
-            "name": "95 % band",
-            "hoverinfo": "skip",
-            "showlegend": False,
-        }
-    ]
-
-
-def _centroid(document: DiffusionDocument) -> float:
-    """Return the mean of 1000/T over the points, weighted with their relative errors."""
-    weights, total = 0.0, 0.0
-    for point in document.points:
-        value, sd = point.sigma_ms_cm.value, point.sigma_ms_cm.sd
-        if value and value > 0:
-            weight = (value / sd) ** 2 if sd else 1.0
-            weights += weight
-            total += weight * _inverse(point.temperature_k)
-    return total / weights
-
-
 def _extrapolated_trace(document: DiffusionDocument, colour: str, label: str) -> list[Trace]:
     quantity = document.sigma_300k_ms_cm
     which = next((w for w in _SYMBOLS_300K if (getattr(quantity, w) or 0.0) > 0), None)
@@ -236,7 +185,7 @@ def _extrapolated_trace(document: DiffusionDocument, colour: str, label: str) ->
         "type": "scatter",
         "mode": "markers",
         "name": f"{label}, 300 K {'extrapolated' if which == 'value' else which + ' bound'}",
-        "x": [_inverse(ROOM_TEMPERATURE_K)],
+        "x": [inverse(ROOM_TEMPERATURE_K)],
         "y": [value],
         "marker": {
             "symbol": symbol if trusted(quantity) else f"{symbol}-open",
@@ -265,7 +214,7 @@ def _published_traces(literature: Sequence[LiteratureValue]) -> list[Trace]:
             "type": "scatter",
             "mode": "markers",
             "name": text(f"{row.kind}: {row.source}"),
-            "x": [_inverse(ROOM_TEMPERATURE_K)],
+            "x": [inverse(ROOM_TEMPERATURE_K)],
             "y": [point],
             "marker": {
                 "symbol": symbols[row.kind],
@@ -294,10 +243,10 @@ def _glass_transition(
         vertical = {"xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below"}
         shapes.append(
             vertical
-            | {"type": "rect", "x0": _inverse(max(ends[1], 1.0)), "x1": _inverse(max(ends[0], 1.0))}
+            | {"type": "rect", "x0": inverse(max(ends[1], 1.0)), "x1": inverse(max(ends[0], 1.0))}
             | {"fillcolor": fade(GREY, 0.15), "line": {"width": 0}}
         )
-        x = _inverse(tg.value)
+        x = inverse(tg.value)
         shapes.append(
             vertical
             | {"type": "line", "x0": x, "x1": x}

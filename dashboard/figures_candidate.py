@@ -20,7 +20,7 @@ from .theme import (
     text,
     trusted,
 )
-from .wording import MEV_PER_EV, decomposition_text, quantity_text
+from .wording import MEV_PER_EV, decomposition_text, energy_text, quantity_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +52,14 @@ def hull_figure(document: HullDocument, mobile: str = "Na") -> Figure:
     traces = _tie_lines(document, groups["products"], x, mobile)
     for name, entries in groups.items():
         if entries:
-            traces.append(_entries_trace(name, entries, looks[name], mobile))
+            trace = _entries_trace(name, entries, looks[name], mobile)
+            if name == "products":
+                y = document.formation_energy_ev_per_atom
+                trace["textposition"] = [
+                    "top center" if entry.formation_energy_ev_per_atom > y else "bottom center"
+                    for entry in entries
+                ]
+            traces.append(trace)
     traces += _candidate_traces(document, x)
     return {
         "data": traces,
@@ -78,7 +85,6 @@ def _entries_trace(name: str, entries: list[HullEntry], look: dict[str, Any], mo
         "x": [mobile_fraction(entry.formula, mobile) for entry in entries],
         "y": [entry.formation_energy_ev_per_atom for entry in entries],
         "text": [text(pretty(entry.formula)) for entry in entries],
-        "textposition": "bottom center",
         "marker": {**look, "line": {"width": 1.5, "color": look["color"]}},
         "hovertext": [
             f"<b>{text(pretty(entry.formula))}</b> {text(entry.phase_id)} ({text(entry.role)})<br>"
@@ -128,7 +134,7 @@ def _candidate_traces(document: HullDocument, x: float) -> list[Trace]:
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": f"E<sub>hull</sub> {quantity_text(quantity, scale=MEV_PER_EV)} meV/atom",
+                "name": f"E<sub>hull</sub> {energy_text(quantity)} meV/atom",
                 "x": [x, x],
                 "y": [hull_y, y],
                 "line": {"color": VERMILLION, "width": 4},
@@ -151,7 +157,7 @@ def _candidate_traces(document: HullDocument, x: float) -> list[Trace]:
             },
             "hovertext": f"<b>{text(pretty(document.formula))}</b><br>"
             f"formation {y:.3f} eV/atom<br>"
-            f"E_hull {quantity_text(quantity, scale=MEV_PER_EV)} meV/atom<br>→ {products}",
+            f"E_hull {energy_text(quantity)} meV/atom<br>→ {products}",
             "hoverinfo": "text",
         }
     )

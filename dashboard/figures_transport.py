@@ -47,27 +47,33 @@ def _xy(points: Sequence[tuple[float, float]]) -> Trace:
 
 
 def rdf_figure(document: DiffusionDocument) -> Figure | None:
-    """Draw g(r) per pair at the lowest temperature; the others wait in the legend."""
+    """Draw g(r) per pair; a menu chooses the temperature."""
     temperatures = sorted({curve.temperature_k for curve in document.rdf})
     pairs = sorted({curve.pair for curve in document.rdf})
-    dashes = ("solid", "dash", "dot", "dashdot")
+    curves = sorted(document.rdf, key=lambda curve: (curve.temperature_k, curve.pair))
     traces: list[Trace] = [
         {
             "type": "scatter",
             "mode": "lines",
-            "name": f"{text(curve.pair)}, {curve.temperature_k:g} K",
+            "name": text(curve.pair),
             "x": curve.r_a,
             "y": curve.g,
-            "line": {
-                "color": OKABE_ITO[pairs.index(curve.pair) % len(OKABE_ITO)],
-                "dash": dashes[temperatures.index(curve.temperature_k) % len(dashes)],
-                "width": 1.8,
-            },
-            "visible": True if curve.temperature_k == temperatures[0] else "legendonly",
+            "line": {"color": OKABE_ITO[pairs.index(curve.pair) % len(OKABE_ITO)], "width": 1.8},
+            "visible": curve.temperature_k == temperatures[0],
             "hovertemplate": "%{x:.2f} Å: %{y:.2f}<extra>%{fullData.name}</extra>",
         }
-        for curve in sorted(document.rdf, key=lambda curve: (curve.temperature_k, curve.pair))
+        for curve in curves
     ]
     if not traces:
         return None
-    return {"data": traces, "layout": layout(axis("r (Å)"), axis("g(r)", rangemode="tozero"))}
+    buttons = [
+        {
+            "label": f"{temperature:g} K",
+            "method": "restyle",
+            "args": ["visible", [curve.temperature_k == temperature for curve in curves]],
+        }
+        for temperature in temperatures
+    ]
+    menu = {"buttons": buttons, "x": 1, "xanchor": "right", "y": 1, "yanchor": "top"}
+    x, y = axis("r (Å)", rangemode="tozero"), axis("g(r)", rangemode="tozero")
+    return {"data": traces, "layout": layout(x, y, updatemenus=[menu | {"pad": {"t": 6, "r": 6}}])}

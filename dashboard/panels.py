@@ -13,12 +13,11 @@ from ..stores.documents import (
     RelaxDocument,
 )
 from .figures import SIGMA, conductivity_figure, screening_figure, stability_figure
-from .figures_arrhenius import arrhenius_figure
+from .figures_arrhenius import arrhenius_figure, arrhenius_overview
 from .figures_candidate import density_figure, hull_figure
 from .figures_transport import msd_figure, rdf_figure
 from .structures import structure_scene
 from .wording import (
-    MEV_PER_EV,
     decomposition_text,
     duration_text,
     number,
@@ -52,7 +51,7 @@ class Fact:
 
     name: str
     quantity: Quantity | None = None
-    scale: float = 1.0
+    energy: bool = False
     unit: str = ""
     text: str = ""
 
@@ -108,6 +107,12 @@ def overview_panels(views: Sequence[CandidateView], screen: Mapping[str, float])
             "Best towards the upper left.",
             screening_figure(views, screen.get(ENERGY_LIMIT)),
         ),
+        (
+            "overview-arrhenius",
+            "Conductivity over temperature",
+            "Solid where data stand, dotted where extrapolated; stars at 300 K.",
+            arrhenius_overview(views),
+        ),
     )
     return _panels(figures)
 
@@ -115,7 +120,12 @@ def overview_panels(views: Sequence[CandidateView], screen: Mapping[str, float])
 def candidate_panels(view: CandidateView, prefix: str) -> list[Panel]:
     """Return the figures of one candidate; ids start with `prefix`."""
     figures: list[tuple[str, str, str, Figure | None]] = [
-        (f"{prefix}-{name}", *_hull_panel(document))
+        (
+            f"{prefix}-{name}",
+            "Place on the convex hull",
+            _hull_caption(document),
+            hull_figure(document),
+        )
         for name, document in view.of_kind(HullDocument).items()
     ]
     diffusion = view.of_kind(DiffusionDocument)
@@ -140,7 +150,7 @@ def candidate_panels(view: CandidateView, prefix: str) -> list[Panel]:
             (
                 f"{prefix}-rdf-{name}",
                 f"Pair distribution functions{of}",
-                "At the lowest temperature; click the legend for others.",
+                "Averaged over the run at the temperature chosen in the menu.",
                 rdf_figure(document),
             ),
         ]
@@ -155,13 +165,12 @@ def candidate_panels(view: CandidateView, prefix: str) -> list[Panel]:
     return _panels(figures)
 
 
-def _hull_panel(document: HullDocument) -> tuple[str, str, str, Figure]:
-    caption = (
+def _hull_caption(document: HullDocument) -> str:
+    return (
         f"Level {document.level}, {', '.join(document.roles)} phases. A projection of "
         f"{len(document.entries)} phases on the sodium content: the red bar is E_hull, down to "
         "the mixture of the green products."
     )
-    return "Place on the convex hull", caption, hull_figure(document)
 
 
 def _panels(figures: Iterable[tuple[str, str, str, Figure | None]]) -> list[Panel]:
@@ -198,10 +207,10 @@ def candidate_facts(view: CandidateView) -> list[Fact]:
     facts = [
         Fact("Composition", text=f"{s.formula}, {s.n_atoms} atoms, {s.n_mobile} mobile ions"),
         Fact("Levels of theory", text=levels),
-        Fact("E_hull", s.energy_above_hull_ev_per_atom, MEV_PER_EV, "meV/atom"),
+        Fact("E_hull", s.energy_above_hull_ev_per_atom, energy=True, unit="meV/atom"),
         Fact("Decomposes to", text=decomposition_text(s.decomposition)),
-        Fact("Above its crystal", s.energy_above_crystal_ev_per_atom, MEV_PER_EV, "meV/atom"),
-        Fact("Reaction energy", s.reaction_energy_ev_per_atom, MEV_PER_EV, "meV/atom"),
+        Fact("Above its crystal", s.energy_above_crystal_ev_per_atom, energy=True, unit="meV/atom"),
+        Fact("Reaction energy", s.reaction_energy_ev_per_atom, energy=True, unit="meV/atom"),
         Fact("σ(300 K)", s.sigma_300k_ms_cm, unit="mS/cm"),
         Fact("Activation energy", s.activation_energy_ev, unit="eV"),
         *(Fact(f"D({at})", value, unit="cm²/s") for at, value in s.diffusivity_cm2_s.items()),

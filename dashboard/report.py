@@ -159,13 +159,15 @@ def _environment() -> Environment:
     environment.filters |= {
         "pretty": pretty,
         "number": wording.number,
-        "quantity_text": lambda quantity, scale=1.0: wording.quantity_text(quantity, scale=scale),
+        "quantity_text": wording.quantity_text,
+        "energy_text": wording.energy_text,
         "reason": wording.reason,
         "status_label": wording.status_label,
         "sort_key": _sort_key,
         "quench_rate": wording.quench_rate_text,
         "duration": wording.duration_text,
         "file_size": wording.size_text,
+        "literature_label": wording.literature_label,
         "literature_text": wording.literature_text,
     }
     return environment

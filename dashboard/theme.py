@@ -6,6 +6,7 @@ text, axes and background are left to the page, which knows whether it is light 
 
 from __future__ import annotations
 
+import math
 import re
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from ..quantity import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..quantity import Quantity
 
 Figure = dict[str, Any]
@@ -63,7 +66,7 @@ def temperature_colour(index: int, count: int) -> str:
 def axis(title: str, **more: object) -> dict[str, Any]:
     """Return an axis with a line on both sides and ticks outside."""
     return {
-        "title": {"text": title},
+        "title": {"text": title, "standoff": 10},
         "showline": True,
         "mirror": True,
         "ticks": "outside",
@@ -75,7 +78,24 @@ def axis(title: str, **more: object) -> dict[str, Any]:
 
 def log_axis(title: str, **more: object) -> dict[str, Any]:
     """Return a logarithmic axis with powers of ten as labels."""
-    return axis(title, type="log", exponentformat="power", dtick=1, **more)
+    return axis(
+        title, type="log", exponentformat="power", nticks=6, minor={"ticks": "outside"}, **more
+    )
+
+
+def padded_range(values: Iterable[float], *, log: bool = False, pad: float = 0.08) -> list[float]:
+    """Return an axis range with room around `values` (decades on a logarithmic axis)."""
+    known = [math.log10(value) if log else value for value in values if value > 0 or not log]
+    low, high = min(known), max(known)
+    room = max(pad * (high - low), 0.05 if log else 1e-9 + 0.02 * abs(high))
+    return [low - room, high + room]
+
+
+def legend_entry(name: str, colour: str, symbol: str = "circle") -> Trace:
+    """Return a trace that only stands in the legend."""
+    marker = {"symbol": symbol, "size": 11, "color": colour, "line": {"width": 2, "color": colour}}
+    point = {"x": [None], "y": [None], "hoverinfo": "skip"}
+    return {"type": "scatter", "mode": "markers", "name": name, "marker": marker, **point}
 
 
 def layout(x: dict[str, Any], y: dict[str, Any], **more: object) -> dict[str, Any]:

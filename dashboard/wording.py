@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from ..quantity import Status
+from ..stores.fields import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +64,9 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{mantissa}e{int(power)}"
 
 
-def quantity_text(quantity: Quantity | None, *, scale: float = 1.0, digits: int = 2) -> str:
+def quantity_text(
+    quantity: Quantity | None, *, scale: float = 1.0, digits: int = 2, decimals: int | None = None
+) -> str:
     """Write a quantity with its error: ``45 ± 3``, ``2.3 [0.8, 6.1]``, ``≥ 0.1`` or ``–``.
 
     Parameters
@@ -73,7 +76,9 @@ def quantity_text(quantity: Quantity | None, *, scale: float = 1.0, digits: int 
     scale
         Factor to the unit shown (1000 from eV to meV).
     digits
-        Significant digits of values without an error and of interval ends.
+        Significant digits of interval ends.
+    decimals
+        Decimals of values without an error; default: three significant digits.
     """
     if quantity is None:
         return NOTHING
@@ -85,7 +90,12 @@ def quantity_text(quantity: Quantity | None, *, scale: float = 1.0, digits: int 
     sd = _scaled(quantity.sd, scale)
     if sd is not None and math.isfinite(sd) and sd > 0:
         return _plus_minus(value, sd)
-    return number(value, max(digits, 3))
+    return number(value) if decimals is None else f"{value:.{decimals}f}"
+
+
+def energy_text(quantity: Quantity | None) -> str:
+    """Write an energy given in eV in meV."""
+    return quantity_text(quantity, scale=MEV_PER_EV, decimals=1)
 
 
 def _values(quantity: Quantity) -> tuple[float | None, float | None, float | None]:
@@ -151,6 +161,14 @@ def literature_text(row: LiteratureValue) -> str:
     if row.value is not None:
         return number(row.value)
     return _bounds_text(row.lower, row.upper, 3)
+
+
+def literature_label(row: LiteratureValue) -> str:
+    """Name the quantity of a published number with its unit."""
+    for known in FIELDS.values():
+        if known.path in {row.quantity, f"{row.quantity}.value"}:
+            return known.header
+    return row.quantity.replace("_", " ")
 
 
 def quench_rate_text(rate_k_s: float | None) -> str:

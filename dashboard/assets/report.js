@@ -3,7 +3,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("report-data").textContent);
   const config = {
-    responsive: true, displaylogo: false,
+    responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "",
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
   };
 
@@ -17,8 +17,12 @@
       ...layout,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("--ink") },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--soft"), activecolor: colour("--accent") },
       hoverlabel: { bgcolor: colour("--paper"), bordercolor: colour("--axis"), font: { color: colour("--ink") }, align: "left" },
     };
+    result.updatemenus = (layout.updatemenus || []).map((menu) => ({
+      ...menu, bgcolor: colour("--paper"), bordercolor: colour("--axis"), font: { color: colour("--ink") },
+    }));
     for (const key of Object.keys(layout)) {
       if (/^[xy]axis/.test(key)) result[key] = { ...axis, ...layout[key] };
     }

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
 from ..errors import AnalysisError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 
 _REFERENCE = "reference"
 _HYPOTHETICAL = "hypothetical"
@@ -236,6 +237,11 @@ def _require_level(entries: Sequence[HullEntry], level: str) -> None:
 def _phase_diagram(
     competing: Sequence[HullEntry], elements: set[str]
 ) -> tuple[PhaseDiagram, list[PDEntry]]:
+    from pymatgen.analysis.phase_diagram import (  # noqa: PLC0415  (imports matplotlib)
+        PDEntry,
+        PhaseDiagram,
+    )
+
     pd_entries = []
     for entry in competing:
         composition = _composition(entry.formula)

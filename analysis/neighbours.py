@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import vesin
 
 if TYPE_CHECKING:
     from .frames import BoolArray, FloatArray, IntArray
@@ -44,7 +43,9 @@ def pairs_within(positions: FloatArray, cell: FloatArray, cutoff_a: float) -> Pa
     cutoff_a
         Largest distance, A.
     """
-    neighbours = vesin.NeighborList(cutoff=float(cutoff_a), full_list=True)
+    from vesin import NeighborList  # noqa: PLC0415  (imports torch where that is installed)
+
+    neighbours = NeighborList(cutoff=float(cutoff_a), full_list=True)
     first, second, distance = neighbours.compute(
         points=np.ascontiguousarray(positions),
         box=np.ascontiguousarray(cell),

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from ase import Atoms, units
 from ase.data import chemical_symbols, covalent_radii
-from vesin import NeighborList
 
 from ..errors import InputError, UnknownNameError
 from ..quantity import Status
@@ -164,6 +163,8 @@ def distance_guard(shortest_a: Mapping[tuple[str, str], float] | None = None) ->
         cutoff = float(table[np.ix_(present, present)].max())
         if cutoff == 0.0 or not np.isfinite(atoms.positions).all():
             return None
+        from vesin import NeighborList  # noqa: PLC0415  (imports torch where that is installed)
+
         finder = NeighborList(cutoff=cutoff, full_list=False, n_threads=1)
         first, second, distance = finder.compute(
             points=atoms.positions, box=atoms.cell.array, periodic=atoms.pbc, quantities="ijd"

@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import SweepError
-from ..makers.melt_quench import MeltQuenchProtocol
+from ..makers.protocol import MeltQuenchProtocol
 from .validation import sweep_error
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ class Stages(_Section):
 class GridRange(_Section):
     """An evenly spaced sweep of x, both ends included."""
 
-    start: float
-    stop: float
-    step: Annotated[float, Field(gt=0)]
+    start: float = Field(description="First value.")
+    stop: float = Field(description="Last value, if a whole number of steps leads there.")
+    step: float = Field(gt=0, description="Distance between values.")
 
     @model_validator(mode="after")
     def _ordered(self) -> GridRange:
@@ -63,7 +63,9 @@ class SystemEntry(_Section):
     oxidation_states: dict[str, dict[str, float]] | None = Field(
         None, description="Per component that haloflow does not know: element to state."
     )
-    x: list[float] | GridRange | Literal["published"] | None = None
+    x: list[float] | GridRange | Literal["published"] | None = Field(
+        None, description="Values of the sweep variable; default: the published ones."
+    )
     former: list[str] | None = Field(None, description="Network formers M of the family to take.")
     phase: Phase | list[Phase] | None = Field(
         None, description="crystal, glass or both; default: all the family has."
@@ -107,8 +109,8 @@ class Size(_Section):
 class RelaxSettings(_Section):
     """Relaxation of cell and atoms."""
 
-    fmax_ev_a: float = Field(0.05, gt=0)
-    max_steps: int = Field(500, ge=1)
+    fmax_ev_a: float = Field(0.05, gt=0, description="Largest force at convergence, eV/A.")
+    max_steps: int = Field(500, ge=1, description="Steps until it counts as unconverged.")
 
 
 class HullSettings(_Section):
@@ -123,16 +125,18 @@ class MDSection(_Section):
     """Molecular dynamics for transport: NPT equilibration, then NVT production."""
 
     temperatures_k: list[Annotated[float, Field(gt=0, le=5000)]] = Field(
-        default=[500.0, 600.0, 700.0, 800.0, 900.0], min_length=1
+        default=[500.0, 600.0, 700.0, 800.0, 900.0],
+        min_length=1,
+        description="One run at each, for glasses and crystals.",
     )
     crystal_temperatures_k: list[Annotated[float, Field(gt=0, le=5000)]] | None = Field(
         None, description="For crystals; default: temperatures_k."
     )
-    timestep_fs: float = Field(2.0, gt=0, le=10)
-    equilibration_steps: int = Field(10_000, ge=0)
-    production_steps: int = Field(500_000, ge=1)
-    trajectory_interval: int = Field(50, ge=1)
-    seed: int = Field(1, ge=0)
+    timestep_fs: float = Field(2.0, gt=0, le=10, description="Time step.")
+    equilibration_steps: int = Field(10_000, ge=0, description="NPT steps before production.")
+    production_steps: int = Field(500_000, ge=1, description="NVT steps that are analysed.")
+    trajectory_interval: int = Field(50, ge=1, description="Steps between stored frames.")
+    seed: int = Field(1, ge=0, description="Of start velocities and thermostat noise.")
 
     @model_validator(mode="after")
     def _distinct(self) -> MDSection:
@@ -145,35 +149,42 @@ class MDSection(_Section):
 class Budget(_Section):
     """What the sweep may cost; `run` refuses a plan above it."""
 
-    core_hours: float | None = Field(None, gt=0)
-    disk_gb: float | None = Field(None, gt=0)
+    core_hours: float | None = Field(None, gt=0, description="Processor time, one thread.")
+    disk_gb: float | None = Field(None, gt=0, description="Trajectories and documents.")
 
 
 class Screen(_Section):
     """What passes; the ranking is by the lower bound of sigma(300 K)."""
 
-    energy_above_hull_ev_per_atom: float = 0.1
-    sigma_300k_ms_cm: float | None = Field(None, ge=0, description="Least lower bound.")
+    energy_above_hull_ev_per_atom: float = Field(0.1, description="Largest energy above hull.")
+    sigma_300k_ms_cm: float | None = Field(
+        None, ge=0, description="Least lower end of the interval of sigma(300 K); default: none."
+    )
 
 
 class Sweep(_Section):
     """A sweep file. Unknown keys are refused."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    description: str = ""
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Letters, digits, dot, underscore, hyphen.",
+    )
+    description: str = Field("", description="For readers.")
     level: str | None = Field(None, description="Shorthand: one level for every stage.")
-    stages: Stages = Field(default_factory=Stages)
-    systems: list[SystemEntry] = Field(min_length=1)
-    size: Size = Field(default_factory=Size)
+    stages: Stages = Field(default_factory=Stages, description="Level of theory per stage.")
+    systems: list[SystemEntry] = Field(min_length=1, description="What to screen.")
+    size: Size = Field(default_factory=Size, description="How large the samples are.")
     seeds: list[Annotated[int, Field(ge=0)]] = Field(
         default=[1, 2, 3], min_length=1, description="One independent glass per seed."
     )
-    relax: RelaxSettings = Field(default_factory=RelaxSettings)
-    hull: HullSettings = Field(default_factory=HullSettings)
-    melt_quench: MeltQuenchProtocol = Field(default_factory=MeltQuenchProtocol)
-    md: MDSection = Field(default_factory=MDSection)
-    budget: Budget = Field(default_factory=Budget)
-    screen: Screen = Field(default_factory=Screen)
+    relax: RelaxSettings = Field(default_factory=RelaxSettings, description="Relaxation.")
+    hull: HullSettings = Field(default_factory=HullSettings, description="Competing phases.")
+    melt_quench: MeltQuenchProtocol = Field(
+        default_factory=MeltQuenchProtocol, description="How glasses are made."
+    )
+    md: MDSection = Field(default_factory=MDSection, description="Molecular dynamics.")
+    budget: Budget = Field(default_factory=Budget, description="Limits of cost.")
+    screen: Screen = Field(default_factory=Screen, description="What passes.")
 
     @model_validator(mode="before")
     @classmethod

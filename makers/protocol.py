@@ -14,9 +14,9 @@ class MeltQuenchProtocol(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    melt_temperature_k: float = Field(1500.0, gt=0, le=6000)
-    final_temperature_k: float = Field(300.0, gt=0)
-    timestep_fs: float = Field(2.0, gt=0, le=10)
+    melt_temperature_k: float = Field(1500.0, gt=0, le=6000, description="Of melt and hold.")
+    final_temperature_k: float = Field(300.0, gt=0, description="End of the ramp.")
+    timestep_fs: float = Field(2.0, gt=0, le=10, description="Time step.")
     melt_steps: int = Field(10_000, ge=1, description="NVT at the melt temperature.")
     hold_steps: int = Field(5_000, ge=0, description="Further NVT; the melt is judged here.")
     quench_steps: int = Field(120_000, ge=1, description="Linear ramp down.")
@@ -25,12 +25,14 @@ class MeltQuenchProtocol(BaseModel):
     )
     npt_block_steps: int = Field(5_000, ge=10, description="Length of a density block.")
     npt_max_blocks: int = Field(20, ge=2, description="Blocks at most.")
-    density_tolerance: float = Field(0.02, gt=0, lt=1)
+    density_tolerance: float = Field(
+        0.02, gt=0, lt=1, description="Spread of the last three block means over their mean."
+    )
     density_scale: float = Field(1.0, gt=0.2, lt=2, description="Packed over component density.")
-    pressure_gpa: float = 0.0
+    pressure_gpa: float = Field(0.0, description="Of the NPT parts.")
     prerelax_steps: int = Field(200, ge=0, description="FIRE steps on the packed box.")
-    trajectory_interval: int = Field(50, ge=1)
-    checkpoint_interval: int = Field(500, ge=1)
+    trajectory_interval: int = Field(50, ge=1, description="Steps between stored frames.")
+    checkpoint_interval: int = Field(500, ge=1, description="Steps between checkpoints.")
 
     @model_validator(mode="after")
     def _cools(self) -> MeltQuenchProtocol:

@@ -42,9 +42,7 @@ class MDMaker(StepMaker):
         Let the cell change its shape in the equilibration (crystals); else only its
         volume (glasses).
     production_steps
-        Steps at constant volume, written to the trajectory.
-    friction_per_ps
-        Of the Langevin thermostat in production; weak, so that it leaves diffusion alone.
+        Steps at constant volume, with a Nose-Hoover chain, which leaves diffusion alone.
     """
 
     name: str = "md"
@@ -55,7 +53,6 @@ class MDMaker(StepMaker):
     full_cell: bool = False
     production_steps: int = 500_000
     pressure_gpa: float = 0.0
-    friction_per_ps: float = 1.0
     trajectory_interval: int = 50
     checkpoint_interval: int = 500
     seed: int = 1
@@ -110,7 +107,9 @@ class MDMaker(StepMaker):
         if self.equilibration_steps:
             npt = "npt-full" if self.full_cell else "npt-isotropic"
             parts["equilibration"] = self._settings(npt, self.equilibration_steps, self.seed)
-        parts["production"] = self._settings("nvt-langevin", self.production_steps, self.seed + 1)
+        parts["production"] = self._settings(
+            "nvt-nose-hoover", self.production_steps, self.seed + 1
+        )
         return parts
 
     def _settings(self, ensemble: str, n_steps: int, seed: int) -> MDSettings:
@@ -120,7 +119,6 @@ class MDMaker(StepMaker):
             timestep_fs=self.timestep_fs,
             n_steps=n_steps,
             pressure_gpa=self.pressure_gpa if ensemble.startswith("npt") else 0.0,
-            friction_per_ps=self.friction_per_ps,
             seed=seed,
             trajectory_interval=self.trajectory_interval,
             checkpoint_interval=self.checkpoint_interval,

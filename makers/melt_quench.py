@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from ..analysis.glass import amorphous_evidence, melting_evidence
+from ..analysis.glass import Crystal, amorphous_evidence, melting_evidence
 from ..engines.potentials import require_coverage
 from ..engines.trajectory import TrajectoryReader
 from ..identity import content_hash
 from ..quantity import Quantity, Status
 from ..stores.documents import MeltQuenchDocument
 from ..systems.packing import PackedBox, pack
-from .chemistry import anion_bonds, glass_evidence, mixture_of, oxygen_states
+from ..systems.phases import get_phase
+from .chemistry import anion_bonds, glass_evidence, mixture_of, oxygen_states, symbols_of
 from .glass_run import GlassRun
 from .protocol import MeltQuenchProtocol
 from .step import StepContext, StepMaker, step_job
 
 if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
     from ..analysis.evidence import Evidence
     from ..engines.md import MDResult
     from ..systems.mixture import Mixture
@@ -43,8 +46,8 @@ class MeltQuenchMaker(StepMaker):
         Mobile ions at least, or
     n_atoms
         the number of atoms to come near to, if given.
-    crystal_density_g_cm3
-        Density of the crystal of this composition, if there is one, to compare with.
+    crystal_phase_id
+        Crystal of this composition in the phase library, if there is one, to compare with.
     """
 
     name: str = "melt_quench"
@@ -54,7 +57,7 @@ class MeltQuenchMaker(StepMaker):
     n_mobile: int = 24
     n_atoms: int | None = None
     mobile: str = "Na"
-    crystal_density_g_cm3: float | None = None
+    crystal_phase_id: str | None = None
 
     kind: ClassVar[str] = "melt_quench"
     code_version: ClassVar[int] = 1
@@ -109,14 +112,16 @@ class MeltQuenchMaker(StepMaker):
         structure = AseAtomsAdaptor.get_structure(last.atoms)
         structure.remove_site_property("momenta")
         melted = _melted(run.parts.get("hold") or run.parts["melt"], mixture, self.mobile)
-        amorphous = _amorphous(last)
+        crystal = get_phase(self.crystal_phase_id).structure() if self.crystal_phase_id else None
+        amorphous = _amorphous(last, crystal)
         status = last.status
         if status is Status.OK and not melted.holds:
             status = Status.NOT_MELTED
         if status is Status.OK and not amorphous.holds:
             status = Status.CRYSTALLISED
         density = run.density(status, last.note)
-        reference = self.crystal_density_g_cm3 or box.density_components_g_cm3
+        crystal_density = None if crystal is None else float(crystal.density)
+        reference = crystal_density or box.density_components_g_cm3
         ratio = (density.value or float(structure.density)) / reference
         return MeltQuenchDocument(
             identity=context.identity,
@@ -137,10 +142,10 @@ class MeltQuenchMaker(StepMaker):
             quench_rate_k_s=self.protocol.quench_rate_k_s,
             density_g_cm3=density,
             density_blocks_g_cm3=run.density_blocks,
-            density_crystal_g_cm3=self.crystal_density_g_cm3,
+            density_crystal_g_cm3=crystal_density,
             density_components_g_cm3=box.density_components_g_cm3,
             density_ratio=ratio,
-            density_warning=_density_warning(ratio, crystal=self.crystal_density_g_cm3 is not None),
+            density_warning=_density_warning(ratio, crystal=crystal is not None),
             melted=glass_evidence(melted),
             amorphous=glass_evidence(amorphous),
             oxygen=oxygen_states(structure),
@@ -156,10 +161,17 @@ def _melted(hot: MDResult, mixture: Mixture, mobile: str) -> Evidence:
     )
 
 
-def _amorphous(last: MDResult) -> Evidence:
+def _amorphous(last: MDResult, crystal: Structure | None) -> Evidence:
     reader = TrajectoryReader(last.trajectory)
     half = reader.n_frames // 2
-    return amorphous_evidence(reader.positions(half), reader.cells(half), reader.species.tolist())
+    return amorphous_evidence(
+        reader.positions(half),
+        reader.cells(half),
+        reader.species.tolist(),
+        reference=None
+        if crystal is None
+        else Crystal(crystal.cart_coords, crystal.lattice.matrix, tuple(symbols_of(crystal))),
+    )
 
 
 def _density_warning(ratio: float, *, crystal: bool) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from ..engines.potentials import identify
-from ..systems.phases import get_phase, load_phases, phases_within
+from ..systems.phases import REFERENCE_LEVEL, get_phase, phases_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,8 +13,13 @@ if TYPE_CHECKING:
     from ..systems.phases import Role
     from .candidates import Candidate
 
-SHIPPED = {"chgnet-r2scan": "chgnet-0.4.2-r2scan"}
-"""Level to the key of its energies in the phase library."""
+SHIPPED = {
+    "chgnet-r2scan": (
+        REFERENCE_LEVEL,
+        "8eba3db0f35a2788bb3ae22885ad340591e27996f213c6643af522a633b50dad",
+    )
+}
+"""Level to the key of its energies in the phase library, and the weights that made them."""
 
 
 def competing_phases(candidate: Candidate, include_hypothetical: bool) -> list[str]:  # noqa: FBT001  (passed on from the sweep)
@@ -36,24 +40,17 @@ def shipped_energies(phase_ids: Iterable[str], level: str) -> dict[str, float]:
 
     Only those made with the very weights that are installed count.
     """
-    key = SHIPPED.get(level)
-    if key is None or not _made_with_installed_weights(level, key):
+    key, weights_sha256 = SHIPPED.get(level, ("", ""))
+    if not key or identify(level).weights_sha256 != weights_sha256:
         return {}
     energies = {phase_id: get_phase(phase_id).energy_per_atom_ev for phase_id in phase_ids}
     return {phase_id: known[key] for phase_id, known in energies.items() if key in known}
 
 
-@cache
-def _made_with_installed_weights(level: str, key: str) -> bool:
-    identity = identify(level)
-    return f"{identity.package}-{identity.package_version}" in key
-
-
-def crystal_density_g_cm3(crystal_ids: Iterable[str]) -> float | None:
-    """Return the density of the lowest-energy crystal of the library among `crystal_ids`."""
-    phases = load_phases()
-    crystals = [phases[phase_id] for phase_id in crystal_ids]
-    if not crystals:
-        return None
-    lowest = min(crystals, key=lambda phase: min(phase.energy_per_atom_ev.values()))
-    return float(lowest.structure().density)
+def lowest_crystal(crystal_ids: Iterable[str]) -> str | None:
+    """Return the crystal of the lowest stored energy among `crystal_ids`."""
+    return min(
+        crystal_ids,
+        key=lambda phase_id: get_phase(phase_id).energy_per_atom_ev[REFERENCE_LEVEL],
+        default=None,
+    )

@@ -16,7 +16,7 @@ from ..makers.relax import RelaxMaker, StaticMaker
 from ..makers.step import StepMaker, plan_job
 from ..systems.phases import get_phase
 from .cost import Cost, analysis_cost, dynamics_cost
-from .references import competing_phases, crystal_density_g_cm3, shipped_energies
+from .references import competing_phases, lowest_crystal, shipped_energies
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -118,7 +118,7 @@ def glass_steps(candidate: Candidate, sweep: Sweep, units: IntegerUnits) -> Step
             n_mobile=sweep.size.glass_n_mobile,
             n_atoms=sweep.size.glass_n_atoms,
             mobile=candidate.mobile,
-            crystal_density_g_cm3=crystal_density_g_cm3(candidate.crystal_ids),
+            crystal_phase_id=lowest_crystal(candidate.crystal_ids),
         )
         quenched = chain.add(
             f"melt_quench{suffix}",

@@ -52,7 +52,7 @@ class Steps:
             if identity in outputs
         }
         states = [
-            _state(name, identity, documents.get(name), identity in running, failures)
+            step_state(name, identity, documents.get(name), identity in running, failures)
             for name, identity in candidate.steps.items()
         ]
         seeds = [match.group() for name in candidate.steps if (match := _SEED.search(name))]
@@ -83,18 +83,21 @@ class Steps:
 
     def missing(self, stage: str) -> Quantity:
         """Return the quantity of a stage of which no sample was computed, and why."""
-        names = {stage + sample for sample in self.samples}
-        states = [state for state in self.states if state.name in names]
-        failed = [state for state in states if state.state == "failed"]
-        if failed:
-            return Quantity(status=Status.FAILED, note=f"{failed[0].name}: {failed[0].note}")
-        before = [state for state in self.states if state.state == "failed"]
-        if before:
-            note = f"not computed: {before[0].name} failed"
-            return Quantity(status=Status.FAILED, note=note)
+        states = [state for state in self.states if state.name.removesuffix(_seed(state)) == stage]
+        if not states:
+            return Quantity(status=Status.UNCONVERGED, note="not planned")
+        failed = [state for state in self.states if state.state == "failed"]
+        if failed and {_seed(state) for state in failed} >= set(self.samples):
+            return Quantity(status=Status.FAILED, note=f"{failed[0].name} failed: {failed[0].note}")
         is_running = any(state.state == "running" for state in states)
-        note = "running" if is_running else "not computed yet" if states else "not planned"
-        return Quantity(status=Status.UNCONVERGED, note=note)
+        return Quantity(
+            status=Status.UNCONVERGED, note="running" if is_running else "not computed yet"
+        )
+
+
+def _seed(state: StepState) -> str:
+    match = _SEED.search(state.name)
+    return match.group() if match else ""
 
 
 def limited(quantity: Quantity, document: StepDocument | None) -> Quantity:
@@ -118,14 +121,15 @@ def with_status(quantity: Quantity, status: Status, note: str) -> Quantity:
     )
 
 
-def _state(
+def step_state(
     name: str,
     identity: str,
     document: StepDocument | None,
     is_running: bool,  # noqa: FBT001
     failures: Mapping[str, str],
 ) -> StepState:
-    kind = name.partition("-")[0]
+    """Return what is known of the step `name`: computed, running, failed or waiting."""
+    kind = "relax" if name.startswith("phase-") else name.partition("-")[0]
     if document is None:
         if is_running:
             return StepState(name=name, kind=kind, identity=identity, state="running")

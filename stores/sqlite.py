@@ -46,6 +46,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
         "wekafs",
     )
 )
+_FORMAT = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
   seq INTEGER PRIMARY KEY, collection TEXT NOT NULL, id NOT NULL, body BLOB NOT NULL,
@@ -87,11 +88,21 @@ class Database:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
-            if not connection.execute("PRAGMA user_version").fetchone()[0]:
-                connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version=1;COMMIT;")
-        except sqlite3.Error as error:
+            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+            if version == 0:
+                script = f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={_FORMAT};COMMIT;"
+                connection.executescript(script)
+        except sqlite3.Error:
             connection.close()
-            raise _unusable(self.path, error) from error
+            raise
+        if version > _FORMAT:
+            connection.close()
+            raise StoreError(
+                "the embedded store was written by a newer haloflow",
+                given=f"format {version} of {self.path}",
+                allowed=f"format {_FORMAT}",
+                remedy="upgrade haloflow: pip install -U haloflow",
+            )
         return connection
 
     @contextmanager

@@ -28,7 +28,7 @@ class MeltQuenchProtocol(BaseModel):
     density_tolerance: float = Field(
         0.02, gt=0, lt=1, description="Spread of the last three block means over their mean."
     )
-    density_scale: float = Field(1.0, gt=0.2, lt=2, description="Packed over component density.")
+    density_scale: float = Field(0.9, gt=0.2, lt=2, description="Packed over component density.")
     pressure_gpa: float = Field(0.0, description="Of the NPT parts.")
     prerelax_steps: int = Field(200, ge=0, description="FIRE steps on the packed box.")
     trajectory_interval: int = Field(50, ge=1, description="Steps between stored frames.")

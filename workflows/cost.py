@@ -9,10 +9,10 @@ from ..units import SECONDS_PER_HOUR
 # Milliseconds per atom and step on one thread of a 2020s server core, measured on
 # NaTaOCl4 glass: an order of magnitude for the plan, not a promise.
 _MS_PER_ATOM_STEP = {
-    "chgnet-r2scan": 0.75,
-    "chgnet-0.3.0": 0.75,
-    "chgnet-r2scan-d3": 0.9,
-    "chgnet-0.3.0-d3": 0.9,
+    "chgnet-r2scan": 0.4,
+    "chgnet-0.3.0": 0.4,
+    "chgnet-r2scan-d3": 0.5,
+    "chgnet-0.3.0-d3": 0.5,
     "sevennet-0": 2.6,
     "sevennet-l3i5": 13.5,
     "nep": 0.026,

@@ -47,7 +47,7 @@ class Outcome:
 def work(connection: Connection, store_uri: str) -> None:
     """Run steps from `connection` until ``None`` comes or the manager is gone."""
     _stop_with_parent(os.getppid())
-    warnings.simplefilter("ignore", FutureWarning)
+    warnings.filterwarnings("ignore", "cd is deprecated", FutureWarning)  # jobflow's
     with open_store(store_uri) as store, TemporaryDirectory(prefix="haloflow-") as scratch:
         while True:
             try:

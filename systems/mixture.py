@@ -12,6 +12,7 @@ from pymatgen.core import Composition
 from ..errors import CompositionError
 from ..units import density_g_cm3
 from .components import Component, component
+from .formulae import formula_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,7 +133,7 @@ class Mixture:
         scale = lcm(*(ratio.denominator for ratio in ratios))
         parts = zip(self.amounts, ratios, strict=True)
         whole = sum((part.composition * int(r * scale) for part, r in parts), Composition())
-        return str(whole.reduced_formula) if whole else self.label
+        return formula_of(whole) if whole else self.label
 
     def element_oxidation_states(self) -> dict[str, list[float]]:
         """Return the oxidation states of each element over all components, sorted."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..errors import SweepError
 from ..systems.components import component
 from ..systems.families import crystal_literature, custom_family, get_family
+from ..systems.formulae import formula_of
 from ..systems.mixture import Mixture
 from ..systems.phases import get_phase
 from .sweep import GridRange
@@ -94,7 +95,7 @@ def _of_entry(entry: SystemEntry, where: str) -> Iterator[Candidate]:
         _refuse(entry, where, "crystal", ("x", "former"))
         phase = get_phase(entry.crystal)
         yield Candidate(
-            label=f"{phase.composition.reduced_formula} crystal ({phase.id})",
+            label=f"{formula_of(phase.composition)} crystal ({phase.id})",
             family="crystal",
             phase="crystal",
             mixture=_mixture_of_phase(phase.id),

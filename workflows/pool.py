@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Self
@@ -44,8 +45,9 @@ class WorkerPool:
 
     def __exit__(self, *_exception: object) -> None:
         for worker in self._workers:
-            if worker.step is None and worker.process.is_alive():
-                worker.connection.send(None)
+            if worker.step is None:
+                with suppress(OSError):  # it has died
+                    worker.connection.send(None)
             elif worker.process.is_alive():
                 worker.process.terminate()
         for worker in self._workers:
@@ -78,7 +80,8 @@ class WorkerPool:
         worker = self._workers[index]
         worker.step = step
         self._attempts[step.identity] = self._attempts.get(step.identity, 0) + 1
-        worker.connection.send(step)
+        with suppress(OSError):  # it has just died: wait() will notice
+            worker.connection.send(step)
 
     def terminate(self) -> None:
         """Ask busy workers to stop at a checkpoint; idle ones stay."""

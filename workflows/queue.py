@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,67 +17,69 @@ class StepQueue:
     Parameters
     ----------
     steps
-        Steps to run.
+        Steps to run; each of their parents is one of them or done.
     done
         Identities that have a result already.
     """
 
     def __init__(self, steps: Iterable[PlannedStep], done: Iterable[str]) -> None:
         self._waiting = {step.identity: step for step in steps}
-        self._settled = set(done)
-        self._remaining = _critical_paths(self._waiting)
+        known = set(done)
+        self._missing = {i: set(s.after) - known for i, s in self._waiting.items()}
+        self._failed: set[str] = set()
         self._children: dict[str, list[str]] = {}
-        for step in self._waiting.values():
-            for parent in step.after:
-                self._children.setdefault(parent, []).append(step.identity)
+        for identity, parents in self._missing.items():
+            for parent in parents:
+                self._children.setdefault(parent, []).append(identity)
+        assert self._children.keys() <= self._waiting.keys(), "a parent is not in the plan"
+        self._urgency = _critical_paths(self._waiting, self._children)
+        self._ready = [(-self._urgency[i], i) for i, left in self._missing.items() if not left]
+        heapify(self._ready)
 
     @property
     def open(self) -> bool:
         """Whether steps wait."""
         return bool(self._waiting)
 
-    @property
-    def ready(self) -> list[PlannedStep]:
-        """Steps that could run now, the one with the longest way to go first."""
-        able = [s for s in self._waiting.values() if self._settled.issuperset(s.after)]
-        return sorted(able, key=lambda s: -self._remaining[s.identity])
-
     def take(self) -> PlannedStep | None:
         """Take the most urgent step that can run now."""
-        ready = self.ready
-        return self._waiting.pop(ready[0].identity) if ready else None
+        return self._waiting.pop(heappop(self._ready)[1]) if self._ready else None
 
     def finished(self, identity: str) -> None:
         """Note a result."""
-        self._settled.add(identity)
+        for child in self._children.get(identity, ()):
+            self._missing[child].discard(identity)
+            if not self._missing[child] and child in self._waiting:
+                heappush(self._ready, (-self._urgency[child], child))
 
     def failed(self, identity: str) -> list[str]:
         """Note a step without a result; return it and all that can no longer run.
 
-        Steps that can work with what arrived (`StepMaker.needs_all_inputs` is false) go on
-        as soon as all their parents are settled.
+        Steps that can work with what arrived (`StepMaker.needs_all_inputs` is false) run
+        unless nothing arrived.
         """
-        self._settled.add(identity)
+        self._failed.add(identity)
         lost = [identity]
-        for child in self._children.get(identity, []):
+        for child in self._children.get(identity, ()):
             step = self._waiting.get(child)
-            if step is not None and step.maker.needs_all_inputs:
+            if step is None:
+                continue
+            if step.maker.needs_all_inputs or self._failed.issuperset(step.after):
                 del self._waiting[child]
                 lost += self.failed(child)
+        self.finished(identity)
         return lost
 
 
-def _critical_paths(steps: dict[str, PlannedStep]) -> dict[str, float]:
+def _critical_paths(
+    steps: dict[str, PlannedStep], children: dict[str, list[str]]
+) -> dict[str, float]:
     """Return, per step, the core-hours of the longest chain that starts with it."""
-    children: dict[str, list[str]] = {}
-    for step in steps.values():
-        for parent in step.after:
-            children.setdefault(parent, []).append(step.identity)
     lengths: dict[str, float] = {}
 
     def length(identity: str) -> float:
         if identity not in lengths:
-            after = (length(child) for child in children.get(identity, []))
+            after = (length(child) for child in children.get(identity, ()))
             lengths[identity] = steps[identity].cost.core_hours + max(after, default=0.0)
         return lengths[identity]
 

@@ -7,19 +7,19 @@ import signal
 import threading
 import time
 import traceback
-import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from jobflow import run_locally
-
 from ..errors import HaloflowError, InterruptedRunError
+from ..makers.step import release_claims
 from ..stores.connection import open_store
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+
+    from jobflow import JobStore
 
     from .steps import PlannedStep
 
@@ -47,33 +47,26 @@ class Outcome:
 def work(connection: Connection, store_uri: str) -> None:
     """Run steps from `connection` until ``None`` comes or the manager is gone."""
     _stop_with_parent(os.getppid())
-    warnings.filterwarnings("ignore", "cd is deprecated", FutureWarning)  # jobflow's
-    with open_store(store_uri) as store, TemporaryDirectory(prefix="haloflow-") as scratch:
+    with open_store(store_uri) as store:
         while True:
             try:
                 step: PlannedStep | None = connection.recv()
-            except (EOFError, KeyboardInterrupt):
+            except (EOFError, OSError, KeyboardInterrupt):
                 return
             if step is None:
                 return
-            outcome = _run(step, store.jobstore, Path(scratch))
-            connection.send(outcome)
+            outcome = _run(step, store.jobstore)
+            with suppress(OSError):  # a manager that was killed hears nothing
+                connection.send(outcome)
             if outcome.interrupted:
                 return
 
 
-def _run(step: PlannedStep, jobstore: object, scratch: Path) -> Outcome:
+def _run(step: PlannedStep, jobstore: JobStore) -> Outcome:
     started = time.monotonic()
     error, interrupted = "", False
     try:
-        run_locally(
-            step.to_job(),
-            log=False,
-            store=jobstore,
-            root_dir=scratch,
-            allow_external_references=True,
-            raise_immediately=True,
-        )
+        step.to_job().run(jobstore)
     except (InterruptedRunError, KeyboardInterrupt) as stop:
         error, interrupted = str(stop) or "interrupted from the keyboard", True
     except HaloflowError as failure:
@@ -83,6 +76,8 @@ def _run(step: PlannedStep, jobstore: object, scratch: Path) -> Outcome:
         error = (
             f"{type(failure).__name__}: {failure} (in {Path(where.filename).name}:{where.lineno})"
         )
+    finally:
+        release_claims()
     return Outcome(step.identity, time.monotonic() - started, error, interrupted)
 
 

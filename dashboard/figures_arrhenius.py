@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..stores.documents import LiteratureValue, TransportPoint
     from .view import CandidateView
 
-_TICK_SPACING = 0.1
+_TICK_SPACING = 0.12
 _SYMBOLS_300K = {"value": "star", "upper": "triangle-down", "lower": "triangle-up"}
 _TICKS_K = (200, 250, 300, 350, 400, 500, 600, 800, 1000, 1500, 2000)
 

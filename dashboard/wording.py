@@ -20,6 +20,20 @@ _MOST_DECIMAL_EXPONENT: Final = 5
 _LEAST_DECIMAL_EXPONENT: Final = -3
 _SYMMETRIC: Final = (0.8, 1.25)
 
+_UNIT_SUFFIXES: Final = {
+    "_cm2_s": "cm2/s",
+    "_ms_cm": "mS/cm",
+    "_s_cm": "S/cm",
+    "_g_cm3": "g/cm3",
+    "_percent": "%",
+    "_ev": "eV",
+    "_ms": "ms",
+    "_a": "Å",
+    "_k": "K",
+    "_v": "V",
+    "_c": "°C",
+}
+
 STATUS_LABELS: Final[dict[Status, str]] = {
     Status.OK: "ok",
     Status.EXTRAPOLATED_THROUGH_TG: "through Tg",
@@ -168,6 +182,9 @@ def literature_label(row: LiteratureValue) -> str:
     for known in FIELDS.values():
         if known.path in {row.quantity, f"{row.quantity}.value"}:
             return known.header
+    for suffix, unit in _UNIT_SUFFIXES.items():
+        if row.quantity.endswith(suffix):
+            return f"{row.quantity.removesuffix(suffix).replace('_', ' ')} ({unit})"
     return row.quantity.replace("_", " ")
 
 

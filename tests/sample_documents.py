@@ -7,13 +7,16 @@ only the diffusivities and the melt-quench histories are made up.
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from functools import cache
 
 import numpy as np
+
 from haloflow.analysis.arrhenius import fit_arrhenius, nernst_einstein_ms_cm
 from haloflow.analysis.hull import HullEntry as Entry
 from haloflow.analysis.hull import hull_analysis
-from haloflow.identity import content_hash
+from haloflow.dashboard.view import ranked_views
+from haloflow.identity import content_hash, step_uuid
 from haloflow.quantity import Quantity, Status
 from haloflow.stores.documents import (
     CandidateDocument,
@@ -32,6 +35,8 @@ from haloflow.stores.documents import (
     RelaxDocument,
     TransportPoint,
 )
+from haloflow.stores.records import candidate_record
+from haloflow.stores.summary import summarize
 from haloflow.systems.mixture import Mixture
 from haloflow.systems.packing import pack
 from haloflow.systems.phases import REFERENCE_LEVEL, get_phase, phases_within
@@ -165,9 +170,7 @@ def diffusion(structure, identity, law, temperatures_k, *, unconverged=(), tg_k=
             rdfs.append(
                 RdfCurve(pair=pair, temperature_k=temperature, r_a=r.tolist(), g=g.tolist())
             )
-    fit = fit_arrhenius(
-        list(temperatures_k), [point.sigma_ms_cm for point in points], tg_k=tg_k
-    )
+    fit = fit_arrhenius(list(temperatures_k), [point.sigma_ms_cm for point in points], tg_k=tg_k)
     return DiffusionDocument(
         identity=identity,
         provenance=provenance(),
@@ -231,7 +234,7 @@ def literature(value, kind, phases, source, conditions=""):
     )
 
 
-def _candidate(candidate_id, label, formula, phase, components, steps, **more):
+def _candidate(candidate_id, label, formula, phase, components, *, steps, **more):
     return CandidateDocument(
         candidate_id=candidate_id,
         label=label,
@@ -263,7 +266,8 @@ def glass_candidate():
     box = glass_structure(tuple(parts.items()))
     steps = ("melt_quench-seed1", "relax-seed1", "hull-seed1", "diffusion-seed1")
     candidate = _candidate(
-        *("NaTaClO-glass-11aa22bb", "NaTaOCl4 glass", "NaTaCl4O", "glass", parts, steps),
+        *("NaTaClO-glass-11aa22bb", "NaTaOCl4 glass", "NaTaCl4O", "glass", parts),
+        steps=steps,
         family="namocl4",
         n_atoms=len(box),
         n_mobile=24,
@@ -290,7 +294,8 @@ def through_tg_candidate():
     box = glass_structure(tuple(parts.items()))
     steps = ("melt_quench-seed1", "relax-seed1", "hull-seed1", "diffusion-seed1")
     candidate = _candidate(
-        *("NaTaClS-glass-33cc44dd", "TaCl5-0.5Na2S glass", "Na2Ta2Cl10S", "glass", parts, steps),
+        *("NaTaClS-glass-33cc44dd", "TaCl5-0.5Na2S glass", "Na2Ta2Cl10S", "glass", parts),
+        steps=steps,
         family="tacl5-na2s",
         variables={"x": 0.5},
         n_atoms=len(box),
@@ -322,7 +327,7 @@ def unconverged_crystal():
     candidate = _candidate(
         *("NaTaClO-crystal-55ee66ff", "NaTaOCl4 crystal", "NaTaCl4O", "crystal"),
         {"NaCl": 1.0, "TaOCl3": 1.0},
-        steps,
+        steps=steps,
         family="namocl4",
         phase_id=phase.id,
         phase_note=phase.caution,
@@ -347,7 +352,7 @@ def searched_crystal():
     candidate = _candidate(
         *("NaTaCl-crystal-77aa88bb", "NaTaCl6 crystal", "NaTaCl6", "crystal"),
         {"NaCl": 1.0, "TaCl5": 1.0},
-        steps,
+        steps=steps,
         family="na2o-natacl6",
         phase_id=phase.id,
         phase_note=phase.caution,
@@ -360,3 +365,30 @@ def searched_crystal():
         "hull": hull("NaTaCl6", energy, ids["hull"], status=Status.UNCONVERGED),
     }
     return candidate, documents
+
+
+def fill(store, pairs=None):
+    """Put candidates and the outputs of their steps into `store`, as jobs leave them."""
+    stamp = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).isoformat()
+    for candidate, documents in pairs or candidates():
+        store.candidates.update([candidate_record(candidate)], key="candidate_id")
+        rows = [
+            {
+                "uuid": step_uuid(document.identity),
+                "index": 1,
+                "completed_at": stamp,
+                "output": document.model_dump(mode="json"),
+            }
+            for document in documents.values()
+        ]
+        store.outputs.update(rows, key="uuid")
+
+
+def views(pairs=None):
+    """Return the candidates as pages see them, in the order of the ranking."""
+    known = pairs or candidates()
+    summaries = [
+        summarize(candidate, {document.identity: document for document in documents.values()})
+        for candidate, documents in known
+    ]
+    return ranked_views(summaries, {c.candidate_id: documents for c, documents in known})

@@ -1,0 +1,106 @@
+"""``haloflow query``: rows of a store, filtered, sorted, as table, JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from ..dashboard.wording import NOTHING, number
+from ..stores.fields import DEFAULT_COLUMNS, FIELDS, get_fields, rows
+from ..stores.query import find_summaries
+from ..workflows.status import update_summaries
+from .console import console, table
+from .ranking import print_ranking
+from .stores import existing_store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..stores.documents import CandidateSummary
+
+
+def show_query(
+    store: str | None,
+    where: Sequence[str],
+    *,
+    sort: str | None,
+    columns: str | None,
+    output: str,
+    limit: int,
+) -> None:
+    """Print the summaries that fit; a table without columns and order is the ranking."""
+    names = _names(columns)
+    get_fields(names)
+    with existing_store(store) as opened:
+        update_summaries(opened)
+        found = find_summaries(opened.summaries, where, sort=_names(sort), limit=limit)
+    if output == "json":
+        _print_json(found, names)
+    elif output == "csv":
+        _print_csv(found, names or list(DEFAULT_COLUMNS))
+    elif not found:
+        console().print("No candidate fits.")
+    elif names or sort:
+        _print_table(found, names or list(DEFAULT_COLUMNS))
+    else:
+        print_ranking(console(), found)
+
+
+def _names(comma_separated: str | None) -> list[str]:
+    return [name.strip() for name in (comma_separated or "").split(",") if name.strip()]
+
+
+def _print_json(found: Sequence[CandidateSummary], names: list[str]) -> None:
+    data = rows(found, names) if names else [summary.model_dump(mode="json") for summary in found]
+    sys.stdout.write(json.dumps(data, indent=2, default=str, ensure_ascii=False) + "\n")
+
+
+def _print_csv(found: Sequence[CandidateSummary], names: list[str]) -> None:
+    writer = csv.DictWriter(sys.stdout, fieldnames=names)
+    writer.writeheader()
+    for row in rows(found, names):
+        writer.writerow({name: _plain(value) for name, value in row.items()})
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  (any JSON value)
+    return " ".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _print_table(found: Sequence[CandidateSummary], names: list[str]) -> None:
+    made = table()
+    for field in get_fields(names):
+        numeric = field.type == "number"
+        made.add_column(field.header, justify="right" if numeric else "left", overflow="fold")
+    for row in rows(found, names):
+        made.add_row(*(_cell(value) for value in row.values()))
+    console().print(made)
+
+
+def _cell(value: Any) -> Text:  # noqa: ANN401  (any JSON value)
+    if value is None:
+        return Text(NOTHING)
+    if isinstance(value, bool):
+        return Text("yes" if value else "no")
+    if isinstance(value, float):
+        return Text(number(value))
+    return Text(str(_plain(value)))
+
+
+def show_fields() -> None:
+    """Print every field that can be filtered, sorted and shown."""
+    made = table("field", "unit", "meaning", "values")
+    for field in FIELDS.values():
+        values = ", ".join(field.allowed) or {"flag": "true, false"}.get(field.type, field.type)
+        made.add_row(Text(field.name, style="bold"), field.unit, field.description, values)
+    made.add_row(Text("var.x", style="bold"), "", "sweep variable x; so any other", "number")
+    made.add_row(
+        Text("d_600K", style="bold"),
+        "cm2/s",
+        "Na tracer diffusivity at 600 K; also _sd, _lower, _upper, _status",
+        "number",
+    )
+    console().print(made)

@@ -1,0 +1,28 @@
+"""Opening the store that a command was given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..settings import get_settings
+from ..stores.connection import open_store
+from ..stores.embedded import DATABASE_FILE
+
+if TYPE_CHECKING:
+    from ..stores.connection import HaloflowStore
+
+
+def store_uri(given: str | None) -> str:
+    """Return the store meant: as given, else from the settings."""
+    return given if given is not None else get_settings().store
+
+
+def existing_store(given: str | None) -> HaloflowStore:
+    """Open a store that must be there; commands that only read use this."""
+    return open_store(store_uri(given), must_exist=True)
+
+
+def is_there(uri: str) -> bool:
+    """Whether opening `uri` would make no new embedded store."""
+    return "://" in uri or (Path(uri).expanduser() / DATABASE_FILE).exists()

@@ -225,14 +225,15 @@ def _build(atoms: Atoms, settings: MDSettings, rng: np.random.Generator) -> Mole
 
 def _count_degrees(dynamics: MolecularDynamics, degrees: int) -> None:
     """Let chain and barostat share the heat among the degrees of freedom that move."""
-    thermostat = getattr(dynamics, "_thermostat", None)
-    if thermostat is None:
+    if not hasattr(dynamics, "_thermostat"):
         return
+    thermostat = dynamics._thermostat  # noqa: SLF001  (see LAYOUT)
     thermostat._Q[0] *= degrees / (3 * thermostat._num_atoms_global)  # noqa: SLF001
     thermostat._num_atoms_global = degrees / 3  # noqa: SLF001
-    barostat = getattr(dynamics, "_barostat", None)
-    if barostat is not None:
-        dynamics._num_atoms_global = degrees / 3  # noqa: SLF001
+    if not hasattr(dynamics, "_barostat"):
+        return
+    dynamics._num_atoms_global = degrees / 3  # noqa: SLF001
+    barostat = dynamics._barostat  # noqa: SLF001
     if hasattr(barostat, "_cell_dof"):
         barostat._R[0] *= _CELL_DEGREES / barostat._cell_dof  # noqa: SLF001
         barostat._cell_dof = _CELL_DEGREES  # noqa: SLF001

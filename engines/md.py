@@ -17,20 +17,19 @@ Examples
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from ..errors import CheckpointError, InputError, InterruptedRunError, TrajectoryError
+from ..errors import CheckpointError, InputError, TrajectoryError
 from ..identity import canonical
 from ..quantity import Status
 from .checkpoint import Checkpoint, CheckpointFolder
 from .durable import sole_use
 from .interrupts import StopRequest
 from .md_run import Run, place, saved_evaluation
+from .md_session import Session, interrupted
 from .md_settings import MDSettings, Tether, require_number
 from .md_start import check_atoms
 from .trajectory import TrajectoryReader, TrajectoryWriter
@@ -39,15 +38,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    import numpy as np
     from ase import Atoms
     from numpy.typing import NDArray
 
-    from .guards import Guard, GuardVerdict
+    from .guards import Guard
     from .trajectory import TrajectoryFile
 
 __all__ = ["MDResult", "MDSettings", "Tether", "run_md"]
-
-_PROGRESS_INTERVAL_S: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -172,7 +170,7 @@ def run_md(
                 chunk_frames=settings.chunk_frames,
                 signature=signature,
             )
-            session = _Session(
+            session = Session(
                 Run(atoms, calculator, settings, writer=writer, guards=guards, saved=saved),
                 writer=writer,
                 folder=folder,
@@ -183,89 +181,8 @@ def run_md(
             )
             saved = session.drive(on_progress)
     if stop.signalled is not None:
-        raise _interrupted(stop.signalled, saved.step, settings.n_steps)
+        raise interrupted(stop.signalled, saved.step, settings.n_steps)
     return _result(atoms, saved, directory)
-
-
-class _Session:
-    """One call's work on a run: steps, checkpoints, and the reasons to stop."""
-
-    def __init__(
-        self,
-        run: Run,
-        *,
-        writer: TrajectoryWriter,
-        folder: CheckpointFolder,
-        settings: MDSettings,
-        signature: str,
-        stop: StopRequest,
-        saved: Checkpoint | None,
-    ) -> None:
-        self._run, self._writer, self._folder = run, writer, folder
-        self._settings, self._stop = settings, stop
-        self._fresh = saved is None
-        self._saved_step = run.step
-        self._wall_before_s = 0.0 if saved is None else float(saved.meta["wall_s"])
-        self._meta = {
-            "signature": signature,
-            "settings": canonical(settings.physics()),
-            "n_resumes": 0 if saved is None else saved.meta["n_resumes"] + 1,
-        }
-
-    def drive(self, on_progress: Callable[[int, int], None] | None) -> Checkpoint:
-        """Go on to the last step or the first verdict, and return the last checkpoint."""
-        run, settings = self._run, self._settings
-        last = settings.n_steps
-        reported = -_PROGRESS_INTERVAL_S
-        with np.errstate(all="ignore"):  # the guards look after numbers that are not finite
-            verdict = (run.attempt(run.begin) or run.judge()) if self._fresh else None
-            while verdict is None and run.step < last:
-                verdict = run.attempt(run.advance)
-                step = run.step
-                if verdict is None and (step % settings.guard_interval == 0 or step == last):
-                    verdict = run.judge()
-                if verdict is None and step % settings.sync_interval == 0 and step < last:
-                    self._synchronise()
-                now = time.monotonic()
-                if on_progress is not None and now - reported >= _PROGRESS_INTERVAL_S:
-                    reported = now
-                    on_progress(step, last)
-        if on_progress is not None:
-            on_progress(run.step, last)
-        self._writer.close()
-        return self._save(verdict, complete=True)
-
-    def _synchronise(self) -> None:
-        run, settings = self._run, self._settings
-        run.forget()
-        reason = self._stop.reason()
-        if reason is not None:
-            self._writer.close()
-            self._save()
-            raise _interrupted(reason, run.step, settings.n_steps)
-        if run.step - self._saved_step >= settings.checkpoint_interval:
-            self._save()
-            self._saved_step = run.step
-
-    def _save(self, verdict: GuardVerdict | None = None, *, complete: bool = False) -> Checkpoint:
-        checkpoint = self._run.checkpoint(
-            {
-                **self._meta,
-                "wall_s": self._wall_before_s + self._stop.elapsed_s,
-                "complete": complete,
-                "verdict": None if verdict is None else [verdict.status.value, verdict.note],
-            }
-        )
-        self._folder.save(checkpoint)
-        return checkpoint
-
-
-def _interrupted(reason: str, step: int, n_steps: int) -> InterruptedRunError:
-    return InterruptedRunError(
-        f"an MD run was stopped by {reason}",
-        given=f"{step} of {n_steps} steps are done and saved",
-        remedy="run the same again; it goes on from there",
-    )
 
 
 def _require_same_run(saved: Checkpoint, settings: MDSettings, signature: str) -> None:

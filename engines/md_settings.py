@@ -142,7 +142,7 @@ class MDSettings:
     trajectory_interval: int = 10
     checkpoint_interval: int = 500
     guard_interval: int = 10
-    sync_interval: int = 10
+    sync_interval: int = 50
     chunk_frames: int = 200
 
     def __post_init__(self) -> None:

@@ -39,9 +39,13 @@ CASES = {
     "ramp-npt": {"ensemble": "npt-isotropic", "temperature_end_k": 80.0, **SLOW},
     "ramp-npt-full": {"ensemble": "npt-full", "temperature_end_k": 80.0, **SLOW},
     "tether-nve": {"ensemble": "nve", "tether": Tether(("Ne",), 0.5)},
+    "tether-nose-hoover": {
+        "ensemble": "nvt-nose-hoover",
+        "tether": Tether(("Ne",), 0.5),
+        **SLOW,
+    },
     "tether-langevin": {"ensemble": "nvt-langevin", "tether": Tether(("Ne",), 0.5)},
 }
-ENSEMBLES = ("nve", "langevin", "nose-hoover", "npt-isotropic", "npt-full")
 
 
 def settings_of(case: str, **changes) -> MDSettings:

@@ -36,7 +36,9 @@ def block_mean(samples, n_blocks=10):
     return blocks.mean(), blocks.std(ddof=1) / np.sqrt(n_blocks)
 
 
-@pytest.mark.parametrize("case", ["nve", "tether-nve", "nose-hoover", "npt-isotropic", "npt-full"])
+@pytest.mark.parametrize(
+    "case", ["nve", "tether-nve", "nose-hoover", "tether-nose-hoover", "npt-isotropic", "npt-full"]
+)
 def test_conserved_energy_improves_with_the_square_of_the_timestep(case, md_cases, tmp_path):
     errors = []
     for timestep in (8.0, 4.0):

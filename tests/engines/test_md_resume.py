@@ -70,7 +70,14 @@ def killed(tmp_path_factory, md_cases):
 
 CASE_NAMES = (
     *("nve", "langevin", "nose-hoover", "npt-isotropic", "npt-full", "ramp-langevin"),
-    *("ramp-nose-hoover", "ramp-npt", "ramp-npt-full", "tether-nve", "tether-langevin"),
+    *(
+        "ramp-nose-hoover",
+        "ramp-npt",
+        "ramp-npt-full",
+        "tether-nve",
+        "tether-nose-hoover",
+        "tether-langevin",
+    ),
 )
 
 
@@ -191,6 +198,21 @@ def test_signal_stops_with_a_checkpoint_and_resumes(number, md_cases, tmp_path):
     assert result.n_resumes == 1
     md_cases.run("ramp-langevin", tmp_path / "straight")
     assert_same_bits(tmp_path / "run", tmp_path / "straight")
+
+
+def test_second_signal_acts_as_ever(tmp_path, md_cases):
+    calculator = md_cases.SkinLennardJones()
+    compute = calculator.calculate
+
+    def calculate(*args, **kwargs):
+        if calculator.evaluations in {52, 53}:
+            os.kill(os.getpid(), signal.SIGINT)
+        compute(*args, **kwargs)
+
+    calculator.calculate = calculate
+    with pytest.raises(KeyboardInterrupt):
+        md_cases.run("nve", tmp_path, calculator)
+    assert last_checkpoint(tmp_path).step == 40
 
 
 def test_signal_in_the_last_steps_is_not_swallowed(md_cases, tmp_path):

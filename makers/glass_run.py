@@ -12,7 +12,7 @@ from ..engines.relax import relax
 from ..engines.relax_settings import RelaxSettings
 from ..quantity import Quantity, Status, worst
 from ..units import density_g_cm3
-from .guards import dynamics_guards
+from .guards import Stage, dynamics_guards
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -134,7 +134,7 @@ class GlassRun:
             self.potential.calculator,
             settings,
             self._context.directory / name,
-            guards=dynamics_guards(self._atoms, settings),
+            guards=dynamics_guards(self._atoms, settings, Stage()),
             signature=f"{self._context.identity}/{name}",
             on_progress=self._progress.stage(name, n_steps),
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ..analysis.bonds import count_bonds
 from ..analysis.framework import framework_melted
+from ..analysis.glass import amorphous_evidence
 from ..engines.guards import (
     Guard,
     GuardVerdict,
@@ -24,21 +26,29 @@ if TYPE_CHECKING:
     from ..engines.md import MDSettings
 
 _BOND_CHECK_STEPS = 100
+_BRAGG_CHECK_STEPS = 2000
 _MAX_BROKEN_SHARE = 0.1
 
 
-def dynamics_guards(atoms: Atoms, settings: MDSettings, *, crystal: bool = False) -> list[Guard]:
-    """Return the guards of an MD run that starts from `atoms`.
+@dataclass(frozen=True)
+class Stage:
+    """What a sample is meant to be while it is simulated.
 
-    Parameters
+    Attributes
     ----------
-    atoms
-        Start of the run.
-    settings
-        Of the run.
-    crystal
-        End the run when the framework melts.
+    sample
+        A ``crystal`` must not melt, a ``glass`` not crystallise; ``None`` while it is melted
+        and quenched.
+    mobile
+        The ion that may leave its place in a crystal.
     """
+
+    sample: Literal["crystal", "glass"] | None = None
+    mobile: str = "Na"
+
+
+def dynamics_guards(atoms: Atoms, settings: MDSettings, stage: Stage) -> list[Guard]:
+    """Return the guards of an MD run of a `stage` that starts from `atoms`."""
     guards = [
         finite_guard(),
         temperature_guard(settings),
@@ -46,7 +56,11 @@ def dynamics_guards(atoms: Atoms, settings: MDSettings, *, crystal: bool = False
         volume_guard(float(atoms.get_volume())),
         decomposition_guard(atoms),
     ]
-    return [*guards, melting_guard(atoms)] if crystal else guards
+    if stage.sample == "crystal":
+        guards.append(melting_guard(atoms, stage.mobile))
+    if stage.sample == "glass":
+        guards.append(crystallisation_guard())
+    return guards
 
 
 def decomposition_guard(start: Atoms, *, max_share: float = _MAX_BROKEN_SHARE) -> Guard:
@@ -73,9 +87,9 @@ def decomposition_guard(start: Atoms, *, max_share: float = _MAX_BROKEN_SHARE) -
     return guard
 
 
-def melting_guard(start: Atoms) -> Guard:
-    """Return a guard that ends a crystal's run when everything but sodium leaves its place."""
-    framework = np.array([symbol != "Na" for symbol in start.symbols])
+def melting_guard(start: Atoms, mobile: str) -> Guard:
+    """Return a guard that ends a crystal's run when all but the `mobile` ion leaves its place."""
+    framework = np.array([symbol != mobile for symbol in start.symbols])
     origin = (start.positions.copy(), start.cell.array.copy())
 
     def guard(atoms: Atoms, step: int) -> GuardVerdict | None:
@@ -87,6 +101,26 @@ def melting_guard(start: Atoms) -> Guard:
         return GuardVerdict(
             Status.DECOMPOSED,
             f"the framework melted: MSD {found.numbers['msd_a2']:.1f} A^2 at step {step}",
+        )
+
+    return guard
+
+
+def crystallisation_guard() -> Guard:
+    """Return a guard that ends a glass's run when a Bragg peak stands above its own S(q)."""
+
+    def guard(atoms: Atoms, step: int) -> GuardVerdict | None:
+        if not step or step % _BRAGG_CHECK_STEPS or not np.isfinite(atoms.positions).all():
+            return None
+        found = amorphous_evidence(atoms.positions, atoms.cell.array, list(atoms.symbols))
+        if found.holds:
+            return None
+        numbers = found.numbers
+        return GuardVerdict(
+            Status.CRYSTALLISED,
+            f"a reflection at {numbers['q_inv_a']:.2f} 1/A is "
+            f"{numbers['strongest_reflection_ratio']:.0f} times the diffuse scattering at step "
+            f"{step}, {numbers['threshold_ratio']:.0f} allowed",
         )
 
     return guard

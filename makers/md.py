@@ -9,12 +9,12 @@ import numpy as np
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ..analysis.blocks import block_means, density_equilibrated
-from ..engines.md import MDResult, MDSettings, run_md
+from ..engines.md import MDResult, MDSettings, Tether, run_md
 from ..engines.potentials import require_coverage
 from ..quantity import Quantity, Status, worst
 from ..stores.documents import MDDocument, StepDocument
 from ..units import density_g_cm3
-from .guards import dynamics_guards
+from .guards import Stage, dynamics_guards
 from .step import StepContext, StepMaker, parents_of, start_structure, step_job
 
 if TYPE_CHECKING:
@@ -43,6 +43,11 @@ class MDMaker(StepMaker):
         volume (glasses).
     production_steps
         Steps at constant volume, with a Nose-Hoover chain, which leaves diffusion alone.
+    tether_species, tether_alpha_ev_a2
+        Hold these species at their places in production with springs, E = alpha dr^2 / 2:
+        what conduction loses shows what the framework's motion gives it.
+    mobile
+        The ion that may leave its place without the sample counting as molten.
     """
 
     name: str = "md"
@@ -53,6 +58,9 @@ class MDMaker(StepMaker):
     full_cell: bool = False
     production_steps: int = 500_000
     pressure_gpa: float = 0.0
+    tether_species: tuple[str, ...] = ()
+    tether_alpha_ev_a2: float = 0.0
+    mobile: str = "Na"
     trajectory_interval: int = 50
     checkpoint_interval: int = 500
     seed: int = 1
@@ -92,7 +100,7 @@ class MDMaker(StepMaker):
                 potential.calculator,
                 settings,
                 context.directory / name,
-                guards=dynamics_guards(atoms, settings, crystal=self.full_cell),
+                guards=dynamics_guards(atoms, settings, self._stage),
                 signature=f"{context.identity}/{name}",
                 on_progress=progress.stage(name, settings.n_steps),
             )
@@ -102,17 +110,26 @@ class MDMaker(StepMaker):
         context.n_resumes = sum(part.n_resumes for part in parts.values())
         return self._document(parts, context)
 
+    @property
+    def _stage(self) -> Stage:
+        return Stage("crystal" if self.full_cell else "glass", self.mobile)
+
     def _parts(self) -> dict[str, MDSettings]:
         parts = {}
         if self.equilibration_steps:
             npt = "npt-full" if self.full_cell else "npt-isotropic"
             parts["equilibration"] = self._settings(npt, self.equilibration_steps, self.seed)
+        tether = None
+        if self.tether_species:
+            tether = Tether(self.tether_species, self.tether_alpha_ev_a2)
         parts["production"] = self._settings(
-            "nvt-nose-hoover", self.production_steps, self.seed + 1
+            "nvt-nose-hoover", self.production_steps, self.seed + 1, tether
         )
         return parts
 
-    def _settings(self, ensemble: str, n_steps: int, seed: int) -> MDSettings:
+    def _settings(
+        self, ensemble: str, n_steps: int, seed: int, tether: Tether | None = None
+    ) -> MDSettings:
         return MDSettings(
             ensemble=ensemble,
             temperature_k=self.temperature_k,
@@ -120,6 +137,7 @@ class MDMaker(StepMaker):
             n_steps=n_steps,
             pressure_gpa=self.pressure_gpa if ensemble.startswith("npt") else 0.0,
             seed=seed,
+            tether=tether,
             trajectory_interval=self.trajectory_interval,
             checkpoint_interval=self.checkpoint_interval,
         )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import platform
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from jobflow import CURRENT_JOB, Job, JobConfig, Maker, OnMissing, job
 
@@ -18,23 +19,24 @@ from ..identity import canonical, step_identity, step_uuid, structure_hash
 from ..quantity import Status
 from ..settings import get_settings
 from ..stores.claims import Claims, Owner
-from ..stores.connection import HaloflowStore
+from ..stores.connection import store_of_job
 from ..stores.documents import FileReference, PotentialRecord, Provenance, StepDocument
 from ..stores.results import clear_failure, record_failure, stored_output
 from .progress import ProgressReporter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pymatgen.core import Structure
 
     from ..engines.md import MDResult
     from ..engines.potentials import Potential
+    from ..stores.connection import HaloflowStore
 
 DocumentT = TypeVar("DocumentT", bound=StepDocument)
 _BROKEN = (Status.DIVERGED, Status.DECOMPOSED, Status.FAILED)
-_WAIT_S = 7 * 24 * 3600.0
+_LOOK_INTERVAL_S = 1.0
 _PACKAGES = ("ase", "numpy", "scipy", "pymatgen", "jobflow", "torch", "dftd3", "packmol")
 
 
@@ -65,6 +67,13 @@ class StepContext:
     potential: Potential | None = None
     n_resumes: int = 0
 
+    @classmethod
+    def of(cls, store: HaloflowStore, identity: str, parents: dict[str, str]) -> Self:
+        """Make the folder of a step that is about to run."""
+        directory = step_directory(store.files_dir, identity)
+        directory.mkdir(parents=True, exist_ok=True)
+        return cls(identity, directory, store.files_dir, parents)
+
     def progress(self, total: int) -> ProgressReporter:
         """Return a reporter for `total` units of work."""
         return ProgressReporter(self.directory, total)
@@ -91,16 +100,23 @@ class StepContext:
         ]
 
 
-@contextmanager
-def sole_claim(store: HaloflowStore, identity: str) -> Iterator[None]:
-    """Hold the claim on a step, waiting for whoever holds it now."""
+_computed = ExitStack()
+"""Claims on steps that this process has computed, held until their documents are stored."""
+
+
+def release_claims() -> None:
+    """Give back the claims on steps that jobflow has stored, or failed to store, by now."""
+    _computed.close()
+
+
+def _claim(store: HaloflowStore, identity: str, held: ExitStack) -> dict[str, Any] | None:
+    """Claim a step into `held`, or return its document once whoever is at it has stored it."""
     claims, owner = Claims(store.claims), Owner.here()
-    while True:
-        with claims.held(identity, owner) as mine:
-            if mine:
-                yield
-                return
-        claims.wait(identity, timeout_s=_WAIT_S)
+    while not held.enter_context(claims.held(identity, owner)):
+        if (document := stored_output(store, identity)) is not None:
+            return document
+        time.sleep(_LOOK_INTERVAL_S)
+    return stored_output(store, identity)
 
 
 @dataclass
@@ -152,23 +168,34 @@ class StepMaker(Maker):
         EngineError
             If this machine would make another step than the one planned.
         """
+        release_claims()
         identity = self.identity(parents)
         self._require_planned(identity)
-        with HaloflowStore.of_jobstore(CURRENT_JOB.store) as store, sole_claim(store, identity):
-            stored = stored_output(store, identity)
+        with ExitStack() as held:
+            store = held.enter_context(store_of_job(CURRENT_JOB.store))
+            stored = _claim(store, identity, held)
             if stored is not None:
                 return stored
-            directory = step_directory(store.files_dir, identity)
-            directory.mkdir(parents=True, exist_ok=True)
-            try:
-                document = work(StepContext(identity, directory, store.files_dir, parents))
-            except InterruptedRunError:
-                raise
-            except Exception as error:
-                record_failure(store, identity, self.name, str(error) or type(error).__name__)
-                raise
-            clear_failure(store, identity)
+            document = self._work(work, StepContext.of(store, identity, parents), store)
+            _computed.push(held.pop_all())  # jobflow stores the document after this returns
             return document
+
+    def _work(
+        self,
+        work: Callable[[StepContext], DocumentT],
+        context: StepContext,
+        store: HaloflowStore,
+    ) -> DocumentT:
+        try:
+            document = work(context)
+        except InterruptedRunError:
+            raise
+        except Exception as error:
+            message = str(error) or type(error).__name__
+            record_failure(store, context.identity, self.name, message)
+            raise
+        clear_failure(store, context.identity)
+        return document
 
     def _require_planned(self, identity: str) -> None:
         planned = CURRENT_JOB.job.metadata.get("haloflow_identity")
@@ -255,6 +282,7 @@ def parents_of(start: Structure | StepDocument) -> dict[str, str]:
     return {"start": structure_hash(start)}
 
 
+@cache
 def _installed() -> dict[str, str]:
     found = {}
     for package in _PACKAGES:

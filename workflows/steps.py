@@ -239,6 +239,9 @@ def _transport(
             full_cell=candidate.phase == "crystal",
             production_steps=md.production_steps,
             trajectory_interval=md.trajectory_interval,
+            tether_species=tuple(md.tether.species) if md.tether else (),
+            tether_alpha_ev_a2=md.tether.alpha_ev_a2 if md.tether else 0.0,
+            mobile=candidate.mobile,
             seed=md.seed,
         )
         cost = dynamics_cost(maker.level, n_atoms, maker.n_steps, maker.trajectory_interval)

@@ -121,6 +121,13 @@ class HullSettings(_Section):
     )
 
 
+class TetherSection(_Section):
+    """Springs that hold species at their places in production, E = alpha dr^2 / 2."""
+
+    species: list[str] = Field(min_length=1, description="Chemical symbols, e.g. [Ta].")
+    alpha_ev_a2: float = Field(gt=0, description="Spring constant in eV/A^2.")
+
+
 class MDSection(_Section):
     """Molecular dynamics for transport: NPT equilibration, then NVT production."""
 
@@ -135,6 +142,7 @@ class MDSection(_Section):
     timestep_fs: float = Field(2.0, gt=0, le=10, description="Time step.")
     equilibration_steps: int = Field(10_000, ge=0, description="NPT steps before production.")
     production_steps: int = Field(500_000, ge=1, description="NVT steps that are analysed.")
+    tether: TetherSection | None = Field(None, description="Springs on species; default: none.")
     trajectory_interval: int = Field(50, ge=1, description="Steps between stored frames.")
     seed: int = Field(1, ge=0, description="Of start velocities and thermostat noise.")
 

@@ -17,9 +17,10 @@ Z95 = 1.959963984540054
 def combine(samples: Sequence[Quantity], *, n_expected: int, logarithmic: bool = False) -> Quantity:
     """Return the mean over samples, its error within and between them kept apart in the note.
 
-    The variance is the mean variance inside a run plus the variance between the samples: it
-    is the spread to expect of one more sample. Samples of which only bounds are known widen
-    the interval, and their status makes the result no better than theirs.
+    The variance is the mean variance inside a run plus the variance between the samples
+    (their scatter less what the runs' errors explain): the spread to expect of one more
+    sample. Samples of which only bounds are known widen the interval, and their status makes
+    the result no better than theirs.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def _mean(
     points = [math.log(value) for value in values] if in_log else values
     errors = [_log_sd(sample) if in_log else sample.sd for sample in known]
     within = fmean((error or 0.0) ** 2 for error in errors)
-    between = variance(points)
+    between = max(0.0, variance(points) - within)
     centre, spread = fmean(points), math.sqrt(within + between)
     low, high = centre - Z95 * spread, centre + Z95 * spread
     kind = "geometric mean" if in_log else "mean"

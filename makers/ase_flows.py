@@ -53,6 +53,7 @@ class LevelRelaxMaker(AseRelaxMaker):
 
     name: str = "relax"
     level: str = "chgnet-r2scan"
+    tags: list[str] | None = None
 
     def __post_init__(self) -> None:
         """Tag the documents with the level and the weights."""

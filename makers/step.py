@@ -224,7 +224,7 @@ class StepMaker(Maker):
             haloflow_version=__version__,
             code_version=self.code_version,
             python_version=platform.python_version(),
-            packages=_installed(),
+            packages=dict(_installed()),
             potential=record,
             parents=sorted(context.parents.values()),
             parameters=canonical(self.settings()),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakValueDictionary
 
 from jobflow import JobStore
 from pymongo.errors import ConfigurationError, DuplicateKeyError, InvalidURI, PyMongoError
@@ -17,7 +18,7 @@ from .embedded import DATABASE_FILE, SqliteStore
 from .mongodb import MongoDBStore, redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from maggma.core import Store
 
@@ -89,6 +90,7 @@ class HaloflowStore:
         except BaseException:
             self.close()
             raise
+        _open_stores[id(self.jobstore)] = self
 
     def _connect(self) -> None:
         for store in self._stores.values():
@@ -106,6 +108,7 @@ class HaloflowStore:
 
     def close(self) -> None:
         """Close all collections."""
+        _open_stores.pop(id(self.jobstore), None)
         for store in self._stores.values():
             if store._coll is not None:  # noqa: SLF001  (maggma has no public name for it)
                 store.close()
@@ -139,6 +142,26 @@ class HaloflowStore:
             allowed="SqliteStore or MongoDBStore",
             remedy="run the flow with store=open_store(...).jobstore",
         )
+
+
+_open_stores: WeakValueDictionary[int, HaloflowStore] = WeakValueDictionary()
+
+
+@contextmanager
+def store_of_job(jobstore: JobStore) -> Iterator[HaloflowStore]:
+    """Give the store of a running job: the one its process has open, or else one of its own.
+
+    Raises
+    ------
+    StoreError
+        As `HaloflowStore.of_jobstore`.
+    """
+    home = _open_stores.get(id(jobstore))
+    if home is not None and home.jobstore is jobstore:
+        yield home
+        return
+    with HaloflowStore.of_jobstore(jobstore) as store:
+        yield store
 
 
 def open_store(
@@ -184,7 +207,7 @@ def open_store(
     return HaloflowStore(
         str(folder),
         Path(files).absolute() if files else folder / "files",
-        lambda name, **keywords: SqliteStore(folder, name, **keywords),
+        lambda name, **keywords: SqliteStore(folder, name, durable=name != "claims", **keywords),
     )
 
 

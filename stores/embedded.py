@@ -32,13 +32,23 @@ class SqliteStore(MongoStore):
         Folder on a local file system; made when missing.
     collection_name
         Name of the collection inside the file.
+    durable
+        False for documents that need to outlive their process, but not a power cut.
     **kwargs
         ``key``, ``last_updated_field``, ``last_updated_type``, ``validator`` of maggma.
     """
 
-    def __init__(self, folder: str | Path, collection_name: str, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        folder: str | Path,
+        collection_name: str,
+        *,
+        durable: bool = True,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
         self.folder = str(Path(folder).absolute())
         self.collection_name = collection_name
+        self.durable = durable
         self.default_sort = None
         self.safe_update = False
         self.kwargs = kwargs
@@ -56,7 +66,7 @@ class SqliteStore(MongoStore):
             self.close()
         if self._coll is None:
             database = acquire_database(Path(self.folder) / DATABASE_FILE)
-            self._coll = SqliteCollection(database, self.collection_name)
+            self._coll = SqliteCollection(database, self.collection_name, durable=self.durable)
 
     def close(self) -> None:
         """Give the file back; it is closed when the last store of the process gives it back."""

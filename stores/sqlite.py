@@ -114,9 +114,13 @@ class Database:
             raise _unusable(self.path, error) from error
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection inside a transaction, which an exception takes back whole."""
+    def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """Give a connection inside a transaction, which an exception takes back whole.
+
+        One that is not durable outlives the process, but perhaps not a power cut.
+        """
         with self.reading() as connection:
+            connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -149,8 +153,9 @@ def acquire_database(path: Path) -> Database:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unusable(path, error) from error
-    refuse_network_file_system(path.parent)
     with _guard:
+        if path not in _open_databases:
+            refuse_network_file_system(path.parent)
         database = _open_databases.setdefault(path, Database(path))
         database.n_users += 1
         return database

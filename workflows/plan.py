@@ -56,10 +56,17 @@ class CandidatePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep and all it asks for."""
+    """A sweep and all it asks for.
+
+    Attributes
+    ----------
+    outdated
+        Identities of stored results that were made while a parent's was missing.
+    """
 
     sweep: Sweep
     candidates: list[CandidatePlan]
+    outdated: frozenset[str] = frozenset()
 
     @property
     def steps(self) -> dict[str, PlannedStep]:
@@ -143,8 +150,9 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
     candidates = expand(sweep)
     _require_levels(sweep, candidates)
     drafts = [_draft(candidate, sweep) for candidate in candidates]
-    identities = {step.identity for draft in drafts for step in draft.steps}
-    done = finished(store, identities) if store is not None else set()
+    steps = {step.identity: step for draft in drafts for step in draft.steps}
+    stored = finished(store, steps) if store is not None else set()
+    done = {identity for identity in stored if _is_whole(steps[identity], stored)}
     plans = [
         CandidatePlan(
             draft.document,
@@ -155,7 +163,12 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
         )
         for draft in drafts
     ]
-    return Plan(sweep, plans)
+    return Plan(sweep, plans, frozenset(stored - done))
+
+
+def _is_whole(step: PlannedStep, stored: set[str]) -> bool:
+    """Tell whether a stored result had all its inputs."""
+    return step.maker.needs_all_inputs or stored.issuperset(step.after)
 
 
 def _require_levels(sweep: Sweep, candidates: list[Candidate]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -10,12 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ..errors import SweepError
+from ..errors import ClaimError, SweepError
 from ..makers.progress import Progress, read_progress
 from ..makers.step import step_directory
 from ..settings import get_settings
+from ..stores.claims import Claims
 from ..stores.connection import open_store
-from ..stores.results import forget
+from ..stores.results import forget, record_failure
 from .plan import plan_sweep
 from .pool import WorkerPool
 from .queue import StepQueue
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from .worker import Outcome
 
 _POLL_S = 0.5
+_REFRESH_S = 2.0
 _MAX_DEFAULT_WORKERS = 8
 
 
@@ -107,7 +110,7 @@ def run_sweep(
     workers
         Steps that run side by side; default: settings, else one per core up to 8.
     force
-        Run everything again, and go above the budget.
+        Run everything again from the start, and go above the budget.
 
     Raises
     ------
@@ -117,28 +120,52 @@ def run_sweep(
     count = workers if workers is not None else get_settings().workers or _default_workers()
     if count < 1:
         raise SweepError("a run needs workers", given=count, allowed="1 or more")
-    started = time.monotonic()
     with open_store(store_uri) as store:
         plan = plan_sweep(sweep, store)
         if force:
-            forget(store, plan.done)
+            _forget_all(store, plan)
             plan = plan_sweep(sweep, store)
         else:
             plan.require_budget()
-        record_candidates(store, plan)
-        report = RunReport(plan, n_reused=plan.n_reused)
-        if observer:
-            observer.planned(plan)
-        if plan.to_run:
-            manager = _Manager(store, plan, report, observer)
-            with (
-                WorkerPool(min(count, len(plan.to_run)), store_uri) as pool,
-                _stop_signals(manager),
-            ):
-                manager.run(pool)
-        update_summaries(store)
+            forget(store, plan.outdated)
+        return run_plan(plan, store, workers=count, observer=observer)
+
+
+def run_plan(
+    plan: Plan, store: HaloflowStore, *, workers: int, observer: RunObserver | None = None
+) -> RunReport:
+    """Run the steps of `plan` that have no result yet; the rest is as in `run_sweep`."""
+    started = time.monotonic()
+    record_candidates(store, plan)
+    report = RunReport(plan, n_reused=plan.n_reused)
+    if observer:
+        observer.planned(plan)
+    if plan.to_run:
+        manager = _Manager(store, plan, report, observer)
+        with (
+            WorkerPool(min(workers, len(plan.to_run)), store.uri) as pool,
+            _stop_signals(manager),
+        ):
+            manager.run(pool)
+    update_summaries(store)
     report.wall_s = time.monotonic() - started
     return report
+
+
+def _forget_all(store: HaloflowStore, plan: Plan) -> None:
+    """Remove results, trajectories and checkpoints of all steps of `plan`."""
+    live = Claims(store.claims).live(plan.steps)
+    if live:
+        raise ClaimError(
+            "another process runs steps of this sweep, which cannot be run again from the start",
+            given="; ".join(str(claim) for claim in live.values()),
+            remedy="wait for that process, or stop it",
+        )
+    forget(store, plan.steps)
+    for identity in plan.steps:
+        directory = step_directory(store.files_dir, identity)
+        if directory.exists():
+            shutil.rmtree(directory)
 
 
 def _default_workers() -> int:
@@ -156,6 +183,9 @@ class _Manager:
         self._observer = observer
         self._labels = step_labels(plan)
         self._queue = StepQueue(plan.to_run.values(), plan.done)
+        self._candidates = _candidates_by_step(plan)
+        self._changed: set[str] = set()
+        self._refresh_at = 0.0
         self.stopping = False
 
     def run(self, pool: WorkerPool) -> None:
@@ -166,11 +196,10 @@ class _Manager:
                 self._notify_started(step)
             if self.stopping:
                 pool.terminate()
+            self._refresh_summaries()
             for outcome in pool.wait(_POLL_S):
                 self._take_in(outcome)
             self._show_progress(pool.running)
-            if not pool.busy and not self._queue.ready and self._queue.open:
-                raise AssertionError("steps wait for steps that are not in the plan")
         self._report.interrupted = self.stopping
 
     def _take_in(self, outcome: Outcome) -> None:
@@ -181,16 +210,27 @@ class _Manager:
         if not outcome.error:
             self._queue.finished(outcome.identity)
             self._report.n_done += 1
-            update_summaries(self._store)
+            self._changed.update(self._candidates[outcome.identity])
             if self._observer:
                 self._observer.finished(label, outcome.wall_s)
             return
+        record_failure(self._store, outcome.identity, label.step_name, outcome.error)
         for identity in self._queue.failed(outcome.identity):
+            self._changed.update(self._candidates[identity])
             own = identity == outcome.identity
             message = outcome.error if own else f"waits for {label.step_name}, which failed"
             self._report.failures.append((self._labels[identity], message))
             if self._observer:
                 self._observer.failed(self._labels[identity], message)
+
+    def _refresh_summaries(self) -> None:
+        """Summarize the candidates that changed, in a twentieth of the time at most."""
+        started = time.monotonic()
+        if self._changed and started >= self._refresh_at:
+            update_summaries(self._store, sorted(self._changed))
+            self._changed.clear()
+            now = time.monotonic()
+            self._refresh_at = now + max(_REFRESH_S, 20 * (now - started))
 
     def _notify_started(self, step: PlannedStep) -> None:
         if self._observer:
@@ -203,6 +243,14 @@ class _Manager:
             progress = read_progress(step_directory(self._store.files_dir, identity))
             if progress is not None:
                 self._observer.progressed(self._labels[identity], progress)
+
+
+def _candidates_by_step(plan: Plan) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for candidate in plan.candidates:
+        for step in candidate.steps:
+            found.setdefault(step.identity, []).append(candidate.document.candidate_id)
+    return found
 
 
 def step_labels(plan: Plan) -> dict[str, StepLabel]:

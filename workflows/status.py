@@ -40,9 +40,17 @@ def record_candidates(store: HaloflowStore, plan: Plan) -> None:
     update_summaries(store)
 
 
-def update_summaries(store: HaloflowStore) -> None:
-    """Bring the summaries up to date with the steps that have run since."""
-    SummaryBuilder.of(store).run()
+def update_summaries(store: HaloflowStore, candidate_ids: list[str] | None = None) -> None:
+    """Bring the summaries up to date with the steps that have run since.
+
+    Parameters
+    ----------
+    store
+        Open store.
+    candidate_ids
+        Look at these candidates only.
+    """
+    SummaryBuilder.of(store, candidate_ids).run()
 
 
 def candidate_documents(

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from ..dashboard.view import ranked_views
 from ..dashboard.wording import (
+    NOTHING,
     energy_text,
     footnotes,
     number,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ..quantity import Quantity
     from ..stores.documents import CandidateSummary
 
+WIDTH_FOR_REMARKS = 100
 _COLOUR = {True: "green", False: "yellow"}
 
 
@@ -46,45 +48,50 @@ def print_ranking(
         Energy above hull that passes the screen, eV/atom.
     """
     views = ranked_views(summaries, limit_ev=limit_ev)
-    out.print(ranking_table(views))
+    wide = out.width >= WIDTH_FOR_REMARKS
+    out.print(ranking_table(views, with_remarks=wide))
+    for view in views:
+        if not wide and (remarks := _remarks(view.summary)):
+            out.print(Text(f"{view.title}: ") + remarks)
     for note in footnotes(summaries):
         out.print(Text(f"- {note}", style="dim"))
 
 
-def ranking_table(views: Sequence[CandidateView]) -> Table:
+def ranking_table(views: Sequence[CandidateView], *, with_remarks: bool = True) -> Table:
     """Return the ranked table of candidates already in order."""
     levels = {view.summary.levels.get("hull", "") for view in views}
+    several = len(levels) > 1
     made = table("#", "candidate")
-    made.add_column("E_hull\nmeV/atom", justify="right")
-    if len(levels) > 1:
+    made.add_column("E_hull\nmeV/atom", justify="right", no_wrap=True)
+    if several:
         made.add_column("hull level", overflow="fold")
     for heading in ("σ(300 K)\nmS/cm", "E_a\neV", "density\nratio"):
-        made.add_column(heading, justify="right")
-    made.add_column("what to know", overflow="fold", ratio=1)
-    last_ranked = max((i for i, view in enumerate(views) if view.rank), default=None)
-    for index, view in enumerate(views):
-        made.add_row(*_cells(view, with_level=len(levels) > 1))
-        if index == last_ranked:
+        made.add_column(heading, justify="right", no_wrap=True)
+    if with_remarks:
+        made.add_column("what to know", overflow="fold", ratio=1)
+    below = False
+    for view in views:
+        if view.rank is None and not below:
+            below = True
             made.add_section()
+            made.add_row("", Text("below the line: bounds", style="italic yellow"))
+        made.add_row(*_cells(view, with_level=several, with_remarks=with_remarks))
     return made
 
 
-def _cells(view: CandidateView, *, with_level: bool) -> list[Text]:
+def _cells(view: CandidateView, *, with_level: bool, with_remarks: bool) -> list[Text]:
     s = view.summary
-    cells = [
-        Text(str(view.rank) if view.rank else "–"),
+    stability, sigma = s.energy_above_hull_ev_per_atom, s.sigma_300k_ms_cm
+    return [
+        Text(str(view.rank) if view.rank else NOTHING),
         Text(view.title),
-        _cell(s.energy_above_hull_ev_per_atom, energy_text(s.energy_above_hull_ev_per_atom)),
-    ]
-    if with_level:
-        cells.append(Text(s.levels.get("hull", "")))
-    cells += [
-        _cell(s.sigma_300k_ms_cm, quantity_text(s.sigma_300k_ms_cm)),
+        _cell(stability, energy_text(stability)),
+        *([Text(s.levels.get("hull", ""))] if with_level else []),
+        _cell(sigma, quantity_text(sigma)),
         Text(quantity_text(s.activation_energy_ev)),
         Text(number(s.density_ratio, 2)),
-        _remarks(s),
+        *([_remarks(s)] if with_remarks else []),
     ]
-    return cells
 
 
 def _cell(quantity: Quantity, text: str) -> Text:

@@ -10,6 +10,7 @@ from rich.text import Text
 from ..dashboard.panels import candidate_facts
 from ..dashboard.view import CandidateView
 from ..dashboard.wording import (
+    NOTHING,
     duration_text,
     energy_text,
     footnotes,
@@ -74,7 +75,8 @@ def _fact_cells(fact: Fact) -> tuple[Text, Text]:
     text = energy_text(fact.quantity) if fact.energy else quantity_text(fact.quantity)
     word = coloured(status_label(fact.quantity.status))
     why = reason(fact.quantity)
-    return Text(f"{text} {fact.unit}"), word + Text(f": {why}" if why else "", style="dim")
+    amount = text if text == NOTHING else f"{text} {fact.unit}"
+    return Text(amount), word + Text(f": {why}" if why else "", style="dim")
 
 
 def _print_literature(out: Console, summary: CandidateSummary) -> None:
@@ -105,7 +107,7 @@ def _print_steps(
             line += Text(" ") + coloured(status_label(step.status))
         out.print(line + Text(f"  {step.note}", style="dim"))
         for detail in _provenance(step, documents.get(step.name)):
-            out.print(Padding(Text(detail, style="dim"), (0, 0, 0, 4)))
+            out.print(Padding(Text(detail, style="dim"), (0, 0, 0, 4), expand=False))
 
 
 def _provenance(step: StepState, document: StepDocument | None) -> list[str]:

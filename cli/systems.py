@@ -58,7 +58,7 @@ def _show_family(out: Console, family: Family) -> None:
     lines += [f"M: {', '.join(family.formers)}"] if family.formers else []
     lines += [_component_line(family), f"made as: {_phases(family)}"]
     for line in [*lines, *family.notes]:
-        out.print(Padding(Text(line), (0, 0, 0, 2)))
+        out.print(Padding(Text(line), (0, 0, 0, 2), expand=False))
     _show_crystals(out, family)
     _show_literature(out, family)
 

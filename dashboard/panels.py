@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from ..stores.documents import (
     DiffusionDocument,
     HullDocument,
-    MDDocument,
     MeltQuenchDocument,
     RelaxDocument,
 )
@@ -121,12 +120,12 @@ def candidate_panels(view: CandidateView, prefix: str) -> list[Panel]:
     """Return the figures of one candidate; ids start with `prefix`."""
     figures: list[tuple[str, str, str, Figure | None]] = [
         (
-            f"{prefix}-{name}",
+            f"{prefix}-hull-{index}",
             "Place on the convex hull",
             _hull_caption(document),
             hull_figure(document),
         )
-        for name, document in view.of_kind(HullDocument).items()
+        for index, document in enumerate(view.of_kind(HullDocument).values(), start=1)
     ]
     diffusion = view.of_kind(DiffusionDocument)
     if diffusion:
@@ -138,17 +137,17 @@ def candidate_panels(view: CandidateView, prefix: str) -> list[Panel]:
                 arrhenius_figure(diffusion, view.literature(SIGMA)),
             )
         )
-    for name, document in diffusion.items():
+    for index, (name, document) in enumerate(diffusion.items(), start=1):
         of = f" – {name}" if len(diffusion) > 1 else ""
         figures += [
             (
-                f"{prefix}-msd-{name}",
+                f"{prefix}-msd-{index}",
                 f"Mean squared displacement{of}",
                 "The thick part is the fit window; slope 1 is diffusion.",
                 msd_figure(document.msd, document.mobile),
             ),
             (
-                f"{prefix}-rdf-{name}",
+                f"{prefix}-rdf-{index}",
                 f"Pair distribution functions{of}",
                 "Averaged over the run at the temperature chosen in the menu.",
                 rdf_figure(document),
@@ -183,20 +182,18 @@ def _panels(figures: Iterable[tuple[str, str, str, Figure | None]]) -> list[Pane
 
 def candidate_scenes(view: CandidateView, prefix: str) -> list[Scene]:
     """Return the structures of one candidate: glasses as quenched, the crystal relaxed."""
-    shown: list[tuple[str, str, Structure]] = []
-    glasses = view.of_kind(MeltQuenchDocument)
-    for name, glass in glasses.items():
-        shown.append((name, f"Glass, seed {glass.seed}", glass.structure))
-    if not glasses:
-        for name, relaxed in view.of_kind(RelaxDocument).items():
-            shown.append((name, "Relaxed structure", relaxed.structure))
+    shown: list[tuple[str, Structure]] = [
+        (f"Glass, seed {glass.seed}", glass.structure)
+        for glass in view.of_kind(MeltQuenchDocument).values()
+    ]
     if not shown:
-        for name, run in list(view.of_kind(MDDocument).items())[:1]:
-            shown.append((name, f"End of MD at {run.temperature_k:g} K", run.structure))
+        relaxed = view.of_kind(RelaxDocument)
+        shown = [(f"After {name}", document.structure) for name, document in relaxed.items()]
     scenes = []
-    for name, title, structure in shown:
+    for index, (title, structure) in enumerate(shown, start=1):
         caption = f"{len(structure)} atoms in the cell, {number(float(structure.density))} g/cm³."
-        scenes.append(Scene(f"{prefix}-{name}", title, caption, structure_scene(structure)))
+        name = f"{prefix}-structure-{index}"
+        scenes.append(Scene(name, title, caption, structure_scene(structure)))
     return scenes
 
 
@@ -232,16 +229,12 @@ def glass_facts(view: CandidateView) -> list[tuple[str, str]]:
         samples = "1 sample" if s.n_seeds == 1 else f"{s.n_seeds} samples"
         facts.append(("Quenched at", f"{quench_rate_text(s.quench_rate_k_s)}, {samples}"))
     for name, glass in view.of_kind(MeltQuenchDocument).items():
-        crystal = glass.density_crystal_g_cm3
-        against = [f"component sum {number(glass.density_components_g_cm3)}"]
-        against += [f"crystal {number(crystal)}"] if crystal is not None else []
-        facts.append(
-            (
-                f"Density, {name}",
-                f"{quantity_text(glass.density_g_cm3)} g/cm³; {', '.join(against)}; ratio "
-                f"{number(glass.density_ratio)}. {glass.density_warning}".rstrip(),
-            )
-        )
+        parts = [f"{quantity_text(glass.density_g_cm3)} g/cm³"]
+        parts.append(f"component sum {number(glass.density_components_g_cm3)}")
+        if glass.density_crystal_g_cm3 is not None:
+            parts.append(f"crystal {number(glass.density_crystal_g_cm3)}")
+        parts += [f"ratio {number(glass.density_ratio)}", glass.density_warning]
+        facts.append((f"Density, {name}", "; ".join(part for part in parts if part)))
         for title, evidence in (("Melted", glass.melted), ("Amorphous", glass.amorphous)):
             numbers = ", ".join(f"{key} {number(v)}" for key, v in evidence.numbers.items())
             verdict = "yes" if evidence.holds else "NO"

@@ -7,10 +7,12 @@ only the diffusivities and the melt-quench histories are made up.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 
 import numpy as np
+from monty.json import jsanitize
 
 from haloflow.analysis.arrhenius import fit_arrhenius, nernst_einstein_ms_cm
 from haloflow.analysis.hull import HullEntry as Entry
@@ -377,7 +379,7 @@ def fill(store, pairs=None):
                 "uuid": step_uuid(document.identity),
                 "index": 1,
                 "completed_at": stamp,
-                "output": document.model_dump(mode="json"),
+                "output": jsanitize(document, strict=True, enum_values=True),
             }
             for document in documents.values()
         ]
@@ -392,3 +394,30 @@ def views(pairs=None):
         for candidate, documents in known
     ]
     return ranked_views(summaries, {c.candidate_id: documents for c, documents in known})
+
+
+def hostile_views():
+    """Return candidates with HTML and scripts wherever a text of the store can stand."""
+    pairs = []
+    for candidate, documents in candidates()[:1]:
+        row = LiteratureValue(
+            quantity="sigma_300k_ms_cm",
+            value=1.0,
+            kind="experiment",
+            phases_present=HOSTILE,
+            source=HOSTILE,
+            conditions=HOSTILE,
+        )
+        changed = {"label": HOSTILE, "phase_note": HOSTILE, "family": HOSTILE, "literature": [row]}
+        renamed = {
+            f"{name}{HOSTILE}": document.model_copy(update={"note": HOSTILE})
+            for name, document in documents.items()
+        }
+        steps = {f"{name}{HOSTILE}": identity for name, identity in candidate.steps.items()}
+        pairs.append((candidate.model_copy(update=changed | {"steps": steps}), renamed))
+    return views(pairs)
+
+
+def view_with(view, **quantities):
+    """Return `view` with other numbers in its summary."""
+    return replace(view, summary=view.summary.model_copy(update=quantities))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from bson import ObjectId
 from maggma.core import Builder
 
 from ..identity import step_uuid
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
     from .connection import HaloflowStore
 
 _WATERMARK = "summary_builder"
-_MARGIN = timedelta(hours=26)
-"""jobflow stamps documents with the local time of their host, of whatever time zone."""
+_BUILT_FROM = "_candidate_updated"
+_MARGIN = timedelta(minutes=10)
+"""How far the clocks of hosts may differ. Ids carry the time (UTC) when they were made."""
 
 
 class SummaryBuilder(Builder):
     """Summarize the candidates that have changed; a second run changes nothing.
 
-    A candidate is looked at when it has no summary, was changed after it, has steps that
-    are not done, or steps with a document newer than the last build.
+    A candidate is looked at when it was changed after its summary, or has a step that was
+    stored since the last build, or that runs, has failed, or did when last looked at.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ class SummaryBuilder(Builder):
         self.summaries = summaries
         self.meta = meta
         self.candidate_ids = None if candidate_ids is None else list(candidate_ids)
-        self._seen: str | None = None
+        self._seen: ObjectId | None = None
         super().__init__([outputs, candidates, claims, failures], [summaries, meta], chunk_size)
 
     @classmethod
@@ -95,6 +97,7 @@ class SummaryBuilder(Builder):
             identities = list(candidate.steps.values())
             yield {
                 "candidate": candidate,
+                "candidate_updated": record["last_updated"],
                 "steps": self._documents(identities),
                 "running": set(Claims(self.claims).live(identities)),
                 "failures": {
@@ -105,7 +108,8 @@ class SummaryBuilder(Builder):
 
     def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
         """Summarize one candidate."""
-        return summary_record(summarize(**item))
+        updated = item.pop("candidate_updated")
+        return {**summary_record(summarize(**item)), _BUILT_FROM: updated}
 
     def update_targets(self, items: list[dict[str, Any]]) -> None:
         """Write the summaries that differ from those in the store."""
@@ -122,28 +126,34 @@ class SummaryBuilder(Builder):
         if self.candidate_ids is not None:
             yield from self.candidates.query({"candidate_id": {"$in": self.candidate_ids}})
             return
-        fresh = self._fresh_uuids()
-        fields = ["candidate_id", "complete", "last_updated"]
-        built = {row["candidate_id"]: row for row in self.summaries.query({}, fields)}
+        moving = self._fresh() | set(Claims(self.claims).live())
+        moving |= {row["identity"] for row in self.failures.query({}, ["identity"])}
+        unsettled = {"steps.state": {"$in": ["running", "failed"]}}
+        moved = set(self.summaries.distinct("candidate_id", unsettled))
+        built = {
+            row["candidate_id"]: row.get(_BUILT_FROM)
+            for row in self.summaries.query({}, ["candidate_id", _BUILT_FROM])
+        }
         for record in self.candidates.query({}):
-            row = built.get(record["candidate_id"])
+            name = record["candidate_id"]
             if (
-                row is None
-                or not row["complete"]
-                or record["last_updated"] > row["last_updated"] - _MARGIN
-                or any(step_uuid(identity) in fresh for identity in record["steps"].values())
+                built.get(name) != record["last_updated"]
+                or name in moved
+                or not moving.isdisjoint(record["steps"].values())
             ):
                 yield record
 
-    def _fresh_uuids(self) -> set[str]:
-        """Return the jobs that came since the last build, and note how far this one sees."""
+    def _fresh(self) -> set[str]:
+        """Return the steps stored since the last build, and note how far this one sees."""
         mark = self.meta.query_one({"_id": _WATERMARK})
-        self._seen = mark["seen"] if mark else ""
-        since = (datetime.fromisoformat(self._seen) - _MARGIN).isoformat() if self._seen else ""
-        rows = self.outputs.query({"completed_at": {"$gte": since}}, ["uuid", "completed_at"])
-        fresh = {row["uuid"]: row["completed_at"] for row in rows}
-        self._seen = max([self._seen, *fresh.values()])
-        return set(fresh)
+        self._seen = mark["seen"] if mark else None
+        criteria: dict[str, Any] = {}
+        if self._seen:
+            since = self._seen.generation_time - _MARGIN
+            criteria = {"_id": {"$gte": ObjectId.from_datetime(since)}}
+        rows = list(self.outputs.query(criteria, ["_id", "output.identity"]))
+        self._seen = max((row["_id"] for row in rows), default=self._seen)
+        return {row["output"]["identity"] for row in rows if "identity" in (row["output"] or {})}
 
     def _remember(self) -> None:
         if self._seen:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bson import Decimal128, Regex
+from bson import Decimal128, ObjectId, Regex
 
 from .matching import is_operators
 from .ordering import NUMBER, order
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 TEXT = 15
 DATE = 45
+OBJECT_ID = 35
 _LONG = 512
 _MOST_LOOKUPS = 20_000
 _RANGES = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
@@ -37,8 +39,8 @@ class Candidates:
 def entry_key(value: Any) -> EntryKey:  # noqa: ANN401
     """Return what stands for `value` in an index: the same exactly for equal values.
 
-    Numbers and text are themselves; all else is bytes behind the rank of its type, dates so
-    that their order is kept.
+    Numbers and text are themselves; all else is bytes behind the rank of its type, dates and
+    ObjectIds so that their order is kept.
     """
     rank, *rest = order(value)
     if isinstance(value, (int, float)) and rank == NUMBER and rest[0] == 1:
@@ -50,6 +52,8 @@ def entry_key(value: Any) -> EntryKey:  # noqa: ANN401
     head = bytes([rank % 256])
     if rank == DATE:
         return head + (int(rest[0]) + 2**63).to_bytes(9, "big")
+    if isinstance(value, ObjectId):
+        return head + value.binary
     return head + hashlib.sha256(repr(_canonical(rest)).encode()).digest()
 
 
@@ -77,7 +81,7 @@ def plan(collection: str, condition: Mapping[str, Any], fields: Collection[str])
             continue
         if (wanted := _wanted(test)) is not None:
             return _lookup(collection, field, [entry_key(value) for value in wanted])
-        if field != "_id" and is_operators(test):
+        if is_operators(test):
             ranges += _range_lookups(collection, field, test)
     values = (value for part in ranges for value in part.values)
     return Candidates("".join(part.sql for part in ranges), tuple(values))
@@ -108,31 +112,38 @@ def _wanted(test: Any) -> list[Any] | None:  # noqa: ANN401
 def _lookup(collection: str, field: str, keys: list[EntryKey]) -> Candidates:
     marks = ", ".join("?" * len(keys))
     if field == "_id":
-        return Candidates(f" AND id IN ({marks})", tuple(keys))
+        return _documents(f"id IN ({marks})", *keys)
     return _entries(collection, field, f"value IN ({marks})", *keys)
 
 
 def _range_lookups(collection: str, field: str, test: dict[str, Any]) -> Iterator[Candidates]:
-    """Look up numbers, dates and text; each bound by itself: different elements may meet them.
+    """Look up what has an order; each bound by itself, as different elements may meet them.
 
     Numbers come before text and text before bytes; the keys of long texts have no order.
     """
+    is_id = field == "_id"
+    column = "id" if is_id else "value"
+    find = _documents if is_id else partial(_entries, collection, field)
     for operator, bound in test.items():
         if operator not in _RANGES:
             continue
         key, rank = entry_key(bound), order(bound)[0]
-        where = f"value {_RANGES[operator]} ? AND value >= ? AND value < ?"
+        where = f"{column} {_RANGES[operator]} ? AND {column} >= ? AND {column} < ?"
         if isinstance(key, (int, float)):
-            yield _entries(collection, field, where, key, float("-inf"), "")
+            yield find(where, key, float("-inf"), "")
         elif isinstance(key, str):
-            where = f"({where} OR value >= ? AND value < ?)"
-            yield _entries(collection, field, where, key, "", b"", *_of_rank(TEXT))
-        elif rank == DATE:
-            yield _entries(collection, field, where, key, *_of_rank(DATE))
+            where = f"({where} OR {column} >= ? AND {column} < ?)"
+            yield find(where, key, "", b"", *_of_rank(TEXT))
+        elif rank in {DATE, OBJECT_ID}:
+            yield find(where, key, *_of_rank(rank))
 
 
 def _of_rank(rank: int) -> tuple[bytes, bytes]:
     return bytes([rank]), bytes([rank + 1])
+
+
+def _documents(where: str, *values: object) -> Candidates:
+    return Candidates(f" AND ({where})", values)
 
 
 def _entries(collection: str, field: str, where: str, *values: object) -> Candidates:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -86,7 +87,7 @@ class Database:
             self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
+            _switch_to_wal(connection)
             connection.execute("PRAGMA synchronous=FULL")
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
             if version == 0:
@@ -135,6 +136,20 @@ class Database:
         for key in [key for key in self._connections if key[0] == os.getpid()]:
             with suppress(KeyError):
                 self._connections.pop(key).close()
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Turn the log on; alone among SQLite's statements this one does not wait for others."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 _open_databases: dict[Path, Database] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +10,6 @@ from pymatgen.core import Lattice, Structure
 
 from haloflow.errors import DocumentError, InputError
 from haloflow.quantity import Quantity, Status
-from haloflow.stores.combine import combine
 from haloflow.stores.documents import (
     CandidateDocument,
     DiffusionDocument,
@@ -326,49 +324,6 @@ def test_screens_may_be_partial_and_must_be_known():
         "unknown criterion of a screen. Given: e_hull. Allowed: energy_above_hull_ev_per_atom, "
         "sigma_300k_ms_cm."
     )
-
-
-def test_the_error_of_a_mean_has_a_part_within_and_a_part_between():
-    rng = np.random.default_rng(0)
-    within, between, n = 0.3, 0.5, 4000
-    centres = rng.normal(2.0, between, n)
-    samples = [Quantity(c + rng.normal(0, within), within) for c in centres]
-    found = combine(samples, n_expected=n)
-    assert found.value == pytest.approx(2.0, abs=0.05)
-    assert found.sd == pytest.approx(math.hypot(within, between), rel=0.05)
-    assert found.upper - found.value == pytest.approx(1.96 * found.sd, rel=1e-3)
-    assert found.note.endswith("sd within a run 0.3, between samples 0.5")
-    equal = combine([Quantity(1.0, 0.2), Quantity(1.0, 0.2)], n_expected=2)
-    assert equal.sd == pytest.approx(0.2)
-    assert equal.note.endswith("sd within a run 0.2, between samples 0")
-
-
-def test_decades_are_averaged_in_the_logarithm():
-    samples = [Quantity(value, None, value / 2, value * 2) for value in (0.1, 1.0, 10.0)]
-    found = combine(samples, n_expected=3, logarithmic=True)
-    assert found.value == pytest.approx(1.0)
-    spread = math.log(10)
-    assert found.upper == pytest.approx(math.exp(1.96 * spread), rel=1e-3)
-    assert found.lower == pytest.approx(1 / found.upper)
-    assert "geometric mean of 3 samples" in found.note
-    signed = combine([Quantity(-1.0, 0.1), Quantity(1.0, 0.1)], n_expected=2, logarithmic=True)
-    assert signed.value == 0.0
-    relative = combine([Quantity(1.0, 0.1), Quantity(1.0, 0.1)], n_expected=2, logarithmic=True)
-    assert relative.sd == pytest.approx(0.1)
-
-
-def test_bounds_widen_the_interval_and_forbid_ok():
-    bound = Quantity(None, None, None, 5.0, UNCONVERGED, "no plateau")
-    low = Quantity(None, None, 0.1, 0.5, UNCONVERGED, "too short")
-    known = Quantity(1.0, 0.1, 0.8, 1.2)
-    assert combine([known, low], n_expected=2) == Quantity(
-        1.0, 0.1, 0.1, 1.2, UNCONVERGED, "too short"
-    )
-    assert combine([known, bound], n_expected=2).lower is None
-    only = combine([low, bound], n_expected=2)
-    assert only == Quantity(None, None, None, 5.0, UNCONVERGED, "too short; no plateau")
-    nan = combine([Quantity(math.nan, None, None, None, UNCONVERGED, "x"), known], n_expected=2)
-    assert nan.value == 1.0
 
 
 def test_records_are_read_back_equal():

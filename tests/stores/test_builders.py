@@ -1,0 +1,203 @@
+"""Summaries follow the jobs, candidates, claims and failures of a store, and only these."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from bson import ObjectId
+from jobflow import job, run_locally
+from pymatgen.core import Lattice, Structure
+
+from haloflow.identity import step_uuid
+from haloflow.quantity import Quantity
+from haloflow.stores.builders import SummaryBuilder
+from haloflow.stores.claims import Claims, Owner
+from haloflow.stores.connection import HaloflowStore, open_store
+from haloflow.stores.documents import CandidateDocument, Provenance, StaticDocument
+from haloflow.stores.records import candidate_record, summary_of
+from haloflow.stores.results import (
+    clear_failure,
+    failures,
+    finished,
+    forget,
+    record_failure,
+    stored_output,
+    stored_outputs,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")  # in jobflow
+CELL = Structure(Lattice.cubic(5.6), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+
+
+@pytest.fixture(params=["embedded", "mongodb"])
+def store(request, tmp_path):
+    uri = str(tmp_path)
+    if request.param == "mongodb":
+        uri = f"{request.getfixturevalue('mongod_uri')}/builders{tmp_path.name}"
+    with open_store(uri, files_dir=tmp_path / "files") as opened:
+        yield opened
+
+
+@job
+def compute(identity):
+    return StaticDocument(
+        identity=identity,
+        provenance=Provenance(haloflow_version="0", code_version=1, python_version="3", wall_s=5.0),
+        structure=CELL,
+        level="l",
+        energy_ev_per_atom=Quantity(-3.0),
+        max_force_ev_a=0.1,
+    )
+
+
+def run_step(store, identity, folder):
+    step = compute(identity)
+    step.set_uuid(step_uuid(identity))
+    run_locally(step, store=store.jobstore, root_dir=folder, log=False, ensure_success=True)
+
+
+def record(store, name, *steps):
+    candidate = CandidateDocument(
+        candidate_id=name,
+        label=name,
+        family="f",
+        formula="NaCl",
+        phase="crystal",
+        components={"NaCl": 1.0},
+        levels={},
+        n_atoms=2,
+        n_mobile=1,
+        steps={f"static-{step}": step for step in steps},
+    )
+    store.candidates.update(candidate_record(candidate))
+
+
+def states(store, name):
+    return [step.state for step in summary(store, name).steps]
+
+
+def summary(store, name):
+    return summary_of(store.summaries.query_one({"candidate_id": name}))
+
+
+def build(store, *names):
+    """Build, and return which candidates were looked at and which summaries were written."""
+    looked, written = [], []
+    builder = SummaryBuilder.of(store, names or None)
+    process, update = builder.process_item, builder.summaries.update
+
+    def watch_process(item):
+        looked.append(item["candidate"].candidate_id)
+        return process(item)
+
+    def watch_update(docs, key):
+        written.extend(doc["candidate_id"] for doc in docs)
+        update(docs, key=key)
+
+    builder.process_item = watch_process
+    builder.summaries.update = watch_update
+    try:
+        builder.run()
+    finally:
+        del builder.summaries.update
+    return sorted(looked), sorted(written)
+
+
+def grow_old(store, days=3):
+    """Let all outputs be stored `days` ago, and the last build half as long ago."""
+    past = dt.timedelta(days=days)
+    for row in list(store.outputs.query({})):
+        store.outputs.remove_docs({"_id": row["_id"]})
+        store.outputs.update({**row, "_id": older(row["_id"], past)})
+    mark = store.meta.query_one({"_id": "summary_builder"})
+    store.meta.update({**mark, "seen": older(mark["seen"], past / 2)}, key="_id")
+
+
+def older(made, past):
+    time = ObjectId.from_datetime(made.generation_time - past).binary[:4]
+    return ObjectId(time + made.binary[4:])
+
+
+def test_only_what_changed_is_built_again(store, tmp_path):
+    record(store, "done", "a")
+    record(store, "open", "b", "c")
+    for identity in "ab":
+        run_step(store, identity, tmp_path)
+    assert build(store) == (["done", "open"], ["done", "open"])
+    assert (states(store, "done"), states(store, "open")) == (["done"], ["done", "waiting"])
+    assert summary(store, "done").complete
+    assert summary(store, "done").wall_s == 5.0
+
+    before = summary(store, "open")
+    assert build(store)[1] == []
+    assert summary(store, "open") == before
+
+    grow_old(store)
+    assert build(store) == ([], [])
+    run_step(store, "c", tmp_path)
+    assert build(store) == (["open"], ["open"])
+    assert states(store, "open") == ["done", "done"]
+    assert summary(store, "open").last_updated > before.last_updated
+
+
+def test_a_changed_candidate_and_a_step_made_anew_are_noticed(store, tmp_path):
+    record(store, "c1", "a")
+    record(store, "c2", "b")
+    for identity in "ab":
+        run_step(store, identity, tmp_path)
+    build(store)
+    grow_old(store)
+    assert build(store) == ([], [])
+    record(store, "c1", "a", "b")
+    assert build(store) == (["c1"], ["c1"])
+    grow_old(store)
+    output = {**stored_output(store, "b"), "note": "made anew"}
+    store.jobstore.update({"uuid": step_uuid("b"), "index": 2, "output": output})
+    assert build(store) == (["c1", "c2"], ["c1", "c2"])
+    assert summary(store, "c2").steps[0].note == "made anew"
+
+
+def test_named_candidates_are_always_looked_at(store):
+    record(store, "c1", "a")
+    record(store, "c2", "b")
+    assert build(store, "c2") == (["c2"], ["c2"])
+    assert build(store, "c2") == (["c2"], [])
+    assert store.summaries.count({}) == 1
+
+
+def test_running_and_failed_steps_are_shown(store):
+    record(store, "c1", "a", "b")
+    claims, owner = Claims(store.claims), Owner.here()
+    claims.acquire("a", owner)
+    record_failure(store, "b", "static-b", "no memory")
+    build(store)
+    assert states(store, "c1") == ["running", "failed"]
+    assert summary(store, "c1").steps[1].note == "no memory"
+    claims.release("a", owner)
+    clear_failure(store, "b")
+    build(store)
+    assert states(store, "c1") == ["waiting", "waiting"]
+
+
+def test_a_builder_can_be_serialized(store):
+    record(store, "c1", "a")
+    again = SummaryBuilder.from_dict(SummaryBuilder.of(store, ["c1"]).as_dict())
+    again.run()
+    again.finalize()
+    assert states(store, "c1") == ["waiting"]
+
+
+def test_results_are_found_by_identity(store, tmp_path):
+    assert stored_output(store, "a") is None
+    for identity in "ab":
+        run_step(store, identity, tmp_path)
+    assert stored_output(store, "a")["identity"] == "a"
+    assert stored_outputs(store, "abc").keys() == {"a", "b"}
+    assert finished(store, "abc") == {"a", "b"}
+    record_failure(store, "c", "static", "first")
+    record_failure(store, "c", "static", "second")
+    assert failures(store, "abc") == {"c": "second"}
+    forget(store, ["a"])
+    assert finished(store, "abc") == {"b"}
+    assert isinstance(store, HaloflowStore)

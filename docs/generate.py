@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -249,7 +250,7 @@ def _command(name: str, command: Any) -> str:  # noqa: ANN401  (click is untyped
         rows.append(
             (", ".join(f"`{n}`" for n in names), shown, getattr(parameter, "help", "") or "")
         )
-    text = " ".join((command.help or "").split("\n\n")[0].split())
+    text = cleandoc(command.help or "")
     body = f"\n\n{table(('argument or option', 'default', 'meaning'), rows)}" if rows else ""
     return f"### `haloflow {name}`\n\n{text}{body}"
 

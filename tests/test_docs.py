@@ -135,6 +135,16 @@ def test_yaml_blocks_are_what_they_show(block):
         assert plan_sweep(sweep).candidates
 
 
+def test_the_extended_sweep_of_the_tour_reuses_what_the_quickstart_did():
+    fragment = next(b for b in all_blocks("yaml") if b.page.name == "README.md")
+    quickstart = yaml.safe_load((ROOT / "examples" / "quickstart.yaml").read_text())
+    before = plan_sweep(parse_sweep(quickstart))
+    after = plan_sweep(parse_sweep(quickstart | yaml.safe_load(fragment.text)))
+    assert before.steps.keys() < after.steps.keys()
+    kept = {c.document.candidate_id for c in before.candidates}
+    assert kept < {c.document.candidate_id for c in after.candidates}
+
+
 def sections(model, path=""):
     """Yield (path, field name, field) of a model and of all models inside it."""
     for name, field in model.model_fields.items():

@@ -10,7 +10,6 @@ copyright = "haloflow contributors, BSD-3-Clause"  # noqa: A001  (Sphinx's name)
 version = release = haloflow.__version__
 
 extensions = ["myst_parser"]
-myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 

@@ -134,6 +134,8 @@ def _eta_text(seconds: float | None) -> str:
 
 def progress_bars(tracker: Tracker) -> RenderableType:
     """Return the bars: the whole run, then each candidate at work with its running steps."""
+    if not tracker.n_steps:
+        return Text("")
     now = tracker.clock()
     grid = Table.grid(padding=(0, 1))
     for ratio in (3, 0, 0, 2):

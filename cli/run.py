@@ -57,8 +57,8 @@ def _print_outcome(out: Console, report: RunReport) -> None:
         f"{report.n_done} steps done, {report.n_reused} reused, {report.n_failed} failed in "
         f"{duration_text(report.wall_s)}"
     )
-    for label, message in report.failures:
-        out.print(Text("failed  ", style="bold red") + Text(f"{label}: {message}"))
+    if report.failures:
+        out.print(Text("What failed and why: haloflow status", style="bold red"))
     if report.interrupted:
         message = "Stopped. Run the same command again: it goes on from the checkpoints."
         out.print(Text(message, style="bold yellow"))

@@ -125,6 +125,6 @@ class Tracker:
     def eta_s(self) -> float | None:
         """Return the seconds left at the speed so far; ``None`` while unknown."""
         share = self.share()
-        if share <= 0:
+        if not 0 < share < 1:
             return None
         return (self.clock() - self._started) * (1 - share) / share

@@ -81,7 +81,7 @@ def number(value: float | None, digits: int = 3) -> str:
 def quantity_text(
     quantity: Quantity | None, *, scale: float = 1.0, digits: int = 2, decimals: int | None = None
 ) -> str:
-    """Write a quantity with its error: ``45 ± 3``, ``2.3 [0.8, 6.1]``, ``≥ 0.1`` or ``–``.
+    """Write a quantity with its error: ``45 ± 3``, ``2.3 [0.8, 6.1]``, ``5 (≤ 9)``, ``≥ 0.1``.
 
     Parameters
     ----------
@@ -101,6 +101,8 @@ def quantity_text(
         return _bounds_text(lower, upper, digits)
     if lower is not None and upper is not None and not _is_symmetric(value, lower, upper):
         return f"{number(value, digits)} [{number(lower, digits)}, {number(upper, digits)}]"
+    if (lower is None) != (upper is None):
+        return f"{number(value, digits)} ({_bounds_text(lower, upper, digits)})"
     sd = _scaled(quantity.sd, scale)
     if sd is not None and math.isfinite(sd) and sd > 0:
         return _plus_minus(value, sd)

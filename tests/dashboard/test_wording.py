@@ -28,6 +28,7 @@ from haloflow.stores.documents import HullProduct, LiteratureValue
         (Quantity(0.0, 0.5), "0.0 ± 0.5"),
         (Quantity(2.3, 1.2, 0.8, 6.1), "2.3 [0.80, 6.1]"),
         (Quantity(2.0, 0.1, 1.8, 2.2), "2.00 ± 0.10"),
+        (Quantity(5.0, 20.0, None, 9.0), "5.0 (≤ 9.0)"),
         (Quantity(lower=0.1), "≥ 0.10"),
         (Quantity(upper=3e-6), "≤ 3.0e-6"),
         (Quantity(lower=0.1, upper=3.0), "0.10 … 3.0"),

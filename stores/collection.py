@@ -15,7 +15,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from ..errors import StoreError
-from .indexing import entry_key, plan
+from .indexing import Lookup, entry_key, lookups
 from .limits import encode
 from .matching import compile_filter, normalized
 from .ordering import values_at
@@ -23,13 +23,17 @@ from .shaping import compile_projection, distinct_values, sort_documents
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pymongo import ReplaceOne
 
     from .sqlite import Database
 
     Document = dict[str, Any]
+
+
+_FEW_ENOUGH = 5000
+"""Lookups that give more documents than this are not told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +97,11 @@ class SqliteCollection:
     ) -> Iterator[tuple[int, Document]]:
         condition = normalized(criteria)
         predicate = compile_filter(condition)
-        candidates = plan(self.name, condition, self._indexes(connection))
+        lookup = _narrowest(connection, lookups(self.name, condition, self._indexes(connection)))
+        where = "collection = ?" if lookup is None else f"seq IN ({lookup.sql})"
         rows = connection.execute(
-            "SELECT seq, body FROM documents WHERE collection = ?"  # noqa: S608  (no user text)
-            f"{candidates.sql} ORDER BY seq",
-            (self.name, *candidates.values),
+            f"SELECT seq, body FROM documents WHERE {where} ORDER BY seq",  # noqa: S608  (no user text)
+            (self.name,) if lookup is None else lookup.values,
         )
         for seq, body in rows:
             document = bson.decode(body)
@@ -221,6 +225,19 @@ class SqliteCollection:
     def _is_taken(self, connection: sqlite3.Connection, field: str, keys: set[Any]) -> bool:
         sql = "SELECT 1 FROM entries WHERE collection = ? AND field = ? AND value = ?"
         return any(connection.execute(sql, (self.name, field, key)).fetchone() for key in keys)
+
+
+def _narrowest(connection: sqlite3.Connection, choices: Iterable[Lookup]) -> Lookup | None:
+    """Return the lookup with the fewest documents, counted up to a limit."""
+    best, least = None, _FEW_ENOUGH
+    for lookup in choices:
+        sql = f"SELECT count(*) FROM ({lookup.sql} LIMIT {least})"  # noqa: S608  (no user text)
+        found = int(connection.execute(sql, lookup.values).fetchone()[0])
+        if best is None or found < least:
+            best, least = lookup, max(found, 1)
+        if found <= 1:
+            break
+    return best
 
 
 def _parts(request: ReplaceOne[Any]) -> tuple[Mapping[str, Any], Document, bool]:

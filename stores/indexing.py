@@ -1,13 +1,12 @@
 """Which documents can match a filter, found by the entries of indexed fields.
 
-The plan gives a superset of the matches, never less: the compiled filter decides.
+A lookup gives a superset of the matches, never less: the compiled filter decides.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bson import Decimal128, ObjectId, Regex
@@ -29,11 +28,11 @@ _RANGES = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
-    """A condition on the rows of a collection's documents, with its placeholders' values."""
+class Lookup:
+    """A SELECT of the ``seq`` of documents, with its placeholders' values."""
 
-    sql: str = ""
-    values: tuple[Any, ...] = ()
+    sql: str
+    values: tuple[Any, ...]
 
 
 def entry_key(value: Any) -> EntryKey:  # noqa: ANN401
@@ -63,8 +62,10 @@ def _canonical(key: Any) -> Any:  # noqa: ANN401
     return int(key) if isinstance(key, float) and key.is_integer() else key
 
 
-def plan(collection: str, condition: Mapping[str, Any], fields: Collection[str]) -> Candidates:
-    """Choose the documents to read for a normalized filter.
+def lookups(
+    collection: str, condition: Mapping[str, Any], fields: Collection[str]
+) -> Iterator[Lookup]:
+    """Yield the lookups each of which holds all matches of a normalized filter.
 
     Parameters
     ----------
@@ -75,16 +76,14 @@ def plan(collection: str, condition: Mapping[str, Any], fields: Collection[str])
     fields
         Its indexed fields; ``_id`` is always indexed.
     """
-    ranges: list[Candidates] = []
     for field, test in _conjunction(condition):
         if field != "_id" and field not in fields:
             continue
         if (wanted := _wanted(test)) is not None:
-            return _lookup(collection, field, [entry_key(value) for value in wanted])
-        if is_operators(test):
-            ranges += _range_lookups(collection, field, test)
-    values = (value for part in ranges for value in part.values)
-    return Candidates("".join(part.sql for part in ranges), tuple(values))
+            marks = ", ".join("?" * len(wanted))
+            yield _lookup(collection, field, f"{{}} IN ({marks})", *map(entry_key, wanted))
+        elif is_operators(test):
+            yield from _range_lookups(collection, field, test)
 
 
 def _conjunction(condition: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -109,46 +108,33 @@ def _wanted(test: Any) -> list[Any] | None:  # noqa: ANN401
     return None if any(isinstance(value, Regex) for value in values) else values
 
 
-def _lookup(collection: str, field: str, keys: list[EntryKey]) -> Candidates:
-    marks = ", ".join("?" * len(keys))
-    if field == "_id":
-        return _documents(f"id IN ({marks})", *keys)
-    return _entries(collection, field, f"value IN ({marks})", *keys)
-
-
-def _range_lookups(collection: str, field: str, test: dict[str, Any]) -> Iterator[Candidates]:
+def _range_lookups(collection: str, field: str, test: dict[str, Any]) -> Iterator[Lookup]:
     """Look up what has an order; each bound by itself, as different elements may meet them.
 
     Numbers come before text and text before bytes; the keys of long texts have no order.
     """
-    is_id = field == "_id"
-    column = "id" if is_id else "value"
-    find = _documents if is_id else partial(_entries, collection, field)
     for operator, bound in test.items():
         if operator not in _RANGES:
             continue
         key, rank = entry_key(bound), order(bound)[0]
-        where = f"{column} {_RANGES[operator]} ? AND {column} >= ? AND {column} < ?"
+        where = f"{{}} {_RANGES[operator]} ? AND {{}} >= ? AND {{}} < ?"
         if isinstance(key, (int, float)):
-            yield find(where, key, float("-inf"), "")
+            yield _lookup(collection, field, where, key, float("-inf"), "")
         elif isinstance(key, str):
-            where = f"({where} OR {column} >= ? AND {column} < ?)"
-            yield find(where, key, "", b"", *_of_rank(TEXT))
+            where = f"({where} OR {{}} >= ? AND {{}} < ?)"
+            yield _lookup(collection, field, where, key, "", b"", *_of_rank(TEXT))
         elif rank in {DATE, OBJECT_ID}:
-            yield find(where, key, *_of_rank(rank))
+            yield _lookup(collection, field, where, key, *_of_rank(rank))
 
 
 def _of_rank(rank: int) -> tuple[bytes, bytes]:
     return bytes([rank]), bytes([rank + 1])
 
 
-def _documents(where: str, *values: object) -> Candidates:
-    return Candidates(f" AND ({where})", values)
-
-
-def _entries(collection: str, field: str, where: str, *values: object) -> Candidates:
-    return Candidates(
-        " AND seq IN (SELECT seq FROM entries WHERE collection = ? AND field = ?"  # noqa: S608
-        f" AND {where})",
-        (collection, field, *values),
-    )
+def _lookup(collection: str, field: str, where: str, *values: object) -> Lookup:
+    """Complete a condition, in which ``{}`` stands for the indexed value."""
+    if field == "_id":
+        sql = "SELECT seq FROM documents WHERE collection = ? AND "
+        return Lookup(sql + where.replace("{}", "id"), (collection, *values))
+    sql = "SELECT seq FROM entries WHERE collection = ? AND field = ? AND "
+    return Lookup(sql + where.replace("{}", "value"), (collection, field, *values))

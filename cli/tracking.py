@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from ..workflows.plan import Plan
     from ..workflows.run import StepLabel
 
+_LEAST_SHARE_FOR_ETA = 0.03
+"""Before this much is done, the start of the workers dominates the time."""
+
 
 @dataclass
 class RunningStep:
@@ -125,6 +128,6 @@ class Tracker:
     def eta_s(self) -> float | None:
         """Return the seconds left at the speed so far; ``None`` while unknown."""
         share = self.share()
-        if not 0 < share < 1:
+        if not _LEAST_SHARE_FOR_ETA <= share < 1:
             return None
         return (self.clock() - self._started) * (1 - share) / share

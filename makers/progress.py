@@ -37,6 +37,7 @@ class ProgressReporter:
     """
 
     def __init__(self, directory: Path, total: int) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / FILE_NAME
         self._total = total
         self._before = 0

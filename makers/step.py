@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from jobflow import CURRENT_JOB, Job, JobConfig, Maker, OnMissing, job
 
@@ -57,7 +57,7 @@ def step_job(*, needs_all_inputs: bool = True) -> Callable[..., Any]:
 
 @dataclass
 class StepContext:
-    """What a running step knows about itself."""
+    """What a running step knows about itself; its folder is made by who writes there."""
 
     identity: str
     directory: Path
@@ -66,13 +66,6 @@ class StepContext:
     started: float = field(default_factory=time.time)
     potential: Potential | None = None
     n_resumes: int = 0
-
-    @classmethod
-    def of(cls, store: HaloflowStore, identity: str, parents: dict[str, str]) -> Self:
-        """Make the folder of a step that is about to run."""
-        directory = step_directory(store.files_dir, identity)
-        directory.mkdir(parents=True, exist_ok=True)
-        return cls(identity, directory, store.files_dir, parents)
 
     def progress(self, total: int) -> ProgressReporter:
         """Return a reporter for `total` units of work."""
@@ -176,7 +169,9 @@ class StepMaker(Maker):
             stored = _claim(store, identity, held)
             if stored is not None:
                 return stored
-            document = self._work(work, StepContext.of(store, identity, parents), store)
+            directory = step_directory(store.files_dir, identity)
+            context = StepContext(identity, directory, store.files_dir, parents)
+            document = self._work(work, context, store)
             _computed.push(held.pop_all())  # jobflow stores the document after this returns
             return document
 
@@ -240,9 +235,10 @@ def step_directory(files_dir: Path, identity: str) -> Path:
     return files_dir / identity[:2] / identity
 
 
-def plan_job(maker: StepMaker, inputs: dict[str, Any], parents: dict[str, str], name: str) -> Job:
-    """Return the Job of a step, with the UUID its identity gives it."""
-    identity = maker.identity(parents)
+def plan_job(
+    maker: StepMaker, inputs: dict[str, Any], parents: dict[str, str], *, name: str, identity: str
+) -> Job:
+    """Return the Job of a step that was planned with `identity`, which gives it its UUID."""
     planned: Job = maker.make(**inputs, parents=parents)
     planned.set_uuid(step_uuid(identity))
     planned.name = name

@@ -43,7 +43,7 @@ class Owner:
     def here(cls) -> Owner:
         """Describe this process, with a token of its own."""
         pid = os.getpid()
-        return cls(_this_host(), pid, psutil.Process(pid).create_time(), secrets.token_hex(8))
+        return cls(_this_host(), pid, _started_s(pid), secrets.token_hex(8))
 
     def is_gone(self) -> bool:
         """Tell whether this is a process of this host that no longer runs."""
@@ -59,6 +59,12 @@ class Owner:
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host.partition('#')[0]}"
+
+
+@lru_cache(maxsize=1)
+def _started_s(pid: int) -> float:
+    """Return when this process started; after a fork the pid is another one."""
+    return psutil.Process(pid).create_time()
 
 
 @lru_cache(maxsize=1)
@@ -200,22 +206,49 @@ class Claims:
         if not self.acquire(identity, owner):
             yield False
             return
-        done = threading.Event()
-        beater = threading.Thread(target=self._beat, args=(identity, owner, done), daemon=True)
-        beater.start()
+        _heart.add(self, identity, owner)
         try:
             yield True
         finally:
-            done.set()
-            beater.join()
+            _heart.remove(identity, owner)
             self.release(identity, owner)
 
-    def _beat(self, identity: str, owner: Owner, done: threading.Event) -> None:
-        while not done.wait(self.stale_after_s / _BEATS_BEFORE_STALE):
-            try:
-                self.heartbeat(identity, owner)
-            except ClaimError:
-                return
+
+class _Heart:
+    """One thread that beats for all claims held by this process, until they are lost."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, str], tuple[Claims, str, Owner]] = {}
+        self._pid = 0
+        self._interval_s = 0.0
+        self._hurry = threading.Event()
+
+    def add(self, claims: Claims, identity: str, owner: Owner) -> None:
+        if self._pid != os.getpid():  # the first claim here; a fork inherits no thread
+            self.__init__()
+            self._pid = os.getpid()
+            threading.Thread(target=self._beat, name="haloflow-claims", daemon=True).start()
+        self._held[identity, owner.token] = (claims, identity, owner)
+        if claims.stale_after_s / _BEATS_BEFORE_STALE < self._interval_s:
+            self._hurry.set()
+
+    def remove(self, identity: str, owner: Owner) -> None:
+        self._held.pop((identity, owner.token), None)
+
+    def _beat(self) -> None:
+        while True:
+            stale_after = [claims.stale_after_s for claims, _, _ in tuple(self._held.values())]
+            self._interval_s = min(stale_after, default=STALE_AFTER_S) / _BEATS_BEFORE_STALE
+            self._hurry.wait(self._interval_s)
+            self._hurry.clear()
+            for claims, identity, owner in tuple(self._held.values()):
+                try:
+                    claims.heartbeat(identity, owner)
+                except ClaimError:
+                    self.remove(identity, owner)
+
+
+_heart = _Heart()
 
 
 def _now() -> datetime:

@@ -185,7 +185,7 @@ class _Manager:
         self._queue = StepQueue(plan.to_run.values(), plan.done)
         self._candidates = _candidates_by_step(plan)
         self._changed: set[str] = set()
-        self._refresh_at = 0.0
+        self._refresh_at = self._show_at = 0.0
         self.stopping = False
 
     def run(self, pool: WorkerPool) -> None:
@@ -199,7 +199,9 @@ class _Manager:
             self._refresh_summaries()
             for outcome in pool.wait(_POLL_S):
                 self._take_in(outcome)
-            self._show_progress(pool.running)
+            if time.monotonic() >= self._show_at:
+                self._show_progress(pool.running)
+                self._show_at = time.monotonic() + _POLL_S
         self._report.interrupted = self.stopping
 
     def _take_in(self, outcome: Outcome) -> None:

@@ -57,7 +57,9 @@ class PlannedStep:
 
     def to_job(self) -> Job:
         """Return the job, with the UUID that the identity gives it."""
-        return plan_job(self.maker, self.inputs, self.parents, self.name)
+        return plan_job(
+            self.maker, self.inputs, self.parents, name=self.name, identity=self.identity
+        )
 
 
 @dataclass

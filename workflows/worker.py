@@ -58,6 +58,7 @@ def work(connection: Connection, store_uri: str) -> None:
             outcome = _run(step, store.jobstore)
             with suppress(OSError):  # a manager that was killed hears nothing
                 connection.send(outcome)
+            release_claims()
             if outcome.interrupted:
                 return
 
@@ -76,8 +77,6 @@ def _run(step: PlannedStep, jobstore: JobStore) -> Outcome:
         error = (
             f"{type(failure).__name__}: {failure} (in {Path(where.filename).name}:{where.lineno})"
         )
-    finally:
-        release_claims()
     return Outcome(step.identity, time.monotonic() - started, error, interrupted)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..analysis.blocks import block_means, density_equilibrated
-from ..engines.md import MDResult, MDSettings, run_md
+from ..engines.md import MDResult, MDSettings, run_md, steps_done
 from ..engines.relax import relax
 from ..engines.relax_settings import RelaxSettings
 from ..quantity import Quantity, Status, worst
@@ -83,7 +84,8 @@ class GlassRun:
     def equilibrate(self) -> None:
         """Let the volume settle, block by block, until the block means agree."""
         block, cold = self.protocol.npt_block_steps, self.protocol.final_temperature_k
-        for count in range(1, self.protocol.npt_max_blocks + 1):
+        first = max(1, ceil(steps_done(self._context.directory / "npt") / block))
+        for count in range(first, self.protocol.npt_max_blocks + 1):
             self._part("npt", "npt-isotropic", block * count, cold)
             if self.broken:
                 return

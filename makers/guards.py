@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 _BOND_CHECK_STEPS = 100
 _BRAGG_CHECK_STEPS = 2000
-_MAX_BROKEN_SHARE = 0.1
+MAX_BROKEN_SHARE = 0.1
+ANIONS = {"O", "S", "Cl"}
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Stage:
     Attributes
     ----------
     sample
-        A ``crystal`` must not melt, a ``glass`` not crystallise; ``None`` while it is melted
-        and quenched.
+        A ``crystal`` must not melt, a ``glass`` not crystallise, neither decompose; ``None``
+        while a glass is made, whose bonds are judged when it is there.
     mobile
         The ion that may leave its place in a crystal.
     """
@@ -54,8 +55,9 @@ def dynamics_guards(atoms: Atoms, settings: MDSettings, stage: Stage) -> list[Gu
         temperature_guard(settings),
         distance_guard(),
         volume_guard(float(atoms.get_volume())),
-        decomposition_guard(atoms),
     ]
+    if stage.sample is not None:
+        guards.append(decomposition_guard(atoms))
     if stage.sample == "crystal":
         guards.append(melting_guard(atoms, stage.mobile))
     if stage.sample == "glass":
@@ -63,28 +65,48 @@ def dynamics_guards(atoms: Atoms, settings: MDSettings, stage: Stage) -> list[Gu
     return guards
 
 
-def decomposition_guard(start: Atoms, *, max_share: float = _MAX_BROKEN_SHARE) -> Guard:
+def decomposition_guard(start: Atoms, *, max_share: float = MAX_BROKEN_SHARE) -> Guard:
     """Return a guard that ends a run as decomposed when anions pair up.
 
     Cl-Cl, O-O and mixed bonds beyond those of the start (a peroxide's) may hold at most
-    `max_share` of the anions; a hot melt makes and breaks single ones.
+    `max_share` of the anions.
     """
-    symbols = list(start.symbols)
-    n_anions = sum(symbol in {"O", "S", "Cl"} for symbol in symbols)
     before = sum(_bonds(start).values())
 
     def guard(atoms: Atoms, step: int) -> GuardVerdict | None:
         if step % _BOND_CHECK_STEPS or not np.isfinite(atoms.positions).all():
             return None
-        counts = {pair: number for pair, number in _bonds(atoms).items() if number}
-        if 2 * (sum(counts.values()) - before) <= max_share * n_anions:
-            return None
-        found = ", ".join(f"{number} {pair}" for pair, number in counts.items())
-        return GuardVerdict(
-            Status.DECOMPOSED, f"bonds between anions at step {step}: {found} (start: {before})"
-        )
+        note = decomposition(list(atoms.symbols), _bonds(atoms), before, max_share=max_share)
+        return GuardVerdict(Status.DECOMPOSED, f"{note} at step {step}") if note else None
 
     return guard
+
+
+def decomposition(
+    symbols: list[str],
+    bonds: dict[str, int],
+    before: int,
+    *,
+    max_share: float = MAX_BROKEN_SHARE,
+) -> str:
+    """Say which bonds between anions are too many; empty when none are.
+
+    Parameters
+    ----------
+    symbols
+        Of all atoms.
+    bonds
+        Bonds between anions, e.g. ``{"Cl-Cl": 2}``.
+    before
+        How many there were by right, e.g. in peroxides.
+    max_share
+        Largest share of the anions that new bonds may hold.
+    """
+    n_anions = sum(symbol in ANIONS for symbol in symbols)
+    if 2 * (sum(bonds.values()) - before) <= max_share * n_anions:
+        return ""
+    found = ", ".join(f"{number} {pair}" for pair, number in bonds.items() if number)
+    return f"bonds between anions: {found} (by right: {before})"
 
 
 def melting_guard(start: Atoms, mobile: str) -> Guard:

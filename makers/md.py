@@ -11,6 +11,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from ..analysis.blocks import block_means, density_equilibrated
 from ..engines.md import MDResult, MDSettings, Tether, run_md
 from ..engines.potentials import require_coverage
+from ..engines.trajectory import TrajectoryReader
 from ..quantity import Quantity, Status, worst
 from ..stores.documents import MDDocument, StepDocument
 from ..units import density_g_cm3
@@ -104,7 +105,7 @@ class MDMaker(StepMaker):
                 signature=f"{context.identity}/{name}",
                 on_progress=progress.stage(name, settings.n_steps),
             )
-            atoms = parts[name].atoms
+            atoms = parts[name].atoms if name == "production" else _at_mean_cell(parts[name])
             if parts[name].status is not Status.OK:
                 break
         context.n_resumes = sum(part.n_resumes for part in parts.values())
@@ -165,6 +166,17 @@ class MDMaker(StepMaker):
             trajectory_interval_steps=self.trajectory_interval,
             structure=structure,
         )
+
+
+def _at_mean_cell(equilibration: MDResult) -> Atoms:
+    """Return the last atoms in the mean cell of the second half of the run.
+
+    Production at constant volume would otherwise inherit the fluctuation of a single frame.
+    """
+    reader = TrajectoryReader(equilibration.trajectory)
+    atoms = equilibration.atoms.copy()
+    atoms.set_cell(reader.cells(reader.n_frames // 2).mean(axis=0), scale_atoms=True)
+    return atoms
 
 
 def _density(parts: dict[str, MDResult], structure: Structure, status: Status) -> Quantity:

@@ -17,6 +17,7 @@ from ..systems.packing import PackedBox, pack
 from ..systems.phases import get_phase
 from .chemistry import anion_bonds, glass_evidence, mixture_of, oxygen_states, symbols_of
 from .glass_run import GlassRun
+from .guards import decomposition
 from .protocol import MeltQuenchProtocol
 from .step import StepContext, StepMaker, step_job
 
@@ -114,19 +115,18 @@ class MeltQuenchMaker(StepMaker):
         melted = _melted(run.parts.get("hold") or run.parts["melt"], mixture, self.mobile)
         crystal = get_phase(self.crystal_phase_id).structure() if self.crystal_phase_id else None
         amorphous = _amorphous(last, crystal)
-        status = last.status
-        if status is Status.OK and not melted.holds:
-            status = Status.NOT_MELTED
-        if status is Status.OK and not amorphous.holds:
-            status = Status.CRYSTALLISED
-        density = run.density(status, last.note)
+        bonds = anion_bonds(structure)
+        status, note = last.status, last.note
+        if status is Status.OK:
+            status, note = self._judge(mixture, box, bonds, melted, amorphous)
+        density = run.density(status, note)
         crystal_density = None if crystal is None else float(crystal.density)
         reference = crystal_density or box.density_components_g_cm3
         ratio = (density.value or float(structure.density)) / reference
         return MeltQuenchDocument(
             identity=context.identity,
             status=status,
-            note=last.note,
+            note=note,
             provenance=self.provenance(context),
             files=context.trajectories(run.parts),
             structure=structure,
@@ -149,8 +149,26 @@ class MeltQuenchMaker(StepMaker):
             melted=glass_evidence(melted),
             amorphous=glass_evidence(amorphous),
             oxygen=oxygen_states(structure),
-            bonds=anion_bonds(structure),
+            bonds=bonds,
         )
+
+    def _judge(
+        self,
+        mixture: Mixture,
+        box: PackedBox,
+        bonds: dict[str, int],
+        melted: Evidence,
+        amorphous: Evidence,
+    ) -> tuple[Status, str]:
+        """Return what the sample is, the worst first, and why it is no glass."""
+        broken = decomposition(symbols_of(box.structure), bonds, _peroxides(mixture, box))
+        if broken:
+            return Status.DECOMPOSED, broken
+        if not melted.holds:
+            return Status.NOT_MELTED, f"not melted; wanted: {melted.criterion}"
+        if not amorphous.holds:
+            return Status.CRYSTALLISED, f"not amorphous; wanted: {amorphous.criterion}"
+        return Status.OK, ""
 
 
 def _melted(hot: MDResult, mixture: Mixture, mobile: str) -> Evidence:
@@ -172,6 +190,12 @@ def _amorphous(last: MDResult, crystal: Structure | None) -> Evidence:
         if crystal is None
         else Crystal(crystal.cart_coords, crystal.lattice.matrix, tuple(symbols_of(crystal))),
     )
+
+
+def _peroxides(mixture: Mixture, box: PackedBox) -> int:
+    """Return the number of O-O bonds that were packed."""
+    parts = [part for part in mixture.amounts if part.is_peroxide]
+    return sum(round(part.composition["O"] * box.units.counts[part.formula]) // 2 for part in parts)
 
 
 def _density_warning(ratio: float, *, crystal: bool) -> str:

@@ -40,13 +40,15 @@ class ProgressReporter:
         directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / FILE_NAME
         self._total = total
+        self._starts: dict[str, int] = {}
         self._before = 0
         self._last_write = 0.0
 
     def stage(self, name: str, length: int) -> _StageProgress:
-        """Start the stage `name` of `length` units; return its callback."""
-        stage = _StageProgress(self, name, self._before)
-        self._before += length
+        """Start the stage `name` of `length` units, or make it longer; return its callback."""
+        start = self._starts.setdefault(name, self._before)
+        self._before = start + length
+        stage = _StageProgress(self, name, start)
         stage(0, length)
         return stage
 

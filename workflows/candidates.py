@@ -141,9 +141,14 @@ def _family(entry: SystemEntry, where: str) -> Family:
         return get_family(entry.family)
     _refuse(entry, where, "components", ("former",))
     components = cast("dict[str, float | str]", entry.components)
-    states = entry.oxidation_states or {}
+    states, volumes = entry.oxidation_states or {}, entry.volumes_a3 or {}
     rows: list[dict[str, Any]] = [
-        {"formula": formula, "amount": amount, "oxidation_states": states.get(formula)}
+        {
+            "formula": formula,
+            "amount": amount,
+            "oxidation_states": states.get(formula),
+            "volume_a3": volumes.get(formula),
+        }
         for formula, amount in components.items()
     ]
     return custom_family(rows, variables={"x": (0.0, 1e6)} if entry.x is not None else None)

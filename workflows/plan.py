@@ -14,6 +14,7 @@ from ..systems.crystals import crystal_model
 from ..systems.mixture import DEFAULT_N_MOBILE
 from ..systems.phases import get_phase
 from .candidates import Candidate, expand
+from .references import library_gaps
 from .steps import PlannedStep, crystal_steps, glass_steps
 
 if TYPE_CHECKING:
@@ -192,7 +193,8 @@ def _draft(candidate: Candidate, sweep: Sweep) -> CandidatePlan:
     else:
         model = crystal_model(
             get_phase(str(candidate.phase_id)),
-            min_atoms=size.crystal_min_atoms,
+            min_mobile=size.crystal_n_mobile,
+            mobile=candidate.mobile,
             max_atoms=size.crystal_max_atoms,
         )
         n_atoms, n_mobile = len(model), round(model.composition[candidate.mobile])
@@ -203,6 +205,7 @@ def _draft(candidate: Candidate, sweep: Sweep) -> CandidatePlan:
             f"{n_mobile} mobile ions are fewer than {DEFAULT_N_MOBILE}: "
             "its transport will count as unconverged"
         )
+    notes += library_gaps({e.symbol for e in candidate.mixture.composition.elements})
     document = _document(candidate, sweep, n_atoms, n_mobile, steps)
     return CandidatePlan(document, candidate, list(steps.values()), frozenset(), notes)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..engines.potentials import identify
-from ..systems.phases import REFERENCE_LEVEL, get_phase, phases_within
+from ..systems.phases import REFERENCE_LEVEL, get_phase, load_phases, phases_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,6 +45,25 @@ def shipped_energies(phase_ids: Iterable[str], level: str) -> dict[str, float]:
         return {}
     energies = {phase_id: get_phase(phase_id).energy_per_atom_ev for phase_id in phase_ids}
     return {phase_id: known[key] for phase_id, known in energies.items() if key in known}
+
+
+def library_gaps(elements: set[str]) -> list[str]:
+    """Say what the phase library lacks for a hull of `elements`; empty when nothing."""
+    phases = load_phases().values()
+    pure = {next(iter(phase.elements)) for phase in phases if len(phase.elements) == 1}
+    missing = sorted(elements - pure)
+    if missing:
+        return [f"the phase library has no {', '.join(missing)}: there will be no E_hull"]
+    collected = sorted({system for phase in phases for system in phase.chemsys})
+    if any(elements <= set(system.split("-")) for system in collected):
+        return []
+    systems = ", ".join(collected)
+    return [
+        (
+            f"the phase library was collected for {systems}: competing phases of this mix may be "
+            f"missing, and E_hull too low"
+        )
+    ]
 
 
 def lowest_crystal(crystal_ids: Iterable[str]) -> str | None:

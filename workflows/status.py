@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,17 @@ from ..makers.progress import Progress, read_progress
 from ..makers.step import step_directory
 from ..stores.builders import SummaryBuilder
 from ..stores.claims import Claims
-from ..stores.documents import CandidateDocument, CandidateSummary, StepDocument, StepState
 from ..stores.records import candidate_of, candidate_record, step_of, summary_of
 from ..stores.results import failures, stored_outputs
+from ..stores.samples import step_state
 
 if TYPE_CHECKING:
     from ..stores.connection import HaloflowStore
+    from ..stores.documents import CandidateDocument, CandidateSummary, StepDocument, StepState
     from .plan import Plan
+
+
+_SEED = re.compile(r"-seed\d+(?=-|$)")
 
 
 @dataclass(frozen=True)
@@ -29,15 +34,32 @@ class CandidateStates:
 
 
 def record_candidates(store: HaloflowStore, plan: Plan) -> None:
-    """Write the candidates of `plan`; a known one keeps the names of its earlier sweeps."""
+    """Write the candidates of `plan`.
+
+    A known one keeps the names of its earlier sweeps, and the glasses of their other seeds.
+    """
     rows = []
     for candidate in plan.candidates:
         document = candidate.document
-        known = store.candidates.query_one({"candidate_id": document.candidate_id}, ["sweeps"])
+        known = store.candidates.query_one(
+            {"candidate_id": document.candidate_id}, ["sweeps", "steps"]
+        )
         sweeps = sorted({*document.sweeps, *(known["sweeps"] if known else [])})
-        rows.append(candidate_record(document.model_copy(update={"sweeps": sweeps})))
+        kept = _steps_of_other_seeds(known["steps"], document) if known else {}
+        merged = document.model_copy(update={"sweeps": sweeps, "steps": kept | document.steps})
+        rows.append(candidate_record(merged))
     store.candidates.update(rows)
     update_summaries(store)
+
+
+def _steps_of_other_seeds(known: dict[str, str], document: CandidateDocument) -> dict[str, str]:
+    """Return the steps of glasses that an earlier sweep made and this one does not."""
+    samples = {seed.group() for name in document.steps if (seed := _SEED.search(name))}
+    return {
+        name: identity
+        for name, identity in known.items()
+        if (seed := _SEED.search(name)) and seed.group() not in samples
+    }
 
 
 def update_summaries(store: HaloflowStore, candidate_ids: list[str] | None = None) -> None:
@@ -81,7 +103,9 @@ def candidate_states(store: HaloflowStore, sweep_name: str | None = None) -> lis
     for document in documents:
         states, progress = [], {}
         for name, identity in document.steps.items():
-            state = _state(name, identity, outputs, set(running), failed)
+            output = outputs.get(identity)
+            done = None if output is None else step_of(output)
+            state = step_state(name, identity, done, identity in running, failed)
             if state.state == "running" and (
                 at := read_progress(step_directory(store.files_dir, identity))
             ):
@@ -89,35 +113,6 @@ def candidate_states(store: HaloflowStore, sweep_name: str | None = None) -> lis
             states.append(state)
         found.append(CandidateStates(document, states, progress))
     return found
-
-
-def _state(
-    name: str,
-    identity: str,
-    outputs: dict[str, dict[str, object]],
-    running: set[str],
-    failed: dict[str, str],
-) -> StepState:
-    kind = "relax" if name.startswith("phase-") else name.partition("-")[0]
-    if identity in outputs:
-        document = step_of(outputs[identity])
-        return StepState(
-            name=name,
-            kind=document.kind,
-            identity=identity,
-            state="done",
-            status=document.status,
-            note=document.note,
-            wall_s=document.provenance.wall_s,
-            files=document.files,
-            potential=document.provenance.potential,
-        )
-    if identity in running:
-        return StepState(name=name, kind=kind, identity=identity, state="running")
-    if identity in failed:
-        note = failed[identity]
-        return StepState(name=name, kind=kind, identity=identity, state="failed", note=note)
-    return StepState(name=name, kind=kind, identity=identity, state="waiting")
 
 
 def step_documents(store: HaloflowStore, candidate: CandidateDocument) -> dict[str, StepDocument]:

@@ -63,6 +63,9 @@ class SystemEntry(_Section):
     oxidation_states: dict[str, dict[str, float]] | None = Field(
         None, description="Per component that haloflow does not know: element to state."
     )
+    volumes_a3: dict[str, Annotated[float, Field(gt=0)]] | None = Field(
+        None, description="Per component without a phase in the library: A^3 per formula unit."
+    )
     x: list[float] | GridRange | Literal["published"] | None = Field(
         None, description="Values of the sweep variable; default: the published ones."
     )
@@ -93,17 +96,8 @@ class Size(_Section):
 
     glass_n_mobile: int = Field(24, ge=1, description="Mobile ions in a glass, at least.")
     glass_n_atoms: int | None = Field(None, ge=8, description="Atoms in a glass; overrides.")
-    crystal_min_atoms: int = Field(100, ge=1, description="Smallest supercell of a crystal.")
+    crystal_n_mobile: int = Field(24, ge=1, description="Mobile ions in a crystal, at least.")
     crystal_max_atoms: int = Field(400, ge=2, description="Largest supercell of a crystal.")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Size:
-        if self.crystal_min_atoms > self.crystal_max_atoms:
-            raise ValueError(
-                f"crystal_min_atoms {self.crystal_min_atoms} exceeds "
-                f"crystal_max_atoms {self.crystal_max_atoms}"
-            )
-        return self
 
 
 class RelaxSettings(_Section):

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .guards import Guard
     from .trajectory import TrajectoryFile
 
-__all__ = ["MDResult", "MDSettings", "Tether", "run_md"]
+__all__ = ["MDResult", "MDSettings", "Tether", "run_md", "steps_done"]
 
 
 @dataclass(frozen=True)
@@ -183,6 +183,12 @@ def run_md(
     if stop.signalled is not None:
         raise interrupted(stop.signalled, saved.step, settings.n_steps)
     return _result(atoms, saved, directory)
+
+
+def steps_done(directory: Path) -> int:
+    """Return how far the run in `directory` has come, by its newest checkpoint."""
+    saved = CheckpointFolder(directory / "checkpoints").newest()
+    return 0 if saved is None else saved.step
 
 
 def _require_same_run(saved: Checkpoint, settings: MDSettings, signature: str) -> None:

@@ -66,6 +66,7 @@ class GlassRun:
                 RelaxSettings(fmax_ev_a=1.0, cell=None, max_steps=steps),
                 signature=self._context.identity,
                 on_progress=self._progress.stage("prerelax", steps),
+                walltime_s=self._context.walltime_s,
             )
             self._atoms = result.atoms
 
@@ -139,6 +140,7 @@ class GlassRun:
             guards=dynamics_guards(self._atoms, settings, Stage()),
             signature=f"{self._context.identity}/{name}",
             on_progress=self._progress.stage(name, n_steps),
+            walltime_s=self._context.walltime_s,
         )
         if name != "npt":
             self._atoms = self.parts[name].atoms

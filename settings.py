@@ -31,7 +31,9 @@ class Settings(BaseSettings):
     )
     device: str = Field("cpu", description="Device of potentials: cpu, cuda or mps.")
     walltime_s: float | None = Field(
-        None, gt=0, description="Stop with a checkpoint after this many seconds."
+        None,
+        gt=0,
+        description="Stop each worker process with a checkpoint after this many seconds.",
     )
 
 

@@ -104,6 +104,7 @@ class MDMaker(StepMaker):
                 guards=dynamics_guards(atoms, settings, self._stage),
                 signature=f"{context.identity}/{name}",
                 on_progress=progress.stage(name, settings.n_steps),
+                walltime_s=context.walltime_s,
             )
             atoms = parts[name].atoms if name == "production" else _at_mean_cell(parts[name])
             if parts[name].status is not Status.OK:

@@ -88,6 +88,7 @@ class RelaxMaker(StepMaker):
             ),
             on_progress=progress.stage("relax", self.max_steps),
             signature=context.identity,
+            walltime_s=context.walltime_s,
         )
         context.n_resumes = result.n_resumes
         relaxed = AseAtomsAdaptor.get_structure(result.atoms)

@@ -10,6 +10,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+import psutil
 from jobflow import CURRENT_JOB, Job, JobConfig, Maker, OnMissing, job
 
 from .. import __version__
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 DocumentT = TypeVar("DocumentT", bound=StepDocument)
 _BROKEN = (Status.DIVERGED, Status.DECOMPOSED, Status.FAILED)
+_LEAST_WALLTIME_S = 1.0
 _LOOK_INTERVAL_S = 1.0
 _PACKAGES = ("ase", "numpy", "scipy", "pymatgen", "jobflow", "torch", "dftd3", "packmol")
 
@@ -66,6 +68,14 @@ class StepContext:
     started: float = field(default_factory=time.time)
     potential: Potential | None = None
     n_resumes: int = 0
+
+    @property
+    def walltime_s(self) -> float | None:
+        """Seconds left to this process, if the settings limit them; at least one."""
+        limit = get_settings().walltime_s
+        if limit is None:
+            return None
+        return max(limit - (time.time() - psutil.Process().create_time()), _LEAST_WALLTIME_S)
 
     def progress(self, total: int) -> ProgressReporter:
         """Return a reporter for `total` units of work."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import uuid
 from dataclasses import asdict, is_dataclass
 from enum import Enum
@@ -40,12 +41,14 @@ def canonical(value: object) -> Any:  # noqa: ANN401  (JSON has no narrower type
         return [canonical(item) for item in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
         return value
     raise InputError(
         "a value cannot be part of a step's identity",
         given=f"{type(value).__name__} {value!r}",
-        allowed="numbers, text, booleans, lists, mappings, dataclasses, pydantic models",
+        allowed="finite numbers, text, booleans, lists, mappings, dataclasses, pydantic models",
         remedy="pass its defining parameters instead",
     )
 

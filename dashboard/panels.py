@@ -53,6 +53,7 @@ class Fact:
     energy: bool = False
     unit: str = ""
     text: str = ""
+    has_formulas: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,10 +203,14 @@ def candidate_facts(view: CandidateView) -> list[Fact]:
     s = view.summary
     levels = ", ".join(f"{stage} {level}" for stage, level in s.levels.items())
     facts = [
-        Fact("Composition", text=f"{s.formula}, {s.n_atoms} atoms, {s.n_mobile} mobile ions"),
+        Fact(
+            "Composition",
+            text=f"{s.formula}, {s.n_atoms} atoms, {s.n_mobile} mobile ions",
+            has_formulas=True,
+        ),
         Fact("Levels of theory", text=levels),
         Fact("E_hull", s.energy_above_hull_ev_per_atom, energy=True, unit="meV/atom"),
-        Fact("Decomposes to", text=decomposition_text(s.decomposition)),
+        Fact("Decomposes to", text=decomposition_text(s.decomposition), has_formulas=True),
         Fact("Above its crystal", s.energy_above_crystal_ev_per_atom, energy=True, unit="meV/atom"),
         Fact("Reaction energy", s.reaction_energy_ev_per_atom, energy=True, unit="meV/atom"),
         Fact("σ(300 K)", s.sigma_300k_ms_cm, unit="mS/cm"),

@@ -87,7 +87,7 @@ def padded_range(values: Iterable[float], *, log: bool = False, pad: float = 0.0
     """Return an axis range with room around `values` (decades on a logarithmic axis)."""
     known = [math.log10(value) if log else value for value in values if value > 0 or not log]
     low, high = min(known), max(known)
-    room = max(pad * (high - low), 0.05 if log else 1e-9 + 0.02 * abs(high))
+    room = max(pad * (high - low), 0.3 if log else 1e-9 + 0.02 * abs(high))
     return [low - room, high + room]
 
 

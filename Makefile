@@ -23,7 +23,7 @@ $(VENV)/.run-installed: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test-installed: pyproject.toml constraints.txt tests/system_parts.sh | $(BIN)/python
-	$(PIP) -q -e '.[chgnet,mace,sevennet,nep,mongod,docs,test]'
+	$(PIP) -q -e '.[chgnet,mace,sevennet,nep,mongod,topology,docs,judges,test]'
 	bash tests/system_parts.sh
 	@touch $@ $(VENV)/.run-installed
 

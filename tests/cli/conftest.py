@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import sample_documents
+import sample_candidates
 from typer.testing import CliRunner
 
 from haloflow.cli.main import app
@@ -14,7 +14,7 @@ from haloflow.stores.connection import open_store
 def store_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("filled") / "store"
     with open_store(folder) as store:
-        sample_documents.fill(store)
+        sample_candidates.fill(store)
     return folder
 
 

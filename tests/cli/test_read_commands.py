@@ -7,7 +7,7 @@ import io
 import json
 
 import pytest
-import sample_documents
+import sample_candidates
 
 from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
@@ -52,13 +52,13 @@ def test_status_of_an_unknown_sweep_suggests_the_known(haloflow, store_folder):
 
 
 def test_status_says_why_a_step_failed_or_is_not_ok(haloflow, tmp_path):
-    candidate, documents = sample_documents.candidates()[2]
+    candidate, documents = sample_candidates.candidates()[2]
     with open_store(tmp_path / "store") as store:
         kept = {name: document for name, document in documents.items() if name != "diffusion"}
         kept["relax"] = kept["relax"].model_copy(
             update={"status": Status.UNCONVERGED, "note": "500 steps were not enough"}
         )
-        sample_documents.fill(store, [(candidate, kept)])
+        sample_candidates.fill(store, [(candidate, kept)])
         failed = {"identity": candidate.steps["diffusion"], "step": "diffusion"}
         store.failures.update([failed | {"error": "no point at all"}], key="identity")
     out = words(haloflow("status", "--store", tmp_path / "store").stdout)

@@ -15,7 +15,7 @@ SWEEP = """
 name: tiny
 level: chgnet-r2scan
 systems: [{crystal: NaCl_B1}]
-size: {crystal_min_atoms: 8, crystal_max_atoms: 8}
+size: {crystal_n_mobile: 4, crystal_max_atoms: 8}
 relax: {fmax_ev_a: 0.1, max_steps: 20}
 md:
   temperatures_k: [600]
@@ -39,7 +39,8 @@ def start(folder, *options):
 
 
 def finish(process):
-    out, err = process.communicate(timeout=TIMEOUT_S)
+    with process:
+        out, err = process.communicate(timeout=TIMEOUT_S)
     return process.returncode, out, err
 
 
@@ -53,21 +54,16 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def stopped(folder):
     """Stop the first run while its MD is at work, as Ctrl-C does."""
-    process = start(folder, "-j", "1")
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if "relax, " in line:
-            break
     progress = folder / "store" / "files"
     deadline = time.monotonic() + 60
-    while not any('"production"' in p.read_text() for p in progress.glob("*/*/progress.json")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    code, out, err = finish(process)
-    return code, "".join(lines) + out, err
+    with start(folder, "-j", "1") as process:
+        while not any('"production"' in p.read_text() for p in progress.glob("*/*/progress.json")):
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                pytest.fail(f"no MD was started: {process.communicate()}")
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        return finish(process)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-import sample_documents
+import sample_candidates
 from browser import Page, chromium_path
 
 from haloflow.dashboard.report import Report, render_report
@@ -13,12 +13,12 @@ from haloflow.dashboard.report import Report, render_report
 
 @pytest.fixture(scope="session")
 def views():
-    return sample_documents.views()
+    return sample_candidates.views()
 
 
 @pytest.fixture(scope="session")
 def report_html(views):
-    return render_report(Report("Sweep quick", views, sample_documents.SCREEN))
+    return render_report(Report("Sweep quick", views, sample_candidates.SCREEN))
 
 
 @pytest.fixture(scope="session")

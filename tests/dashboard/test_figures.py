@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-import sample_documents
+import sample_candidates
 from plotly.graph_objects import Figure
 
 from haloflow.dashboard.arrhenius_line import arrhenius_lines, inverse
@@ -38,7 +38,7 @@ def symbols(figure):
 
 
 def test_plotly_accepts_every_figure(views):
-    panels = overview_panels(views, sample_documents.SCREEN)
+    panels = overview_panels(views, sample_candidates.SCREEN)
     panels += [panel for view in views for panel in candidate_panels(view, "c")]
     assert len(panels) > 12
     for panel in panels:
@@ -58,7 +58,7 @@ def test_unconverged_numbers_are_hollow_and_bounds_are_arrows(views):
 
 def test_a_lower_bound_points_upwards(views):
     bound = Quantity(lower=0.2, status=Status.UNCONVERGED)
-    view = sample_documents.view_with(views[0], sigma_300k_ms_cm=bound)
+    view = sample_candidates.view_with(views[0], sigma_300k_ms_cm=bound)
     assert "triangle-right-open" in symbols(conductivity_figure([view]))
     assert "triangle-up-open" in symbols(screening_figure([view, views[1]]))
 
@@ -73,7 +73,7 @@ def test_the_axis_leaves_room_for_every_interval(views):
 
 
 def test_nothing_is_drawn_of_nothing(views):
-    empty = sample_documents.view_with(
+    empty = sample_candidates.view_with(
         views[0],
         sigma_300k_ms_cm=Quantity(status=Status.UNCONVERGED),
         energy_above_hull_ev_per_atom=Quantity(status=Status.UNCONVERGED),

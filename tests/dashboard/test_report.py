@@ -10,7 +10,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-import sample_documents
+import sample_candidates
 
 from haloflow.dashboard.collect import collect_report
 from haloflow.dashboard.panels import candidate_facts
@@ -126,7 +126,7 @@ def test_every_figure_and_scene_of_the_page_has_its_data(outline):
 
 
 def test_texts_are_escaped_everywhere():
-    html = render_report(Report(sample_documents.HOSTILE, sample_documents.hostile_views()))
+    html = render_report(Report(sample_candidates.HOSTILE, sample_candidates.hostile_views()))
     outline = Outline(html)
     assert "<img" not in html.replace(outline.scripts[1][1], "")
     assert len(outline.scripts) == 4
@@ -138,7 +138,7 @@ def test_texts_are_escaped_everywhere():
 
 def test_numbers_that_are_not_finite_become_gaps(views):
     broken = Quantity(math.nan, math.inf, status=Status.DIVERGED, note="blew up")
-    view = sample_documents.view_with(views[0], energy_above_hull_ev_per_atom=broken)
+    view = sample_candidates.view_with(views[0], energy_above_hull_ev_per_atom=broken)
     outline = Outline(render_report(Report("Broken", [view])))
     assert "NaN" not in json.dumps(embedded(outline))
 
@@ -149,7 +149,7 @@ def test_an_empty_report_is_a_page():
 
 
 def test_a_candidate_without_any_result_is_shown(views):
-    bare = sample_documents.views([(sample_documents.candidates()[0][0], {})])
+    bare = sample_candidates.views([(sample_candidates.candidates()[0][0], {})])
     text = text_of(render_report(Report("Planned", bare)))
     assert "NaTaOCl₄ glass" in text
     assert "not computed yet" in text
@@ -165,20 +165,20 @@ def test_facts_hold_what_the_glass_was_made_like(views):
 
 def test_a_report_is_collected_from_a_store(tmp_path):
     with open_store(tmp_path / "store") as store:
-        sample_documents.fill(store)
+        sample_candidates.fill(store)
         report = collect_report(store, "quick")
     assert report.title == "Sweep quick"
-    assert report.screen == sample_documents.SCREEN
+    assert report.screen == sample_candidates.SCREEN
     assert [view.rank for view in report.views] == [1, None, None, None]
     assert len(report.views[0].documents) == 4
-    assert report.views[0].documents == sample_documents.views()[0].documents
+    assert report.views[0].documents == sample_candidates.views()[0].documents
 
 
 def test_a_report_of_nothing_says_what_to_do(tmp_path):
     with open_store(tmp_path / "store") as store:
         with pytest.raises(InputError, match=r"holds no candidates to report on.*haloflow run"):
             collect_report(store)
-        sample_documents.fill(store)
+        sample_candidates.fill(store)
         with pytest.raises(UnknownNameError, match=r"unknown sweep.*quik.*did you mean quick"):
             collect_report(store, "quik")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import sample_documents
+import sample_candidates
 
 from haloflow.dashboard.report import Report, render_report
 
@@ -144,14 +144,14 @@ def test_text_and_axes_follow_the_scheme(page, report_url, scheme):
 
 
 def test_text_of_the_store_cannot_run(page, tmp_path):
-    hostile = sample_documents.hostile_views()
+    hostile = sample_candidates.hostile_views()
     path = tmp_path / "hostile.html"
-    path.write_text(render_report(Report(sample_documents.HOSTILE, hostile)), encoding="utf-8")
+    path.write_text(render_report(Report(sample_candidates.HOSTILE, hostile)), encoding="utf-8")
     page.open(path.as_uri())
     page.ask("window.attacked = false; window.alert = () => { window.attacked = true; }")
     page.ask(DRAW_ALL)
     page.wait(ALL_DRAWN)
     assert page.ask("document.querySelectorAll('img').length") == 0
     assert page.ask("window.attacked") is False
-    assert page.ask("document.querySelector('h1').textContent") == sample_documents.HOSTILE
+    assert page.ask("document.querySelector('h1').textContent") == sample_candidates.HOSTILE
     assert page.problems() == []

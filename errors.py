@@ -63,7 +63,8 @@ class HaloflowError(Exception):
         if self.allowed is not None:
             parts.append(f"Allowed: {_shown(self.allowed)}.")
         if self.remedy is not None:
-            parts.append(f"What to do: {self.remedy}.")
+            end = "" if self.remedy.endswith("?") else "."
+            parts.append(f"What to do: {self.remedy}{end}")
         return " ".join(parts)
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import SweepError
+from ..errors import InputError, SweepError
 from ..systems.components import component
 from ..systems.families import crystal_literature, custom_family, get_family
 from ..systems.formulae import formula_of
@@ -76,7 +76,7 @@ def expand(sweep: Sweep) -> list[Candidate]:
     """
     unique: dict[tuple[str, str | None, str], Candidate] = {}
     for index, entry in enumerate(sweep.systems):
-        made = list(_of_entry(entry, f"systems.{index}"))
+        made = _entry_candidates(entry, f"systems.{index}")
         if not made:
             raise SweepError(
                 f"systems.{index} makes no candidate",
@@ -90,9 +90,18 @@ def expand(sweep: Sweep) -> list[Candidate]:
     return list(unique.values())
 
 
+def _entry_candidates(entry: SystemEntry, where: str) -> list[Candidate]:
+    try:
+        return list(_of_entry(entry, where))
+    except InputError as error:
+        if not error.problem.startswith(where):
+            error.problem = f"{where}: {error.problem}"
+        raise
+
+
 def _of_entry(entry: SystemEntry, where: str) -> Iterator[Candidate]:
     if entry.crystal is not None:
-        _refuse(entry, where, "crystal", ("x", "former"))
+        _refuse(entry, where, "a crystal", ("x", "former", "oxidation_states", "volumes_a3"))
         phase = get_phase(entry.crystal)
         yield Candidate(
             label=f"{formula_of(phase.composition)} crystal ({phase.id})",
@@ -138,10 +147,12 @@ def _of_point(
 
 def _family(entry: SystemEntry, where: str) -> Family:
     if entry.family is not None:
+        _refuse(entry, where, "a family", ("oxidation_states", "volumes_a3"))
         return get_family(entry.family)
-    _refuse(entry, where, "components", ("former",))
+    _refuse(entry, where, "an entry of components", ("former",))
     components = cast("dict[str, float | str]", entry.components)
     states, volumes = entry.oxidation_states or {}, entry.volumes_a3 or {}
+    _check_components(entry, components, where)
     rows: list[dict[str, Any]] = [
         {
             "formula": formula,
@@ -152,6 +163,28 @@ def _family(entry: SystemEntry, where: str) -> Family:
         for formula, amount in components.items()
     ]
     return custom_family(rows, variables={"x": (0.0, 1e6)} if entry.x is not None else None)
+
+
+def _check_components(entry: SystemEntry, components: dict[str, float | str], where: str) -> None:
+    """Refuse properties of other components, and an x that does not fit the amounts."""
+    strange = {*(entry.oxidation_states or ()), *(entry.volumes_a3 or ())} - components.keys()
+    if strange:
+        raise SweepError(
+            f"{where} describes what is no component of it",
+            given=sorted(strange),
+            allowed=list(components),
+            remedy="write the formulas as under components",
+        )
+    depends = any("x" in str(amount) for amount in components.values())
+    if depends != (entry.x is not None):
+        raise SweepError(
+            f"{where}: amounts depend on x, which has no values"
+            if depends
+            else f"{where}: x has values, and no amount depends on it",
+            given=components,
+            allowed="amounts such as x or 1 - x together with values of x",
+            remedy="add x: [0.5, 1.0]" if depends else "remove x, or use it in an amount",
+        )
 
 
 def _points(entry: SystemEntry, family: Family, where: str) -> list[dict[str, float]]:

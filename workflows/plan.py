@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..engines.potentials import identify, require_coverage
-from ..errors import SweepError
+from ..errors import InputError, SweepError
 from ..identity import content_hash
 from ..stores.documents import CandidateDocument
 from ..stores.results import finished
@@ -174,8 +174,12 @@ def _is_whole(step: PlannedStep, stored: set[str]) -> bool:
 
 def _require_levels(sweep: Sweep, candidates: list[Candidate]) -> None:
     elements = {e.symbol for c in candidates for e in c.mixture.composition.elements}
-    for level in dict.fromkeys(sweep.stages.model_dump().values()):
-        require_coverage(identify(level), elements)
+    for stage, level in sweep.stages.model_dump().items():
+        try:
+            require_coverage(identify(level), elements)
+        except InputError as error:
+            error.problem = f"stages.{stage}: {error.problem}"
+            raise
 
 
 def _draft(candidate: Candidate, sweep: Sweep) -> CandidatePlan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..errors import SweepError
 from ..makers.protocol import MeltQuenchProtocol
@@ -131,7 +131,7 @@ class MDSection(_Section):
         description="One run at each, for glasses and crystals.",
     )
     crystal_temperatures_k: list[Annotated[float, Field(gt=0, le=5000)]] | None = Field(
-        None, description="For crystals; default: temperatures_k."
+        None, min_length=1, description="For crystals; default: temperatures_k."
     )
     timestep_fs: float = Field(2.0, gt=0, le=10, description="Time step.")
     equilibration_steps: int = Field(10_000, ge=0, description="NPT steps before production.")
@@ -140,12 +140,12 @@ class MDSection(_Section):
     trajectory_interval: int = Field(50, ge=1, description="Steps between stored frames.")
     seed: int = Field(1, ge=0, description="Of start velocities and thermostat noise.")
 
-    @model_validator(mode="after")
-    def _distinct(self) -> MDSection:
-        for temperatures in (self.temperatures_k, self.crystal_temperatures_k or []):
-            if len(set(temperatures)) < len(temperatures):
-                raise ValueError(f"a temperature stands twice in {temperatures}")
-        return self
+    @field_validator("temperatures_k", "crystal_temperatures_k")
+    @classmethod
+    def _distinct(cls, temperatures: list[float] | None) -> list[float] | None:
+        if len(set(temperatures or ())) < len(temperatures or ()):
+            raise ValueError("a temperature stands twice")
+        return temperatures
 
 
 class Budget(_Section):
@@ -194,20 +194,28 @@ class Sweep(_Section):
         if not isinstance(data, dict):
             return data
         data = dict(data)
-        if isinstance(data.get("seeds"), int) and not isinstance(data["seeds"], bool):
-            data["seeds"] = list(range(1, data["seeds"] + 1))
-        if data.get("level") is not None:
+        if isinstance(data.get("level"), str):
             stages = data.get("stages") or {}
             if isinstance(stages, dict):
                 every = dict.fromkeys(Stages.model_fields, data["level"])
                 data["stages"] = every | stages
         return data
 
-    @model_validator(mode="after")
-    def _distinct_seeds(self) -> Sweep:
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"a seed stands twice in {self.seeds}")
-        return self
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _number_of_seeds(cls, seeds: object) -> object:
+        if isinstance(seeds, list):
+            return seeds
+        if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
+            raise ValueError("give a number of seeds from 1 on, or a list of them")
+        return list(range(1, seeds + 1))
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct_seeds(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("a seed stands twice")
+        return seeds
 
 
 def parse_sweep(data: object, source: str = "sweep") -> Sweep:
@@ -241,10 +249,11 @@ def load_sweep(path: Path) -> Sweep:
     """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text in UTF-8"
         raise SweepError(
             "the sweep file cannot be read",
-            given=f"{path} ({error.strerror})",
+            given=f"{path} ({reason})",
             remedy="give the path of a YAML file, e.g. examples/quickstart.yaml",
         ) from None
     except yaml.YAMLError as error:

@@ -25,12 +25,34 @@ def sweep_error(error: ValidationError, model: type[BaseModel], source: str) -> 
     )
 
 
+_KINDS = {
+    "list_type": "a list",
+    "model_type": "a mapping",
+    "dict_type": "a mapping",
+    "literal_error": "{expected}",
+}
+
+
 def _merge_unions(details: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Keep one finding per field: a union reports each of its failed members."""
-    first: dict[tuple[str, ...], ErrorDetails] = {}
-    for detail in details:
-        first.setdefault(tuple(_path(detail)), detail)
-    return list(first.values())
+    """Keep one finding per field: a union reports each of its members that failed.
+
+    What a member says about its contents counts more than that another member is a list,
+    a mapping or a word; where all say that, their kinds are joined.
+    """
+    merged: dict[str, ErrorDetails] = {}
+    for detail in sorted(details, key=lambda d: (d["type"] in _KINDS, -len(_path(d)))):
+        path = ".".join(_path(detail))
+        if detail["type"] not in _KINDS:
+            merged.setdefault(path, detail)
+        elif path in merged and merged[path]["type"] in _KINDS:
+            merged[path]["msg"] += f" or {_kind(detail)}"
+        elif not any(f"{known}.".startswith(f"{path}.") for known in merged):
+            merged[path] = detail | {"msg": f"input should be {_kind(detail)}"}  # type: ignore[assignment]
+    return list(merged.values())
+
+
+def _kind(detail: ErrorDetails) -> str:
+    return _KINDS[detail["type"]].format(**detail.get("ctx", {}))
 
 
 def _path(detail: ErrorDetails) -> list[str]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import fft
+from scipy import fft, stats
 
 from ..errors import AnalysisError
+from ..quantity import Quantity, Status
 from .evidence import Evidence
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from .frames import FloatArray
 
 _WINDOW = 5.0
+_LEAST_SAMPLES = 2
+_LEAST_INDEPENDENT = 5
 DENSITY_TOLERANCE = 0.02
 
 
@@ -99,6 +102,36 @@ def series_mean(values: ArrayLike) -> SeriesMean:
     n_effective = n / inefficiency
     variance = float(correlation[0]) / n / max(n_effective - 1.0, 0.5)
     return SeriesMean(float(series.mean()), float(np.sqrt(variance)), inefficiency, n_effective)
+
+
+def mean_quantity(values: ArrayLike) -> Quantity:
+    """Return the mean of a correlated series with its 95 % interval (Student's t).
+
+    Values that are not finite count as not measured. The status is ``unconverged`` where
+    fewer than five independent samples stand behind the mean.
+
+    Parameters
+    ----------
+    values
+        Equally spaced samples, shape (n,), any unit.
+    """
+    series = np.asarray(values, dtype=np.float64)
+    measured = series[np.isfinite(series)]
+    if len(measured) < _LEAST_SAMPLES:
+        value = float(measured[0]) if len(measured) else None
+        note = f"{len(measured)} of {series.size} samples measured: no error"
+        return Quantity(value, status=Status.UNCONVERGED, note=note)
+    found = series_mean(measured)
+    reach = float(stats.t.ppf(0.975, max(found.n_effective - 1.0, 1.0))) * found.standard_error
+    few = found.n_effective < _LEAST_INDEPENDENT
+    return Quantity(
+        found.mean,
+        found.standard_error,
+        found.mean - reach,
+        found.mean + reach,
+        Status.UNCONVERGED if few else Status.OK,
+        f"{found.n_effective:.1f} independent samples" if few else "",
+    )
 
 
 def density_equilibrated(

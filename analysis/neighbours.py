@@ -55,6 +55,33 @@ def pairs_within(positions: FloatArray, cell: FloatArray, cutoff_a: float) -> Pa
     return Pairs(first.astype(np.int64), second.astype(np.int64), distance)
 
 
+@dataclass(frozen=True, slots=True)
+class PairVectors(Pairs):
+    """Pairs and the way from the first atom to the image of the second.
+
+    Attributes
+    ----------
+    vector_a
+        A, shape (n_pairs, 3).
+    """
+
+    vector_a: FloatArray
+
+
+def pair_vectors_within(positions: FloatArray, cell: FloatArray, cutoff_a: float) -> PairVectors:
+    """Return all pairs closer than a cutoff with their vectors; see :func:`pairs_within`."""
+    from vesin import NeighborList  # noqa: PLC0415  (imports torch where that is installed)
+
+    neighbours = NeighborList(cutoff=float(cutoff_a), full_list=True)
+    first, second, distance, vector = neighbours.compute(
+        points=np.ascontiguousarray(positions),
+        box=np.ascontiguousarray(cell),
+        periodic=True,
+        quantities="ijdD",
+    )
+    return PairVectors(first.astype(np.int64), second.astype(np.int64), distance, vector)
+
+
 def nearest_distance_a(
     positions: FloatArray, cell: FloatArray, centre: BoolArray, partner: BoolArray | None = None
 ) -> FloatArray:

@@ -115,10 +115,34 @@ def estimate_diffusivity(
         For arrays that do not fit, jumps over half a box, no mobile ions, or a time or
         length that is not positive; never for data that are merely short.
     """
+    path = mobile_paths(positions, cells, mobile, framework, unwrapped=unwrapped)
+    return path_diffusivity(path, frame_ps=frame_ps, hop_length_a=hop_length_a, min_hops=min_hops)
+
+
+def path_diffusivity(
+    path: FloatArray,
+    *,
+    frame_ps: float,
+    hop_length_a: float = HOP_LENGTH_A,
+    min_hops: float = MIN_EFFECTIVE_HOPS,
+) -> DiffusivityEstimate:
+    """Estimate the tracer diffusivity from continuous paths relative to the framework.
+
+    Parameters
+    ----------
+    path
+        A, shape (n_frames, n_mobile, 3).
+    frame_ps, hop_length_a, min_hops
+        As in :func:`estimate_diffusivity`.
+
+    Raises
+    ------
+    AnalysisError
+        For a time or length that is not positive.
+    """
     for name, value in (("frame_ps", frame_ps), ("hop_length_a", hop_length_a)):
         if not value > 0:
             raise AnalysisError(f"{name} must be positive", given=value, allowed="a number above 0")
-    path = mobile_paths(positions, cells, mobile, framework, unwrapped=unwrapped)
     n_frames, n_mobile, _ = path.shape
     duration = (n_frames - 1) * frame_ps
     msd = msd_fft(path)

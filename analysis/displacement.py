@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 _MIN_FRAMES = 2
 _COORDINATES_PER_BLOCK = 3_000_000
-_LARGEST_WRAPPED_STEP = 0.45
-_LARGEST_UNWRAPPED_STEP = 0.5
+LARGEST_WRAPPED_STEP = 0.45
+LARGEST_UNWRAPPED_STEP = 0.5
 
 
 def displacement_steps(
@@ -67,15 +67,22 @@ def displacement_steps(
 
 
 def _check_steps(fractional_steps: FloatArray, *, unwrapped: bool, first_frame: int) -> None:
-    limit = _LARGEST_UNWRAPPED_STEP if unwrapped else _LARGEST_WRAPPED_STEP
+    limit = LARGEST_UNWRAPPED_STEP if unwrapped else LARGEST_WRAPPED_STEP
     if max(fractional_steps.max(), -fractional_steps.min()) <= limit:
         return
     size = np.abs(fractional_steps).max(axis=2)
     frame, atom = np.unravel_index(int(size.argmax()), size.shape)
-    raise AnalysisError(
+    raise ambiguous_step(
+        float(size.max()), int(atom), first_frame + int(frame), unwrapped=unwrapped
+    )
+
+
+def ambiguous_step(size: float, atom: int, frame: int, *, unwrapped: bool) -> AnalysisError:
+    """Return the error for an `atom` that moves by `size` of a cell length after `frame`."""
+    limit = LARGEST_UNWRAPPED_STEP if unwrapped else LARGEST_WRAPPED_STEP
+    return AnalysisError(
         "an atom jumps by half a box or more between two frames",
-        given=f"atom {atom} moves by {size.max():.2f} of a cell length "
-        f"after frame {first_frame + frame}",
+        given=f"atom {atom} moves by {size:.2f} of a cell length after frame {frame}",
         allowed=f"at most {limit:.2f} of a cell length",
         remedy="these positions look wrapped: pass unwrapped=False"
         if unwrapped

@@ -1,0 +1,257 @@
+"""One reading of a trajectory, block by block, and what all analyses need from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import AnalysisError
+from .displacement import LARGEST_UNWRAPPED_STEP, LARGEST_WRAPPED_STEP, ambiguous_step
+from .frames import FloatArray, as_frames, as_species
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+_FLOAT64_VALUES = 32_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What one reading of a trajectory leaves in memory.
+
+    Attributes
+    ----------
+    species
+        Element symbols, shape (n_atoms,).
+    start_a
+        Positions of the first frame, A, shape (n_atoms, 3).
+    path_a
+        Continuous paths of the mobile ions relative to the framework, A, from the origin,
+        shape (n_frames, n_mobile, 3); float32 where float64 would take more than 256 MB.
+    sums_a
+        Species to the sum of the displacements of its atoms since the first frame, in the
+        laboratory's frame, A, shape (n_frames, 3).
+    cells_a
+        Cells, A, shape (n_frames, 3, 3).
+    sample_a, sample_cells_a
+        Evenly spaced frames, as read, for structure: A, shapes (n_sample, n_atoms, 3) and
+        (n_sample, 3, 3).
+    sample_frames
+        Their numbers, shape (n_sample,).
+    """
+
+    species: NDArray[np.str_]
+    start_a: FloatArray
+    path_a: NDArray[np.floating]
+    sums_a: dict[str, FloatArray]
+    cells_a: FloatArray
+    sample_a: FloatArray
+    sample_cells_a: FloatArray
+    sample_frames: NDArray[np.int64]
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames read."""
+        return len(self.cells_a)
+
+    @property
+    def volume_a3(self) -> float:
+        """Mean volume, A3."""
+        return float(np.abs(np.linalg.det(self.cells_a)).mean())
+
+
+def read_passage(
+    blocks: Iterable[tuple[FloatArray, FloatArray]],
+    species: Sequence[str],
+    mobile: str | None,
+    *,
+    unwrapped: bool = False,
+    n_sample: int = 200,
+    on_progress: Callable[[int], None] | None = None,
+) -> Passage:
+    """Read a trajectory once, in blocks, and keep what analyses need.
+
+    Parameters
+    ----------
+    blocks
+        Consecutive frames: positions (n, n_atoms, 3) and cells (n, 3, 3), both in A.
+    species
+        Element symbols, shape (n_atoms,).
+    mobile
+        The mobile species; ``None`` keeps no path.
+    unwrapped
+        Whether positions are continuous; otherwise the nearest image of the frame before
+        counts.
+    n_sample
+        Frames kept for structure: at least this many, fewer than twice as many, where there
+        are so many.
+    on_progress
+        Called with the number of frames read.
+
+    Raises
+    ------
+    AnalysisError
+        If there is no frame, no mobile ion, a jump over half a box, or frames that do not
+        fit each other.
+    """
+    names = as_species(species, len(species))
+    if n_sample < 1:
+        raise AnalysisError("a sample needs frames", given=n_sample, allowed="1 or more")
+    mask = names == mobile
+    if mobile is not None and not mask.any():
+        raise AnalysisError(
+            "there are no mobile ions",
+            given=mobile,
+            allowed=sorted(set(names.tolist())),
+            remedy="check the name of the mobile species",
+        )
+    reading = _Reading(names, mask, unwrapped=unwrapped, n_sample=n_sample)
+    for positions, cells in blocks:
+        reading.add(*as_frames(positions, cells, reading.n_frames))
+        if on_progress is not None:
+            on_progress(reading.n_frames)
+    return reading.finish()
+
+
+class _Reading:
+    """Collects what the blocks bring; holds the last frame's state to join the next block to."""
+
+    def __init__(
+        self,
+        species: NDArray[np.str_],
+        mobile: NDArray[np.bool_],
+        *,
+        unwrapped: bool,
+        n_sample: int,
+    ) -> None:
+        self.n_frames = 0
+        self._species = species
+        self._wrapped = not unwrapped
+        self._has_framework = not mobile.all()
+        self._names, self._kind = np.unique(species, return_inverse=True)
+        self._slot = np.where(mobile, np.cumsum(mobile) - 1, -1)
+        self._n_mobile = int(mobile.sum())
+        self._fractional = np.empty(0)
+        self._start = np.empty(0)
+        self._cells: list[FloatArray] = []
+        self._sums: list[FloatArray] = []
+        self._paths = _Paths()
+        self._sample = _Sample(n_sample)
+
+    def add(self, positions: FloatArray, cells: FloatArray) -> None:
+        if len(positions) and positions.shape[1] != len(self._species):
+            raise AnalysisError(
+                "species do not fit the positions",
+                given=f"{len(self._species)} symbols for {positions.shape[1]} atoms",
+                allowed="one element symbol for each atom",
+            )
+        if not len(positions):
+            return
+        self._sample.add(positions, cells, self.n_frames)
+        self._cells.append(np.array(cells))
+        if not self.n_frames:
+            self._start = positions[0].copy()
+            self._fractional = positions[0] @ np.linalg.inv(cells[0])
+            self._sums.append(np.zeros((1, len(self._names), 3)))
+            self._paths.add(np.zeros((1, self._n_mobile, 3)))
+            positions, cells = positions[1:], cells[1:]
+            self.n_frames = 1
+        if len(positions):
+            self._move(np.ascontiguousarray(positions), np.ascontiguousarray(cells))
+            self.n_frames += len(positions)
+
+    def _move(self, positions: FloatArray, cells: FloatArray) -> None:
+        from .passage_kernel import advance  # noqa: PLC0415  (numba is slow to import)
+
+        inverses = np.linalg.inv(cells).astype(np.float64, copy=False)
+        sums = np.empty((len(positions) + 1, len(self._names), 3))
+        path = np.empty((len(positions) + 1, self._n_mobile, 3))
+        sums[0], path[0] = self._sums[-1][-1], self._paths.last
+        largest, frame, atom = advance(
+            positions,
+            cells,
+            inverses,
+            self._fractional,
+            self._kind,
+            self._slot,
+            self._wrapped,
+            self._has_framework,
+            sums,
+            path,
+        )
+        if largest > (LARGEST_WRAPPED_STEP if self._wrapped else LARGEST_UNWRAPPED_STEP):
+            after = self.n_frames + frame - 1
+            raise ambiguous_step(largest, atom, after, unwrapped=not self._wrapped)
+        self._sums.append(sums[1:])
+        self._paths.add(path[1:])
+
+    def finish(self) -> Passage:
+        if not self.n_frames:
+            raise AnalysisError("a trajectory has no frames", given="0 frames")
+        sums = np.concatenate(self._sums)
+        sample, sample_cells, frames = self._sample.taken()
+        return Passage(
+            species=self._species,
+            start_a=self._start,
+            path_a=self._paths.joined(),
+            sums_a={str(name): sums[:, i] for i, name in enumerate(self._names)},
+            cells_a=np.concatenate(self._cells),
+            sample_a=sample,
+            sample_cells_a=sample_cells,
+            sample_frames=frames,
+        )
+
+
+class _Paths:
+    """Blocks of paths, in float64 as long as they are small."""
+
+    def __init__(self) -> None:
+        self._blocks: list[NDArray[np.floating]] = []
+        self._n_frames = 0
+        self._type: type[np.floating] = np.float64
+        self.last = np.empty(0)
+
+    def add(self, block: FloatArray) -> None:
+        self.last = block[-1].copy()
+        self._n_frames += len(block)
+        if self._type is np.float64 and self._n_frames * block[0].size > _FLOAT64_VALUES:
+            self._type = np.float32
+            self._blocks = [one.astype(np.float32) for one in self._blocks]
+        self._blocks.append(block.astype(self._type))
+
+    def joined(self) -> NDArray[np.floating]:
+        """Return one array; the blocks are given back to memory on the way."""
+        whole = np.empty((self._n_frames, *self._blocks[0].shape[1:]), dtype=self._type)
+        at = 0
+        self._blocks.reverse()
+        while self._blocks:
+            block = self._blocks.pop()
+            whole[at : at + len(block)] = block
+            at += len(block)
+        return whole
+
+
+class _Sample:
+    """Keeps evenly spaced frames of a series of unknown length."""
+
+    def __init__(self, least: int) -> None:
+        self._least = least
+        self._stride = 1
+        self._kept: list[tuple[int, FloatArray, FloatArray]] = []
+
+    def add(self, positions: FloatArray, cells: FloatArray, first: int) -> None:
+        for at in range(-first % self._stride, len(positions), self._stride):
+            if (first + at) % self._stride:
+                continue
+            self._kept.append((first + at, positions[at].copy(), cells[at].copy()))
+            if len(self._kept) == 2 * self._least + 1:
+                self._kept = self._kept[::2]
+                self._stride *= 2
+
+    def taken(self) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
+        numbers, positions, cells = zip(*self._kept, strict=True)
+        return np.stack(positions), np.stack(cells), np.array(numbers)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .frames import FloatArray
 
 _WINDOW = 5.0
+N_BLOCKS = 5
 _LEAST_SAMPLES = 2
 _LEAST_INDEPENDENT = 5
 DENSITY_TOLERANCE = 0.02
@@ -70,6 +71,52 @@ def block_means(values: ArrayLike, n_blocks: int) -> FloatArray:
     length = len(series) // n_blocks
     means: FloatArray = series[-length * n_blocks :].reshape(n_blocks, length).mean(axis=1)
     return means
+
+
+def block_error(means: ArrayLike) -> FloatArray:
+    """Return the standard error of the mean of blocks along the first axis, NaN for one block.
+
+    Parameters
+    ----------
+    means
+        Block means, shape (n_blocks, ...).
+    """
+    blocks = np.asarray(means, dtype=np.float64)
+    if len(blocks) <= 1:
+        return np.full(blocks.shape[1:], np.nan)
+    error: FloatArray = blocks.std(axis=0, ddof=1) / np.sqrt(len(blocks))
+    return error
+
+
+def block_quantity(
+    values: ArrayLike, n_blocks: int = N_BLOCKS, *, least: float = -np.inf, most: float = np.inf
+) -> Quantity:
+    """Return the mean of a series with the error of its block means and Student's interval.
+
+    Fewer values than blocks make as many blocks as there are values; one value has no error.
+
+    Parameters
+    ----------
+    values
+        One value for each frame, shape (n_frames,).
+    n_blocks
+        Contiguous blocks.
+    least, most
+        Ends of the possible range, which cut the interval.
+
+    Raises
+    ------
+    AnalysisError
+        For no values, or values that are not finite.
+    """
+    series = _as_series(values, 1)
+    mean = float(series.mean())
+    means = block_means(series, min(n_blocks, len(series)))
+    if len(means) == 1:
+        return Quantity(mean, note="one frame or block: no error")
+    sd = float(block_error(means))
+    half = float(stats.t.ppf(0.975, len(means) - 1)) * sd
+    return Quantity(mean, sd, max(least, mean - half), min(most, mean + half))
 
 
 def series_mean(values: ArrayLike) -> SeriesMean:

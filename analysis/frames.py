@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..errors import AnalysisError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import ArrayLike
 
@@ -19,6 +19,36 @@ IntArray: TypeAlias = NDArray[np.int64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
 _MIN_VOLUME_A3 = 1e-6
+_COORDINATES_PER_BLOCK = 3_000_000
+
+
+def as_trajectory(positions: ArrayLike, cells: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return positions and cells with one entry for each frame, their shapes checked.
+
+    What has a shape and slices, as a memory map, is not read. Parameters and errors are those
+    of :func:`as_frames`.
+    """
+    frames: NDArray[Any] = (
+        cast("NDArray[Any]", positions) if hasattr(positions, "shape") else np.asarray(positions)
+    )
+    boxes = np.asarray(cells)
+    if len(frames.shape) == 2:  # noqa: PLR2004  (a matrix: one frame)
+        frames = frames[None]
+    if len(frames.shape) != 3 or frames.shape[-1] != 3 or frames.shape[1] == 0:  # noqa: PLR2004  (space)
+        raise AnalysisError(
+            "positions do not have the shape of a trajectory",
+            given=f"shape {np.shape(positions)}",
+            allowed="(n_frames, n_atoms, 3) with at least one atom",
+        )
+    if boxes.shape == (3, 3):
+        boxes = np.broadcast_to(boxes, (len(frames), 3, 3))
+    if boxes.shape != (len(frames), 3, 3):
+        raise AnalysisError(
+            "cells do not fit the positions",
+            given=f"cells of shape {np.shape(cells)} for {len(frames)} frames",
+            allowed="(n_frames, 3, 3), or (3, 3) for a constant cell",
+        )
+    return frames, boxes
 
 
 def as_frames(
@@ -45,24 +75,9 @@ def as_frames(
     AnalysisError
         For shapes that do not fit, values that are not finite, or a cell without volume.
     """
-    frames = np.asarray(positions, dtype=np.float64)
-    boxes = np.asarray(cells, dtype=np.float64)
-    if frames.ndim == 2:  # noqa: PLR2004  (a matrix: one frame)
-        frames = frames[None]
-    if frames.ndim != 3 or frames.shape[-1] != 3 or frames.shape[1] == 0:  # noqa: PLR2004  (space)
-        raise AnalysisError(
-            "positions do not have the shape of a trajectory",
-            given=f"shape {np.shape(positions)}",
-            allowed="(n_frames, n_atoms, 3) with at least one atom",
-        )
-    if boxes.shape == (3, 3):
-        boxes = np.broadcast_to(boxes, (len(frames), 3, 3))
-    if boxes.shape != (len(frames), 3, 3):
-        raise AnalysisError(
-            "cells do not fit the positions",
-            given=f"cells of shape {np.shape(cells)} for {len(frames)} frames",
-            allowed="(n_frames, 3, 3), or (3, 3) for a constant cell",
-        )
+    any_frames, any_boxes = as_trajectory(positions, cells)
+    frames = np.asarray(any_frames, dtype=np.float64)
+    boxes = np.asarray(any_boxes, dtype=np.float64)
     for name, values in (("positions", frames), ("cells", boxes)):
         if not np.isfinite(values).all():
             frame = first_frame + int(np.argwhere(~np.isfinite(values))[0, 0])
@@ -78,6 +93,35 @@ def as_frames(
             remedy="pass the three cell vectors as rows, in angstrom",
         )
     return frames, boxes
+
+
+def frame_blocks(
+    positions: ArrayLike, cells: ArrayLike, n_coordinates: int = _COORDINATES_PER_BLOCK
+) -> Iterator[tuple[int, FloatArray, FloatArray]]:
+    """Walk over a long trajectory in blocks of frames, so that no copy of all of it is made.
+
+    Parameters
+    ----------
+    positions, cells
+        As in :func:`as_frames`; a memory map is read block by block.
+    n_coordinates
+        Coordinates in a block, about.
+
+    Yields
+    ------
+    tuple
+        Number of the first frame, positions (n, n_atoms, 3) and cells (n, 3, 3) of the block.
+
+    Raises
+    ------
+    AnalysisError
+        As in :func:`as_frames`.
+    """
+    frames, boxes = as_trajectory(positions, cells)
+    per_block = max(1, n_coordinates // (3 * frames.shape[1]))
+    for start in range(0, len(frames), per_block):
+        part = slice(start, start + per_block)
+        yield start, *as_frames(frames[part], boxes[part], start)
 
 
 def as_species(species: Sequence[str], n_atoms: int) -> NDArray[np.str_]:

@@ -1,22 +1,24 @@
-"""Partial pair distribution functions of periodic cells of any shape."""
+"""Partial and total pair distribution functions of periodic cells of any shape."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage, signal
 
 from ..errors import AnalysisError
-from .frames import as_frames, as_species, require_species
-from .neighbours import pairs_within
+from .blocks import N_BLOCKS, block_error, block_quantity
+from .frames import as_species, as_trajectory, frame_blocks, require_species
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
+    from ..quantity import Quantity
     from .frames import FloatArray, IntArray
 
 _SMOOTHING_A = 0.06
@@ -37,17 +39,221 @@ class PartialRdf:
         Density of b at r from an a over its mean density, shape (n_bins,).
     running_coordination
         Mean number of b within the outer edge of each bin, shape (n_bins,).
+    g_blocks, running_coordination_blocks
+        The same of contiguous blocks of frames, shape (n_blocks, n_bins).
     """
 
     pair: tuple[str, str]
     r_a: FloatArray
     g: FloatArray
     running_coordination: FloatArray
+    g_blocks: FloatArray
+    running_coordination_blocks: FloatArray
 
     @property
     def bin_width_a(self) -> float:
         """Width of a bin, A."""
         return float(2.0 * self.r_a[0])
+
+    @property
+    def g_sd(self) -> FloatArray:
+        """Standard error of g from its blocks, shape (n_bins,); NaN for a single block."""
+        return block_error(self.g_blocks)
+
+    @property
+    def running_coordination_sd(self) -> FloatArray:
+        """Standard error of the running coordination, like `g_sd`."""
+        return block_error(self.running_coordination_blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class PairDistributions:
+    """All partial pair distribution functions of a sample.
+
+    Attributes
+    ----------
+    partials
+        Keyed (a, b), every pair once, in alphabetical order.
+    numbers
+        Atoms of each species in the box.
+    density_per_a3
+        Atoms per A3, mean over frames.
+    """
+
+    partials: dict[tuple[str, str], PartialRdf]
+    numbers: dict[str, int]
+    density_per_a3: float
+
+    @property
+    def r_a(self) -> FloatArray:
+        """Bin centres, A, shape (n_bins,)."""
+        return next(iter(self.partials.values())).r_a
+
+    @property
+    def concentrations(self) -> dict[str, float]:
+        """Share of each species among the atoms."""
+        total = sum(self.numbers.values())
+        return {name: number / total for name, number in self.numbers.items()}
+
+    def around(self, centre: str, partner: str) -> PartialRdf:
+        """Return the function of `partner` around `centre`, in that order."""
+        if (centre, partner) in self.partials:
+            return self.partials[centre, partner]
+        other = self.partials[partner, centre]
+        ratio = self.numbers[partner] / self.numbers[centre]
+        return replace(
+            other,
+            pair=(centre, partner),
+            running_coordination=other.running_coordination * ratio,
+            running_coordination_blocks=other.running_coordination_blocks * ratio,
+        )
+
+    def total(self, weights: Mapping[str, float] | None = None) -> TotalRdf:
+        """Return the total g(r): sum of c_a c_b w_a w_b g_ab over (sum of c_a w_a)^2.
+
+        Parameters
+        ----------
+        weights
+            Scattering power of each species, as its atomic number; default 1.
+        """
+        power = {
+            name: share * (1.0 if weights is None else weights[name])
+            for name, share in self.concentrations.items()
+        }
+        norm = sum(power.values()) ** 2
+        blocks = sum(
+            (1.0 if a == b else 2.0)
+            * power[a]
+            * power[b]
+            / norm
+            * np.concatenate([rdf.g[None], rdf.g_blocks])
+            for (a, b), rdf in self.partials.items()
+        )
+        values = np.asarray(blocks)
+        return TotalRdf(self.r_a, values[0], block_error(values[1:]))
+
+
+@dataclass(frozen=True, slots=True)
+class TotalRdf:
+    """A sum of partial functions.
+
+    Attributes
+    ----------
+    r_a
+        Bin centres, A, shape (n_bins,).
+    g, g_sd
+        Weighted mean of the partial functions and its standard error from blocks of frames.
+    """
+
+    r_a: FloatArray
+    g: FloatArray
+    g_sd: FloatArray
+
+
+def pair_distributions(
+    positions: ArrayLike,
+    cells: ArrayLike,
+    species: Sequence[str],
+    *,
+    r_max_a: float = 10.0,
+    n_bins: int = 200,
+    n_blocks: int = N_BLOCKS,
+) -> PairDistributions:
+    """Return the partial g(r) of all pairs of species from one pass over the frames.
+
+    Periodic images count as neighbours, so `r_max_a` may exceed half a box and the running
+    coordination of a crystal is exact in any supercell. g is normalised by the full mean
+    density of b, which makes g of like atoms of an ideal gas 1 - 1/n.
+
+    Parameters
+    ----------
+    positions
+        Cartesian, A, shape (n_frames, n_atoms, 3) or (n_atoms, 3); a memory map is read in
+        blocks.
+    cells
+        Row vectors, A, shape (n_frames, 3, 3) or (3, 3).
+    species
+        Element symbols, shape (n_atoms,).
+    r_max_a, n_bins
+        Range, A, and number of bins.
+    n_blocks
+        Contiguous blocks of frames for the errors; at most the number of frames.
+
+    Raises
+    ------
+    AnalysisError
+        For arrays that do not fit, no frames, or a range, a number of bins or of blocks that
+        is not positive.
+    """
+    frames, boxes = as_trajectory(positions, cells)
+    symbols = as_species(species, frames.shape[1])
+    if not (r_max_a > 0 and n_bins > 0 and n_blocks > 0 and len(frames) > 0):
+        raise AnalysisError(
+            "a pair distribution needs a range, bins and frames",
+            given=f"r_max_a={r_max_a}, n_bins={n_bins}, n_blocks={n_blocks}, {len(frames)} frames",
+            allowed="numbers above 0",
+        )
+    ends = np.linspace(0, len(frames), min(n_blocks, len(frames)) + 1).astype(np.int64)
+    counted = [
+        _count(frames[start:stop], boxes[start:stop], symbols, r_max_a, n_bins)
+        for start, stop in pairwise(ends)
+    ]
+    counts = np.stack([block for block, _ in counted])
+    inverse_volume = np.array([block for _, block in counted])
+    names, amount = np.unique(symbols, return_counts=True)
+    edges = np.linspace(0.0, r_max_a, n_bins + 1)
+    share = np.diff(ends) / len(frames)
+    partials = {}
+    for a, b in combinations_with_replacement(range(len(names)), 2):
+        around = counts[:, a, b] * (2.0 if a == b else 1.0) / amount[a] / np.diff(ends)[:, None]
+        pair = (str(names[a]), str(names[b]))
+        partials[pair] = _partial(pair, edges, around, share, inverse_volume * amount[b])
+    return PairDistributions(
+        partials=partials,
+        numbers={str(name): int(n) for name, n in zip(names, amount, strict=True)},
+        density_per_a3=float(share @ inverse_volume) * len(symbols),
+    )
+
+
+def _count(
+    frames: NDArray[np.generic],
+    boxes: NDArray[np.generic],
+    symbols: NDArray[np.str_],
+    r_max_a: float,
+    n_bins: int,
+) -> tuple[IntArray, float]:
+    from .images import distance_counts, to_fractions  # noqa: PLC0415  (compiled code)
+
+    order = np.argsort(symbols, kind="stable")
+    names = np.unique(symbols)
+    starts = np.append(np.searchsorted(symbols[order], names), len(symbols)).astype(np.int64)
+    counts = np.zeros((len(names), len(names), n_bins), dtype=np.int64)
+    inverse_volume = 0.0
+    for _, positions, cells in frame_blocks(frames, boxes):
+        fractions = to_fractions(positions[:, order], cells)
+        counts += distance_counts(fractions, cells, starts, r_max_a, n_bins)
+        inverse_volume += float((1.0 / np.abs(np.linalg.det(cells))).sum())
+    return counts, inverse_volume / len(frames)
+
+
+def _partial(
+    pair: tuple[str, str],
+    edges: FloatArray,
+    around: FloatArray,
+    share: FloatArray,
+    density: FloatArray,
+) -> PartialRdf:
+    """Normalise the neighbours of a centre in each shell, shape (n_blocks, n_bins)."""
+    shell_volume = 4.0 / 3.0 * np.pi * np.diff(edges**3)
+    mean = share @ around
+    return PartialRdf(
+        pair=pair,
+        r_a=0.5 * (edges[1:] + edges[:-1]),
+        g=mean / (float(share @ density) * shell_volume),
+        running_coordination=np.cumsum(mean),
+        g_blocks=around / (density[:, None] * shell_volume),
+        running_coordination_blocks=np.cumsum(around, axis=1),
+    )
 
 
 def partial_rdfs(
@@ -59,67 +265,17 @@ def partial_rdfs(
     r_max_a: float = 8.0,
     n_bins: int = 160,
 ) -> dict[tuple[str, str], PartialRdf]:
-    """Return the partial g(r) of several pairs from one pass over the frames.
-
-    Periodic images count as neighbours, so `r_max_a` may exceed half a box and the running
-    coordination of a crystal is exact in any supercell. g is normalised by the full mean
-    density of b, which makes g of like atoms of an ideal gas 1 - 1/n.
-
-    Parameters
-    ----------
-    positions
-        Cartesian, A, shape (n_frames, n_atoms, 3) or (n_atoms, 3).
-    cells
-        Row vectors, A, shape (n_frames, 3, 3) or (3, 3).
-    species
-        Element symbols, shape (n_atoms,).
-    pairs
-        Pairs (a, b) of symbols.
-    r_max_a, n_bins
-        Range, A, and number of bins.
+    """Return the partial g(r) of chosen pairs (a, b); see :func:`pair_distributions`.
 
     Raises
     ------
     AnalysisError
-        For arrays that do not fit, a species that does not occur, no frames, or a range or
-        number of bins that is not positive.
+        For a species that does not occur, or as in :func:`pair_distributions`.
     """
-    frames, boxes = as_frames(positions, cells)
-    symbols = as_species(species, frames.shape[1])
+    symbols = as_species(species, as_trajectory(positions, cells)[0].shape[1])
     require_species([symbol for pair in pairs for symbol in pair], symbols)
-    if not (r_max_a > 0 and n_bins > 0 and len(frames) > 0):
-        raise AnalysisError(
-            "a pair distribution needs a range, bins and frames",
-            given=f"r_max_a={r_max_a}, n_bins={n_bins}, {len(frames)} frames",
-            allowed="numbers above 0",
-        )
-    names, index = np.unique(symbols, return_inverse=True)
-    n_species = len(names)
-    counts = np.zeros((n_species * n_species, n_bins))
-    edges = np.linspace(0.0, r_max_a, n_bins + 1)
-    for frame, box in zip(frames, boxes, strict=True):
-        found = pairs_within(frame, box, r_max_a)
-        kind = index[found.first] * n_species + index[found.second]
-        shell = np.minimum((found.distance_a / r_max_a * n_bins).astype(np.int64), n_bins - 1)
-        flat = np.bincount(kind * n_bins + shell, minlength=counts.size)
-        counts += flat.reshape(counts.shape)
-    density_volume = 4.0 / 3.0 * np.pi * np.diff(edges**3)
-    inverse_volume = float((1.0 / np.abs(np.linalg.det(boxes))).mean())
-    position = {str(name): i for i, name in enumerate(names)}
-    amount = np.bincount(index)
-    result = {}
-    for a, b in pairs:
-        per_centre = counts[position[a] * n_species + position[b]] / (
-            amount[position[a]] * len(frames)
-        )
-        density = amount[position[b]] * inverse_volume
-        result[a, b] = PartialRdf(
-            pair=(a, b),
-            r_a=0.5 * (edges[1:] + edges[:-1]),
-            g=per_centre / (density * density_volume),
-            running_coordination=np.cumsum(per_centre),
-        )
-    return result
+    found = pair_distributions(positions, cells, species, r_max_a=r_max_a, n_bins=n_bins)
+    return {pair: found.around(*pair) for pair in pairs}
 
 
 def partial_rdf(
@@ -164,6 +320,17 @@ def coordination(rdf: PartialRdf, cutoff_a: float) -> float:
     AnalysisError
         If the cutoff lies beyond the range of the function.
     """
+    return _at(rdf, cutoff_a, rdf.running_coordination)
+
+
+def coordination_quantity(rdf: PartialRdf, cutoff_a: float) -> Quantity:
+    """Return :func:`coordination` with its error from blocks of frames."""
+    mean = coordination(rdf, cutoff_a)
+    blocks = [_at(rdf, cutoff_a, running) for running in rdf.running_coordination_blocks]
+    return replace(block_quantity(blocks, len(blocks), least=0.0), value=mean)
+
+
+def _at(rdf: PartialRdf, cutoff_a: float, running: FloatArray) -> float:
     outer = rdf.r_a + 0.5 * rdf.bin_width_a
     if not 0.0 <= cutoff_a <= outer[-1] + 1e-9:
         raise AnalysisError(
@@ -171,9 +338,7 @@ def coordination(rdf: PartialRdf, cutoff_a: float) -> float:
             given=f"{cutoff_a} A",
             allowed=f"0 to {outer[-1]:.2f} A",
         )
-    return float(
-        np.interp(cutoff_a, np.append(0.0, outer), np.append(0.0, rdf.running_coordination))
-    )
+    return float(np.interp(cutoff_a, np.append(0.0, outer), np.append(0.0, running)))
 
 
 def _smooth(rdf: PartialRdf) -> FloatArray:

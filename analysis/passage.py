@@ -38,8 +38,8 @@ class Passage:
     cells_a
         Cells, A, shape (n_frames, 3, 3).
     sample_a, sample_cells_a
-        Evenly spaced frames, as read, for structure: A, shapes (n_sample, n_atoms, 3) and
-        (n_sample, 3, 3).
+        Evenly spaced frames, for structure: continuous positions in the laboratory's frame
+        and cells, A, shapes (n_sample, n_atoms, 3) and (n_sample, 3, 3).
     sample_frames
         Their numbers, shape (n_sample,).
     """
@@ -136,6 +136,7 @@ class _Reading:
         self._slot = np.where(mobile, np.cumsum(mobile) - 1, -1)
         self._n_mobile = int(mobile.sum())
         self._fractional = np.empty(0)
+        self._continuous = np.empty(0)
         self._start = np.empty(0)
         self._cells: list[FloatArray] = []
         self._sums: list[FloatArray] = []
@@ -151,13 +152,14 @@ class _Reading:
             )
         if not len(positions):
             return
-        self._sample.add(positions, cells, self.n_frames)
         self._cells.append(np.array(cells))
         if not self.n_frames:
             self._start = positions[0].copy()
             self._fractional = positions[0] @ np.linalg.inv(cells[0])
+            self._continuous = self._fractional.copy()
             self._sums.append(np.zeros((1, len(self._names), 3)))
             self._paths.add(np.zeros((1, self._n_mobile, 3)))
+            self._sample.add(np.zeros(1, dtype=np.int64), positions[:1], cells[:1])
             positions, cells = positions[1:], cells[1:]
             self.n_frames = 1
         if len(positions):
@@ -167,27 +169,33 @@ class _Reading:
     def _move(self, positions: FloatArray, cells: FloatArray) -> None:
         from .passage_kernel import advance  # noqa: PLC0415  (numba is slow to import)
 
-        inverses = np.linalg.inv(cells).astype(np.float64, copy=False)
+        numbers = np.arange(self.n_frames, self.n_frames + len(positions))
+        wanted = numbers % self._sample.stride == 0
+        kept = np.empty((int(wanted.sum()), *positions.shape[1:]))
         sums = np.empty((len(positions) + 1, len(self._names), 3))
         path = np.empty((len(positions) + 1, self._n_mobile, 3))
         sums[0], path[0] = self._sums[-1][-1], self._paths.last
         largest, frame, atom = advance(
             positions,
             cells,
-            inverses,
+            np.linalg.inv(cells).astype(np.float64, copy=False),
             self._fractional,
+            self._continuous,
             self._kind,
             self._slot,
             self._wrapped,
             self._has_framework,
             sums,
             path,
+            np.where(wanted, np.cumsum(wanted) - 1, -1),
+            kept,
         )
         if largest > (LARGEST_WRAPPED_STEP if self._wrapped else LARGEST_UNWRAPPED_STEP):
             after = self.n_frames + frame - 1
             raise ambiguous_step(largest, atom, after, unwrapped=not self._wrapped)
         self._sums.append(sums[1:])
         self._paths.add(path[1:])
+        self._sample.add(numbers[wanted], kept, cells[wanted])
 
     def finish(self) -> Passage:
         if not self.n_frames:
@@ -239,19 +247,21 @@ class _Sample:
     """Keeps evenly spaced frames of a series of unknown length."""
 
     def __init__(self, least: int) -> None:
+        self.stride = 1
         self._least = least
-        self._stride = 1
         self._kept: list[tuple[int, FloatArray, FloatArray]] = []
 
-    def add(self, positions: FloatArray, cells: FloatArray, first: int) -> None:
-        for at in range(-first % self._stride, len(positions), self._stride):
-            if (first + at) % self._stride:
+    def add(self, numbers: NDArray[np.int64], positions: FloatArray, cells: FloatArray) -> None:
+        """Keep those of the frames that lie on the stride, which grows as they come."""
+        for number, frame, cell in zip(numbers.tolist(), positions, cells, strict=True):
+            if number % self.stride:
                 continue
-            self._kept.append((first + at, positions[at].copy(), cells[at].copy()))
-            if len(self._kept) == 2 * self._least + 1:
+            self._kept.append((number, frame.copy(), cell.copy()))
+            if len(self._kept) > 2 * self._least:
                 self._kept = self._kept[::2]
-                self._stride *= 2
+                self.stride *= 2
 
     def taken(self) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
+        """Return positions, cells and frame numbers."""
         numbers, positions, cells = zip(*self._kept, strict=True)
         return np.stack(positions), np.stack(cells), np.array(numbers)

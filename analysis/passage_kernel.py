@@ -12,17 +12,20 @@ if TYPE_CHECKING:
 
 
 @numba.njit(cache=True)
-def advance(  # noqa: C901, PLR0917  (one loop over all coordinates; numba takes no keywords)
+def advance(  # noqa: C901, PLR0912, PLR0917  (one loop over all coordinates; numba takes no keywords)
     positions: FloatArray,
     cells: FloatArray,
     inverses: FloatArray,
     fractional: FloatArray,
+    continuous: FloatArray,
     kind: IntArray,
     slot: IntArray,
     wrapped: bool,  # noqa: FBT001  (idem)
     has_framework: bool,  # noqa: FBT001  (idem)
     sums: FloatArray,
     path: FloatArray,
+    row: IntArray,
+    kept: FloatArray,
 ) -> tuple[float, int, int]:
     """Move on through a block of frames.
 
@@ -30,8 +33,9 @@ def advance(  # noqa: C901, PLR0917  (one loop over all coordinates; numba takes
     ----------
     positions, cells, inverses
         The block: (n, n_atoms, 3), (n, 3, 3) and inverse cells.
-    fractional
-        Fractional positions of the frame before, (n_atoms, 3); becomes that of the last one.
+    fractional, continuous
+        Fractional positions of the frame before, as read and without jumps, (n_atoms, 3);
+        they become those of the last frame.
     kind
         Number of the species of each atom.
     slot
@@ -43,6 +47,9 @@ def advance(  # noqa: C901, PLR0917  (one loop over all coordinates; numba takes
     sums, path
         Row 0 as it stands before the block; rows 1 to n are filled: (n + 1, n_species, 3) and
         (n + 1, n_mobile, 3).
+    row, kept
+        For each frame the row of `kept` (n_kept, n_atoms, 3) that its continuous positions
+        go to, or -1.
 
     Returns
     -------
@@ -72,6 +79,7 @@ def advance(  # noqa: C901, PLR0917  (one loop over all coordinates; numba takes
                     moved -= np.rint(moved)
                 if abs(moved) > largest:
                     largest, at_frame, at_atom = abs(moved), frame, atom
+                continuous[atom, axis] += moved
                 step[axis] = moved
             for axis in range(3):
                 moved = step[0] * cell[0, axis] + step[1] * cell[1, axis] + step[2] * cell[2, axis]
@@ -80,6 +88,8 @@ def advance(  # noqa: C901, PLR0917  (one loop over all coordinates; numba takes
                     path[frame + 1, slot[atom], axis] = path[frame, slot[atom], axis] + moved
                 else:
                     drift[axis] += moved
+        if row[frame] >= 0:
+            kept[row[frame]] = continuous @ cell
         if has_framework:
             for axis in range(3):
                 drift[axis] /= n_framework

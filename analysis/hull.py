@@ -5,42 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pymatgen.core import Composition
-
 from ..errors import AnalysisError
+from .competition import (
+    CompetingPhases,
+    HullEntry,
+    Product,
+    composition_of,
+    lowest_reference,
+    symbols_of,
+    total_composition,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+    from pymatgen.core import Composition
 
-_REFERENCE = "reference"
-_HYPOTHETICAL = "hypothetical"
+__all__ = ["HullAnalysis", "HullEntry", "HullPoint", "Product", "hull_analysis"]
+
 _TOLERANCE = 1e-4
-_TRACE = 1e-8
-
-
-@dataclass(frozen=True, slots=True)
-class HullEntry:
-    """A phase that may compete with a candidate.
-
-    Attributes
-    ----------
-    phase_id, formula
-        Name and chemical formula.
-    energy_ev_per_atom
-        Total energy.
-    role
-        ``reference``, ``hypothetical`` or ``target``.
-    level
-        Level of theory of the energy.
-    """
-
-    phase_id: str
-    formula: str
-    energy_ev_per_atom: float
-    role: str
-    level: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +43,6 @@ class HullPoint:
     entry: HullEntry
     formation_energy_ev_per_atom: float
     energy_above_hull_ev_per_atom: float
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """An amount of one phase.
-
-    Attributes
-    ----------
-    phase_id, formula
-        The phase.
-    amount
-        Fraction of atoms among decomposition products; formula units of the phase per formula
-        unit of the candidate as given, among components.
-    """
-
-    phase_id: str
-    formula: str
-    amount: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,34 +131,25 @@ def hull_analysis(
         If levels of theory are mixed, an element has no phase of its own, or components do
         not sum up to the candidate or have no phase.
     """
-    candidate = _composition(formula)
-    _require_level(entries, level)
-    elements = {element.symbol for element in candidate.elements}
-    roles = (_REFERENCE, _HYPOTHETICAL) if include_hypothetical else (_REFERENCE,)
-    competing = [
-        entry
-        for entry in entries
-        if entry.role in roles
-        and (composition := _composition(entry.formula)).reduced_formula
-        != candidate.reduced_formula
-        and {element.symbol for element in composition.elements} <= elements
-    ]
-    diagram = _phase_diagram(competing, elements)
-    phases = {id(pd_entry): entry for pd_entry, entry in zip(diagram[1], competing, strict=True)}
-    pd = diagram[0]
-    products, hull_energy = pd.get_decomp_and_hull_energy_per_atom(candidate)
+    candidate = composition_of(formula)
+    hull = CompetingPhases(
+        entries,
+        symbols_of(candidate),
+        level=level,
+        include_hypothetical=include_hypothetical,
+        without=candidate,
+    )
     mixed, reaction_energy = _reaction(candidate, energy_ev_per_atom, entries, components)
-    elemental = {e.symbol: pd.el_refs[e].energy_per_atom for e in candidate.elements}
+    elemental = {e.symbol: hull.diagram.el_refs[e].energy_per_atom for e in candidate.elements}
     return HullAnalysis(
         formula=candidate.reduced_formula,
         level=level,
         energy_ev_per_atom=energy_ev_per_atom,
         formation_energy_ev_per_atom=_formation(candidate, energy_ev_per_atom, elemental),
-        energy_above_hull_ev_per_atom=energy_ev_per_atom - float(hull_energy),
+        energy_above_hull_ev_per_atom=energy_ev_per_atom - hull.energy_ev_per_atom(candidate),
         decomposition=tuple(
-            Product(phases[id(entry)].phase_id, entry.composition.reduced_formula, float(share))
-            for entry, share in sorted(products.items(), key=lambda item: -item[1])
-            if share > _TRACE
+            Product(entry.phase_id, composition_of(entry.formula).reduced_formula, share)
+            for entry, share in sorted(hull.mixture(candidate).values(), key=lambda p: -p[1])
         ),
         reaction_energy_ev_per_atom=reaction_energy,
         components=mixed,
@@ -201,62 +157,16 @@ def hull_analysis(
         if crystal_energy_ev_per_atom is None
         else energy_ev_per_atom - crystal_energy_ev_per_atom,
         oxidation_states={k: list(v) for k, v in (oxidation_states or {}).items()},
-        roles=roles,
+        roles=hull.roles,
         points=tuple(
             HullPoint(
                 entry,
                 _formation(pd_entry.composition, entry.energy_ev_per_atom, elemental),
-                float(pd.get_e_above_hull(pd_entry)),
+                float(hull.diagram.get_e_above_hull(pd_entry)),
             )
-            for pd_entry, entry in zip(diagram[1], competing, strict=True)
+            for pd_entry, entry in zip(hull.pd_entries, hull.entries, strict=True)
         ),
     )
-
-
-def _composition(formula: str) -> Composition:
-    try:
-        composition = Composition(formula)
-    except ValueError as error:
-        raise AnalysisError("a formula cannot be read", given=formula) from error
-    if not composition.num_atoms:
-        raise AnalysisError("a formula cannot be read", given=repr(formula))
-    return composition
-
-
-def _require_level(entries: Sequence[HullEntry], level: str) -> None:
-    foreign = [f"{entry.phase_id} ({entry.level})" for entry in entries if entry.level != level]
-    if foreign:
-        raise AnalysisError(
-            "energies of different levels of theory cannot share a hull",
-            given=f"{len(foreign)} phases at other levels: {', '.join(foreign[:3])}",
-            allowed=f"the candidate's level, {level}",
-            remedy="compute the phases at that level",
-        )
-
-
-def _phase_diagram(
-    competing: Sequence[HullEntry], elements: set[str]
-) -> tuple[PhaseDiagram, list[PDEntry]]:
-    from pymatgen.analysis.phase_diagram import (  # noqa: PLC0415  (imports matplotlib)
-        PDEntry,
-        PhaseDiagram,
-    )
-
-    pd_entries = []
-    for entry in competing:
-        composition = _composition(entry.formula)
-        energy = entry.energy_ev_per_atom * composition.num_atoms
-        pd_entries.append(PDEntry(composition, energy, name=entry.phase_id))
-    missing = elements - {
-        entry.composition.elements[0].symbol for entry in pd_entries if entry.is_element
-    }
-    if missing:
-        raise AnalysisError(
-            "a hull needs a phase of every element",
-            given=f"no elemental reference for {', '.join(sorted(missing))}",
-            remedy="add the elements' phases to the entries",
-        )
-    return PhaseDiagram(pd_entries), pd_entries
 
 
 def _formation(
@@ -278,7 +188,7 @@ def _reaction(
     if not components:
         return (), None
     amounts = {formula: amount for formula, amount in components.items() if amount}
-    total = sum((_composition(f) * n for f, n in amounts.items()), Composition())
+    total = total_composition(amounts)
     if not total.fractional_composition.almost_equals(
         candidate.fractional_composition, rtol=0.0, atol=_TOLERANCE
     ):
@@ -290,24 +200,8 @@ def _reaction(
     scale = candidate.num_atoms / total.num_atoms
     products, energy = [], 0.0
     for formula, amount in amounts.items():
-        entry = _lowest(formula, entries)
+        entry = lowest_reference(formula, entries)
         units = amount * scale
         products.append(Product(entry.phase_id, formula, units))
-        energy += units * entry.energy_ev_per_atom * _composition(formula).num_atoms
+        energy += units * entry.energy_ev_per_atom * composition_of(formula).num_atoms
     return tuple(products), energy_ev_per_atom - energy / candidate.num_atoms
-
-
-def _lowest(formula: str, entries: Sequence[HullEntry]) -> HullEntry:
-    reduced = _composition(formula).reduced_formula
-    phases = [
-        entry
-        for entry in entries
-        if entry.role == _REFERENCE and _composition(entry.formula).reduced_formula == reduced
-    ]
-    if not phases:
-        raise AnalysisError(
-            "a component has no reference phase, so its reaction energy is not defined",
-            given=formula,
-            remedy="add a phase of this composition to the entries",
-        )
-    return min(phases, key=lambda entry: entry.energy_ev_per_atom)

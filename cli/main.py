@@ -253,6 +253,74 @@ def report(
     make_report(store, output, sweep)
 
 
+@app.command("analyze")
+def analyze_command(
+    trajectory: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TRAJ",
+            help="XDATCAR, extxyz, vasprun.xml, ASE traj, LAMMPS dump..., or the folder of a "
+            "haloflow MD run.",
+        ),
+    ],
+    mobile: Annotated[str, typer.Option("--mobile", help="The mobile ion.")] = "Na",
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", metavar="K", help="Of the run, in K.")
+    ] = None,
+    frame_ps: Annotated[
+        float | None, typer.Option("--frame-ps", metavar="PS", help="Time between frames, in ps.")
+    ] = None,
+    charges: Annotated[
+        str | None,
+        typer.Option(
+            "--charges",
+            metavar="EL=Q,...",
+            help="Of the mobile ion alone (default 1), or of all: e.g. Na=1,Ta=5,O=-2,Cl=-1. "
+            "With all, σ is that of the whole charge displacement.",
+        ),
+    ] = None,
+    lags: Annotated[
+        str | None,
+        typer.Option("--lags", metavar="N,...", help="Lags of the MSD in frames. Default: all."),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="NAMES", help="Sections, comma-separated.")
+    ] = None,
+    types: Annotated[
+        str | None,
+        typer.Option("--types", metavar="EL,...", help="Elements of LAMMPS types 1, 2, 3..."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="JSON file to write.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="HTML page with the figures.")
+    ] = None,
+) -> None:
+    """Analyse a trajectory of any code: transport, structure, landscape. Needs no store.
+
+    Wrapped positions are made continuous by the nearest image; motion is relative to the
+    framework (all atoms but the mobile ones).
+
+    Example: `haloflow analyze XDATCAR --temperature 500 --frame-ps 0.1 -o out.json`
+    """
+    from ..workflows.analyze import Request
+    from .analyze import analyze_file
+    from .lists import charges_of, integers_of, words_of
+
+    request = Request(
+        path=trajectory,
+        mobile=mobile,
+        temperature_k=temperature,
+        frame_ps=frame_ps,
+        charges=charges_of(charges),
+        lags=integers_of(lags),
+        only=words_of(only),
+        types=words_of(types),
+    )
+    analyze_file(request, output, html)
+
+
 @app.command()
 def doctor(store: StoreOption = None) -> None:
     """Check Python, packages, potentials, packmol, the store and the machine.

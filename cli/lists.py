@@ -1,0 +1,46 @@
+"""Options that hold lists: words, whole numbers, charges."""
+
+from __future__ import annotations
+
+from ..errors import InputError
+
+
+def words_of(text: str | None) -> tuple[str, ...]:
+    """Split ``a,b,c``; nothing gives nothing."""
+    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
+
+
+def integers_of(text: str | None) -> tuple[int, ...] | None:
+    """Split ``1,10,100``.
+
+    Raises
+    ------
+    InputError
+        For anything but whole numbers.
+    """
+    try:
+        return tuple(int(word) for word in words_of(text)) or None
+    except ValueError:
+        raise InputError(
+            "a list of lags cannot be read", given=text, allowed="whole numbers: 1,10,100"
+        ) from None
+
+
+def charges_of(text: str | None) -> dict[str, float]:
+    """Split ``Na=1,Ta=5,O=-2,Cl=-1``.
+
+    Raises
+    ------
+    InputError
+        For anything else.
+    """
+    charges = {}
+    for word in words_of(text):
+        name, _, value = word.partition("=")
+        try:
+            charges[name.strip()] = float(value)
+        except ValueError:
+            raise InputError(
+                "a charge cannot be read", given=word, allowed="element=charge: Na=1,O=-2"
+            ) from None
+    return charges

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +14,11 @@ from ..quantity import Quantity, Status
 from ..units import A2_PER_PS_IN_CM2_PER_S
 from .displacement import mobile_paths
 from .gls import CorrelatedCurve, DiffusiveWindow, find_diffusive_window
-from .msd import lag_grid, msd_fft, squared_displacement_variance
+from .msd import independent_ions, lag_grid, msd_fft, squared_displacement_variance
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike
 
     from .frames import FloatArray
@@ -27,7 +29,6 @@ LOGLOG_LIMITS = (0.9, 1.1)
 _LONGEST_LAG_SHARE = 0.5
 _UPPER_TAIL = 0.975
 _LARGEST_RELATIVE_SD = 0.5
-_DIMENSIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,9 @@ def estimate_diffusivity(
     The drift of the framework is removed, the mean squared displacement taken over all time
     origins, the diffusive window found (:func:`find_diffusive_window`) and a line with
     intercept fitted by generalised least squares with the covariance of McCluskey et al.,
-    J. Chem. Theory Comput. 21, 79 (2025), which holds for ions that move independently. The
-    95 % interval is that of Student's t for ln D, so its lower end stays positive.
+    J. Chem. Theory Comput. 21, 79 (2025), for as many ions as move independently of each
+    other (:func:`independent_ions`). The 95 % interval is that of Student's t for ln D, so
+    its lower end stays positive.
 
     The number is `ok` with at least `min_hops` effective hops, n = 6 D t N / a^2 (He et al.,
     npj Comput. Mater. 4, 18 (2018)), within a window whose log-log slope is 0.9 to 1.1.
@@ -131,7 +133,8 @@ def path_diffusivity(
     Parameters
     ----------
     path
-        A, shape (n_frames, n_mobile, 3).
+        A, shape (n_frames, n_mobile, n_dim); fewer than three dimensions give the diffusivity
+        along these alone.
     frame_ps, hop_length_a, min_hops
         As in :func:`estimate_diffusivity`.
 
@@ -143,7 +146,7 @@ def path_diffusivity(
     for name, value in (("frame_ps", frame_ps), ("hop_length_a", hop_length_a)):
         if not value > 0:
             raise AnalysisError(f"{name} must be positive", given=value, allowed="a number above 0")
-    n_frames, n_mobile, _ = path.shape
+    n_frames, n_mobile, n_dim = path.shape
     duration = (n_frames - 1) * frame_ps
     msd = msd_fft(path)
     lags = lag_grid(max(1, int(_LONGEST_LAG_SHARE * (n_frames - 1))))
@@ -153,16 +156,21 @@ def path_diffusivity(
         squared_displacement_variance(path, lags),
         float(n_mobile * (n_frames - 1)),
     )
-    fit = _fit(curve, frame_ps)
+    window = find_diffusive_window(curve, LOGLOG_LIMITS)
+    fit = None
+    if window is not None:
+        n_independent = independent_ions(path, int(lags[window.start]))
+        curve = replace(curve, n_observations=n_independent * (n_frames - 1))
+        fit = _fit(curve, window, frame_ps, n_dim)
     hops = 0.0
     if fit is not None:
-        hops = 2 * _DIMENSIONS * max(fit.d_a2_ps, 0.0) * duration * n_mobile / hop_length_a**2
+        hops = 2 * n_dim * max(fit.d_a2_ps, 0.0) * duration * n_mobile / hop_length_a**2
     return DiffusivityEstimate(
         diffusivity_cm2_s=_judge(
             fit,
             hops=hops,
             min_hops=min_hops,
-            bound_a2_ps=hop_length_a**2 * min_hops / (2 * _DIMENSIONS * duration * n_mobile),
+            bound_a2_ps=hop_length_a**2 * min_hops / (2 * n_dim * duration * n_mobile),
         ),
         lag_ps=frame_ps * np.arange(n_frames, dtype=np.float64),
         msd_a2=msd.self_a2,
@@ -188,17 +196,14 @@ class _Fit:
     freedom: float
 
 
-def _fit(curve: CorrelatedCurve, frame_ps: float) -> _Fit | None:
-    window = find_diffusive_window(curve, LOGLOG_LIMITS)
-    if window is None:
-        return None
+def _fit(curve: CorrelatedCurve, window: DiffusiveWindow, frame_ps: float, n_dim: int) -> _Fit:
     line = curve.from_lag(window.start).line()
     start = float(curve.lags[window.start])
     return _Fit(
         window=window,
         start_ps=start * frame_ps,
-        d_a2_ps=line.slope / frame_ps / (2 * _DIMENSIONS),
-        sd_a2_ps=line.slope_sd / frame_ps / (2 * _DIMENSIONS),
+        d_a2_ps=line.slope / frame_ps / (2 * n_dim),
+        sd_a2_ps=line.slope_sd / frame_ps / (2 * n_dim),
         intercept_a2=line.intercept,
         freedom=max(1.0, curve.n_observations / start - 2.0),
     )
@@ -216,8 +221,18 @@ def _judge(fit: _Fit | None, *, hops: float, min_hops: float, bound_a2_ps: float
         )
     value = fit.d_a2_ps * A2_PER_PS_IN_CM2_PER_S
     sd = fit.sd_a2_ps * A2_PER_PS_IN_CM2_PER_S
-    quantile = float(stats.t.ppf(_UPPER_TAIL, fit.freedom))
     doubts = _doubts(fit.window, hops, min_hops, sd / value)
+    return positive_quantity(value, sd, fit.freedom, doubts, bound)
+
+
+def positive_quantity(
+    value: float, sd: float, freedom: float, doubts: Sequence[str], bound: float = 0.0
+) -> Quantity:
+    """Return a positive number with the interval of Student's t for its logarithm.
+
+    With doubts it is `unconverged` and keeps its upper end alone, no lower than `bound`.
+    """
+    quantile = float(stats.t.ppf(_UPPER_TAIL, freedom))
     if not doubts:
         factor = math.exp(quantile * sd / value)
         return Quantity(value, sd, value / factor, value * factor)

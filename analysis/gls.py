@@ -79,6 +79,13 @@ class CorrelatedCurve:
         intercept_sd, slope_sd = np.sqrt(np.diag(covariance) / self.n_observations)
         return Line(float(intercept), float(slope), float(intercept_sd), float(slope_sd))
 
+    def slope_weights(self) -> FloatArray:
+        """Return the weights, one for each lag, that make the slope of :meth:`line`."""
+        ones = np.ones(len(self.lags))
+        white = self._whiten(np.column_stack([ones, self.lags, np.eye(len(self.lags))]))
+        weights: FloatArray = (np.linalg.pinv(white[:, :2]) @ white[:, 2:])[1]
+        return weights
+
     def power_law(self) -> Line:
         """Fit ln msd = intercept + slope * ln lag over the first octaves of the curve.
 

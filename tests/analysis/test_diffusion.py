@@ -90,12 +90,13 @@ def test_order_place_and_orientation_of_ions_do_not_matter(seed, shift, brownian
     assert second.upper == pytest.approx(first.upper, rel=1e-6)
 
 
-def test_copies_of_the_ions_change_the_error_but_not_the_value(brownian):
+def test_copies_of_the_ions_change_neither_value_nor_error(brownian):
+    """Ions that move together are no new evidence."""
     path = brownian(4, n_ions=20, n_frames=400, d_a2_ps=0.3, frame_ps=0.5)
     once = estimate(path, 0.5).diffusivity_cm2_s
     twice = estimate(np.concatenate([path, path], axis=1), 0.5).diffusivity_cm2_s
     assert twice.value == pytest.approx(once.value, rel=1e-6)
-    assert twice.sd == pytest.approx(once.sd / np.sqrt(2.0), rel=1e-6)
+    assert twice.sd == pytest.approx(once.sd, rel=0.03)
 
 
 def caged(seed, n_ions=24, n_frames=600):

@@ -1,0 +1,277 @@
+"""Plans: identities that last, costs, reuse, notes, and what is refused before anything runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pair_potential import LEVEL
+from tiny_sweeps import CRYSTAL, GLASS, tiny_data, tiny_sweep
+
+from haloflow.errors import CoverageError, SweepError, UnknownNameError
+from haloflow.identity import step_uuid
+from haloflow.stores.connection import open_store
+from haloflow.workflows.plan import plan_sweep
+from haloflow.workflows.sweep import parse_sweep
+
+TESTS = Path(__file__).parents[1]
+PHASES = ("Cl2_Cmce", "NaCl_B1", "Na_bcc")
+
+
+def steps_of(plan, phase):
+    (candidate,) = (c for c in plan.candidates if c.document.phase == phase)
+    return {step.name: step for step in candidate.steps}
+
+
+def identities(**changes):
+    return {step.name: i for i, step in plan_sweep(tiny_sweep(**changes)).steps.items()}
+
+
+def candidate_ids(**changes):
+    return {
+        c.document.phase: c.document.candidate_id
+        for c in plan_sweep(tiny_sweep(**changes)).candidates
+    }
+
+
+def test_a_glass_has_its_steps_per_seed():
+    steps = steps_of(plan_sweep(tiny_sweep(seeds=2)), "glass")
+    expected = {f"phase-{phase}" for phase in PHASES}
+    for seed in ("seed1", "seed2"):
+        expected |= {f"{kind}-{seed}" for kind in ("melt_quench", "relax", "hull", "diffusion")}
+        expected |= {f"md-{seed}-300K", f"md-{seed}-400K"}
+    assert steps.keys() == expected
+    after = {
+        name: {s.name for s in steps.values() if s.identity in step.after}
+        for name, step in steps.items()
+    }
+    assert after["melt_quench-seed1"] == set()
+    assert after["relax-seed1"] == after["md-seed1-300K"] == {"melt_quench-seed1"}
+    assert after["hull-seed2"] == {"relax-seed2", *(f"phase-{phase}" for phase in PHASES)}
+    assert after["diffusion-seed2"] == {"md-seed2-300K", "md-seed2-400K"}
+
+
+def test_a_crystal_has_its_steps():
+    plan = plan_sweep(tiny_sweep())
+    steps = steps_of(plan, "crystal")
+    assert steps.keys() == {
+        "relax", "hull", "md-300K", "diffusion", *(f"phase-{phase}" for phase in PHASES)
+    }  # fmt: skip
+    assert steps["md-300K"].maker.full_cell
+    assert not steps_of(plan, "glass")["md-seed1-300K"].maker.full_cell
+
+
+def test_a_hull_at_another_level_evaluates_the_relaxed_structure():
+    steps = steps_of(plan_sweep(tiny_sweep(stages={"hull": f"{LEVEL}&nan_after=0"})), "crystal")
+    assert steps["static"].after == (steps["relax"].identity,)
+    assert steps["static"].identity in steps["hull"].after
+    assert steps["relax"].identity not in steps["hull"].after
+
+
+def test_another_level_or_cell_for_md_starts_from_a_relaxed_supercell():
+    larger = steps_of(
+        plan_sweep(tiny_sweep(size={"crystal_n_mobile": 32, "crystal_max_atoms": 64})), "crystal"
+    )
+    assert larger["md-300K"].after == (larger["relax-md"].identity,)
+    assert len(larger["relax-md"].inputs["start"]) == 64
+
+
+def test_steps_come_after_their_parents_and_shared_ones_stand_once():
+    plan = plan_sweep(tiny_sweep(seeds=2))
+    for candidate in plan.candidates:
+        known = set()
+        for step in candidate.steps:
+            assert known.issuperset(step.after)
+            known.add(step.identity)
+    total = sum(len(candidate.steps) for candidate in plan.candidates)
+    # three phases in both, and the crystal relaxed as itself and as its own competitor
+    assert plan.n_steps == total - 4
+
+
+def test_a_job_carries_the_identity_of_its_step():
+    for step in plan_sweep(tiny_sweep()).steps.values():
+        job = step.to_job()
+        assert job.uuid == step_uuid(step.identity)
+        assert job.metadata["haloflow_identity"] == step.identity
+        assert job.name == step.name
+
+
+def test_identities_are_the_same_in_another_process_and_key_order():
+    code = (
+        "import json, sys\n"
+        "from haloflow.workflows.plan import plan_sweep\n"
+        "from haloflow.workflows.sweep import parse_sweep\n"
+        "plan = plan_sweep(parse_sweep(json.load(sys.stdin)))\n"
+        "print(json.dumps({c.document.candidate_id: c.document.steps for c in plan.candidates}))"
+    )
+    data = tiny_data()
+    backwards = {
+        key: dict(reversed(value.items())) if isinstance(value, dict) else value
+        for key, value in reversed(data.items())
+    }
+    environment = os.environ | {"PYTHONPATH": str(TESTS), "PYTHONHASHSEED": "7"}
+    out = subprocess.run(
+        [sys.executable, "-c", code], input=json.dumps(backwards), capture_output=True,
+        text=True, check=True, env=environment,
+    )  # fmt: skip
+    here = {c.document.candidate_id: c.document.steps for c in plan_sweep(tiny_sweep()).candidates}
+    assert json.loads(out.stdout) == here
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seeds": [1, 2, 3]},
+        {"md": {"temperatures_k": [300, 400, 500]}},
+        {"md": {"crystal_temperatures_k": [300, 900]}},
+        {"name": "other"},
+        {"screen": {"energy_above_hull_ev_per_atom": 0.2}},
+        {"budget": {"core_hours": 100}},
+        {"md": {"temperatures_k": [400.0, 300.0]}},
+    ],
+)
+def test_more_seeds_and_temperatures_extend_the_same_candidates(change):
+    assert candidate_ids(**change) == candidate_ids()
+    before, after = identities(), identities(**change)
+    unchanged = {name for name in before if not name.startswith("diffusion")}
+    assert {name: after[name] for name in unchanged} == {name: before[name] for name in unchanged}
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"melt_quench": {"quench_steps": 31}}, {"crystal"}),
+        ({"size": {"glass_n_atoms": 20}}, {"crystal"}),
+        ({"size": {"crystal_n_mobile": 32, "crystal_max_atoms": 64}}, {"glass"}),
+        ({"relax": {"fmax_ev_a": 0.1}}, set()),
+        ({"md": {"production_steps": 61}}, set()),
+        ({"md": {"timestep_fs": 1}}, set()),
+        ({"hull": {"include_hypothetical": True}}, set()),
+        ({"level": f"{LEVEL}&nan_after=9"}, set()),
+    ],
+)
+def test_another_protocol_size_or_level_makes_other_candidates(change, same):
+    before, after = candidate_ids(), candidate_ids(**change)
+    assert {phase for phase in before if before[phase] == after[phase]} == same
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        ({"md": {"production_steps": 61}}, {"md-300K", "diffusion"}),
+        ({"md": {"seed": 2}}, {"md-300K", "diffusion"}),
+        ({"md": {"crystal_temperatures_k": [301]}}, {"diffusion"}),
+        ({"stages": {"md": f"{LEVEL}&nan_after=9"}}, {"md-300K", "diffusion"}),
+        ({"relax": {"max_steps": 21}}, {"relax", "hull", "md-300K", "diffusion", "phases"}),
+        ({"seeds": [5]}, set()),
+    ],
+)
+def test_a_setting_changes_the_identities_of_what_it_touches(change, changed):
+    def names(plan):
+        steps = steps_of(plan, "crystal")
+        return {name: step.identity for name, step in steps.items()}
+
+    before, after = names(plan_sweep(tiny_sweep())), names(plan_sweep(tiny_sweep(**change)))
+    found = {name for name in before if name in after and before[name] != after[name]}
+    assert {"phases" if name.startswith("phase-") else name for name in found} == changed
+
+
+def test_costs_grow_with_steps_and_atoms_and_reuse_lowers_them(tmp_path):
+    sweep = tiny_sweep()
+    plan = plan_sweep(sweep)
+    assert plan.core_hours == pytest.approx(sum(s.cost.core_hours for s in plan.steps.values()))
+    assert plan.disk_gb == pytest.approx(sum(s.cost.disk_gb for s in plan.steps.values()))
+    assert plan_sweep(tiny_sweep(md={"production_steps": 600})).core_hours > plan.core_hours
+    assert plan_sweep(tiny_sweep(size={"glass_n_atoms": 32})).core_hours > plan.core_hours
+    with open_store(tmp_path) as store:
+        assert plan_sweep(sweep, store).n_reused == 0
+        done = [step for step in plan.steps.values() if step.name.startswith("phase-")]
+        store.outputs.update(
+            [{"uuid": step_uuid(step.identity), "index": 1, "completed_at": "2026",
+              "output": {"identity": step.identity}} for step in done]
+        )  # fmt: skip
+        again = plan_sweep(sweep, store)
+    assert again.n_reused == len(done) == len(PHASES)
+    assert again.n_steps == plan.n_steps
+    assert again.core_hours == pytest.approx(
+        plan.core_hours - sum(step.cost.core_hours for step in done)
+    )
+    assert [c.n_reused for c in again.candidates] == [3, 4]
+    assert not set(again.to_run) & {step.identity for step in done}
+
+
+def test_a_result_that_lacked_a_parent_is_outdated(tmp_path):
+    plan = plan_sweep(tiny_sweep())
+    with open_store(tmp_path) as store:
+        steps = {step.name: step for step in plan.steps.values()}
+        for name in ("hull", "diffusion"):
+            identity = steps[name].identity
+            store.outputs.update(
+                {"uuid": step_uuid(identity), "index": 1, "completed_at": "2026",
+                 "output": {"identity": identity}}
+            )  # fmt: skip
+        again = plan_sweep(tiny_sweep(), store)
+    assert again.outdated == {steps["diffusion"].identity}
+    assert steps["diffusion"].identity in again.to_run
+    assert steps["hull"].identity not in again.to_run
+
+
+def test_notes_say_what_a_small_or_uneven_sample_means():
+    plan = plan_sweep(
+        tiny_sweep(systems=[{"components": {"NaCl": 1, "TaCl5": 0.3}}], level="chgnet-r2scan")
+    )
+    (candidate,) = plan.candidates
+    text = " ".join(plan.warnings)
+    assert f"{candidate.document.n_mobile} mobile ions are fewer than 24" in text
+    assert "TaCl5: each component within" in text
+    assert all(note.startswith(f"{candidate.document.label}: ") for note in plan.warnings)
+
+
+def test_a_budget_is_a_limit_on_the_estimate():
+    for section, value in (("core_hours", 1e-9), ("disk_gb", 1e-9)):
+        plan = plan_sweep(tiny_sweep(budget={section: value}))
+        with pytest.raises(SweepError) as caught:
+            plan.require_budget()
+        assert str(caught.value) == (
+            f"the sweep would exceed its budget.{section}. "
+            f"Given: an estimate of {getattr(plan, section):.3g}. Allowed: 1e-09. "
+            f"What to do: shorten the sweep, or raise budget.{section}."
+        )
+    plan_sweep(tiny_sweep(budget={"core_hours": 10, "disk_gb": 1})).require_budget()
+
+
+def test_an_unknown_level_is_refused_with_its_stage():
+    with pytest.raises(UnknownNameError) as caught:
+        plan_sweep(tiny_sweep(stages={"hull": "chgnet-r2scn"}))
+    assert str(caught.value).startswith("stages.hull: unknown potential. Given: chgnet-r2scn.")
+    assert "did you mean chgnet-r2scan or" in str(caught.value)
+
+
+def test_an_element_that_a_level_does_not_cover_is_refused():
+    entry = {
+        "components": {"NaCl": 1, "PoCl4": 1},
+        "oxidation_states": {"PoCl4": {"Po": 4, "Cl": -1}},
+        "volumes_a3": {"PoCl4": 150.0},
+    }
+    with pytest.raises(CoverageError) as caught:
+        plan_sweep(parse_sweep({"name": "po", "systems": [entry]}))
+    assert str(caught.value).startswith(
+        "stages.relax: chgnet-r2scan does not cover Po. Given: Cl, Na, Po."
+    )
+
+
+def test_documents_carry_what_a_reader_needs():
+    glass, crystal = (
+        c.document for c in plan_sweep(tiny_sweep(systems=[GLASS, CRYSTAL])).candidates
+    )
+    assert glass.components == {"NaCl": 1.0}
+    assert (glass.n_atoms, glass.n_mobile) == (16, 8)
+    assert (crystal.n_atoms, crystal.phase_id) == (8, "NaCl_B1")
+    assert glass.levels == dict.fromkeys(("relax", "hull", "melt_quench", "md"), LEVEL)
+    assert glass.sweeps == ["tiny"]
+    assert glass.screen == {"energy_above_hull_ev_per_atom": 0.1}
+    assert glass.candidate_id.startswith("NaCl-glass-")

@@ -105,7 +105,7 @@ def axis_correlation(axes: OctahedronAxes, axis: Axis) -> AxisCorrelation:
 def _quantity(series: FloatArray, reason: str) -> Quantity:
     if np.isnan(series).all():
         return Quantity(status=Status.UNCONVERGED, note=f"no pair: {reason}, or all broken")
-    return mean_quantity(series)
+    return mean_quantity(series, least=-1.0, most=1.0)
 
 
 def _pair_means(vectors: NDArray[np.float32], chain: IntArray, power: int) -> FloatArray:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _WINDOW = 5.0
 N_BLOCKS = 5
-_LEAST_SAMPLES = 2
 _LEAST_INDEPENDENT = 5
 DENSITY_TOLERANCE = 0.02
 
@@ -151,31 +150,33 @@ def series_mean(values: ArrayLike) -> SeriesMean:
     return SeriesMean(float(series.mean()), float(np.sqrt(variance)), inefficiency, n_effective)
 
 
-def mean_quantity(values: ArrayLike) -> Quantity:
-    """Return the mean of a correlated series with its 95 % interval (Student's t).
+def mean_quantity(values: ArrayLike, *, least: float = -np.inf, most: float = np.inf) -> Quantity:
+    """Return the mean of a series, its error with autocorrelation, and Student's interval.
 
     Values that are not finite count as not measured. The status is ``unconverged`` where
-    fewer than five independent samples stand behind the mean.
+    fewer than five independent samples of a fluctuating series stand behind the mean.
 
     Parameters
     ----------
     values
         Equally spaced samples, shape (n,), any unit.
+    least, most
+        Ends of the possible range, which cut the interval.
     """
     series = np.asarray(values, dtype=np.float64)
     measured = series[np.isfinite(series)]
-    if len(measured) < _LEAST_SAMPLES:
-        value = float(measured[0]) if len(measured) else None
-        note = f"{len(measured)} of {series.size} samples measured: no error"
-        return Quantity(value, status=Status.UNCONVERGED, note=note)
+    if not len(measured):
+        return Quantity(status=Status.UNCONVERGED, note=f"none of {series.size} samples measured")
+    if len(measured) == 1:
+        return Quantity(float(measured[0]), note="one sample: no error")
     found = series_mean(measured)
-    reach = float(stats.t.ppf(0.975, max(found.n_effective - 1.0, 1.0))) * found.standard_error
-    few = found.n_effective < _LEAST_INDEPENDENT
+    half = float(stats.t.ppf(0.975, max(found.n_effective - 1.0, 1.0))) * found.standard_error
+    few = found.n_effective < _LEAST_INDEPENDENT and found.standard_error > 0.0
     return Quantity(
         found.mean,
         found.standard_error,
-        found.mean - reach,
-        found.mean + reach,
+        max(least, found.mean - half),
+        min(most, found.mean + half),
         Status.UNCONVERGED if few else Status.OK,
         f"{found.n_effective:.1f} independent samples" if few else "",
     )

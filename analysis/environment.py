@@ -148,7 +148,9 @@ def ion_environment(
     octahedron, prism = (np.array([part[k] for part in parts]) for k in (0, 1))
     within, among = (np.array([part[k] for part in parts]) for k in (2, 3))
     kind = _kinds(octahedron, prism, limit)
-    shares = [mean_quantity((kind == k).mean(axis=1)) for k in range(len(_CLASSES))]
+    shares = [
+        mean_quantity((kind == k).mean(axis=1), least=0.0, most=1.0) for k in range(len(_CLASSES))
+    ]
     return IonEnvironment(
         octahedron_measure=octahedron,
         prism_measure=prism,
@@ -161,7 +163,9 @@ def ion_environment(
             for other in (limit - _LIMIT_STEP, limit + _LIMIT_STEP)
             if other > 0
         },
-        coordination={anion: mean_quantity(within[:, k]) for k, anion in enumerate(present)},
+        coordination={
+            anion: mean_quantity(within[:, k], least=0.0) for k, anion in enumerate(present)
+        },
         in_nearest_six={anion: float(among[:, k].mean()) for k, anion in enumerate(present)},
         limit=limit,
         cutoffs_a={anion: float(cutoffs_a[anion]) for anion in present},

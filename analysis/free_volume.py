@@ -148,15 +148,15 @@ def free_volume(
     inserted = np.array([part[0] for part in parts])
     for_mobile = np.array([part[1] for part in parts])
     volume = np.abs(np.linalg.det(boxes)) / int((symbols == mobile).sum())
-    quantities = [mean_quantity(inserted[:, k]) for k in range(len(edges))]
+    quantities = [mean_quantity(inserted[:, k], least=0.0, most=1.0) for k in range(len(edges))]
     return FreeVolume(
         probe_radius_a=edges,
         insertable_fraction=inserted.mean(axis=0),
         insertable_fraction_sd=np.array([np.nan if q.sd is None else q.sd for q in quantities]),
         free_fraction=quantities[0],
-        free_a3_per_mobile=mean_quantity(inserted[:, 0] * volume),
-        mobile_fraction=mean_quantity(for_mobile),
-        mobile_a3_per_mobile=mean_quantity(for_mobile * volume),
+        free_a3_per_mobile=mean_quantity(inserted[:, 0] * volume, least=0.0),
+        mobile_fraction=mean_quantity(for_mobile, least=0.0, most=1.0),
+        mobile_a3_per_mobile=mean_quantity(for_mobile * volume, least=0.0),
         largest_probe_a=mean_quantity([part[2] for part in parts]),
         radii_a={s: float(radii_a[s]) for s in sorted(set(symbols.tolist()))},
         voxel_a=voxel_a,

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pymatgen.core import Composition
 
-from ..analysis.hull import HullEntry as Entry
+from ..analysis.competition import HullEntry as Entry
+from ..analysis.electrochemistry import stability_window
 from ..analysis.hull import hull_analysis
+from ..analysis.segregation import segregation
 from ..errors import InputError
 from ..quantity import Quantity, Status
-from ..stores.documents import HullDocument, HullEntry, HullProduct, RelaxDocument, StaticDocument
+from ..stores.documents import (
+    HullDocument,
+    HullEntry,
+    HullProduct,
+    RedoxState,
+    RelaxDocument,
+    Segregation,
+    SplitOff,
+    StabilityWindow,
+    StaticDocument,
+)
 from ..systems.phases import get_phase
 from .step import StepContext, StepMaker, require_sound, step_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..analysis.hull import HullAnalysis, Product
+    from ..analysis.competition import Product
+    from ..analysis.hull import HullAnalysis
 
 LEVEL_ERROR_EV_PER_ATOM = {"chgnet-r2scan": 0.03}
 """Mean absolute error of formation enthalpies, against experiment for 20 compounds of these
@@ -44,6 +57,10 @@ class HullMaker(StepMaker):
         Crystals of the candidate's composition, for a glass.
     shipped_energies
         Phase to its energy (eV/atom) at `level`, for phases not computed in this sweep.
+    mobile
+        Ion that the electrochemical window is about.
+    salt
+        Formula of the salt that may leave the candidate.
     """
 
     name: str = "hull"
@@ -53,9 +70,11 @@ class HullMaker(StepMaker):
     oxidation_states: dict[str, list[float]] = field(default_factory=dict)
     crystal_phase_ids: tuple[str, ...] = ()
     shipped_energies: dict[str, float] = field(default_factory=dict)
+    mobile: str = "Na"
+    salt: str = "NaCl"
 
     kind: ClassVar[str] = "hull"
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
 
     @step_job()
     def make(
@@ -118,7 +137,79 @@ class HullMaker(StepMaker):
             for document in (candidate, *phases.values())
             if document.status is not Status.OK
         ]
-        return self._document(result, unconverged, energies, context)
+        found = self._document(result, unconverged, energies, context)
+        return found.model_copy(
+            update={
+                "window": self._window(found, entries),
+                "segregation": self._segregation(found, entries),
+            }
+        )
+
+    def _window(self, hull: HullDocument, entries: list[Entry]) -> StabilityWindow | None:
+        """Return the window; None where the candidate holds no mobile ion, or only that."""
+        elements = {element.symbol for element in Composition(hull.formula).elements}
+        if self.mobile not in elements or len(elements) == 1:
+            return None
+        found = stability_window(
+            hull.formula,
+            hull.energy_ev_per_atom,
+            entries,
+            level=self.level,
+            mobile=self.mobile,
+            include_hypothetical=self.include_hypothetical,
+            error_ev_per_atom=LEVEL_ERROR_EV_PER_ATOM.get(self.level),
+        )
+        return StabilityWindow(
+            mobile=found.mobile,
+            reduction_limit_v=_no_better(found.reduction_limit_v, hull),
+            oxidation_limit_v=_no_better(found.oxidation_limit_v, hull),
+            reduction_products=_products(found.reduction_products),
+            oxidation_products=_products(found.oxidation_products),
+            is_metastable=found.is_metastable,
+            states=[
+                RedoxState(
+                    mobile_per_formula=state.mobile_per_formula,
+                    lower_v=state.lower_v,
+                    upper_v=state.upper_v,
+                    products=_products(state.products),
+                )
+                for state in found.states
+            ],
+        )
+
+    def _segregation(self, hull: HullDocument, entries: list[Entry]) -> Segregation | None:
+        """Return the salt that leaves; None where there is none of it, or no phase of it."""
+        salt, whole = Composition(self.salt), Composition(hull.formula)
+        known = any(
+            entry.role == "reference"
+            and Composition(entry.formula).reduced_formula == salt.reduced_formula
+            for entry in entries
+        )
+        if not known or not set(salt.elements) < set(whole.elements):
+            return None
+        found = segregation(
+            hull.formula,
+            hull.energy_ev_per_atom,
+            entries,
+            level=self.level,
+            salt=self.salt,
+            include_hypothetical=self.include_hypothetical,
+        )
+        above_hull = hull.energy_above_hull_ev_per_atom
+        return Segregation(
+            salt=found.salt,
+            largest_amount=found.largest_amount,
+            equilibrium_amount=found.equilibrium_amount,
+            driving_force_ev_per_atom=above_hull if found.equilibrium_amount else None,
+            splits=[
+                SplitOff(
+                    amount=split.amount,
+                    energy_ev_per_atom=split.equilibrium_ev_per_atom,
+                    products=_products(split.products),
+                )
+                for split in found.splits
+            ],
+        )
 
     def _require_usable(self, document: RelaxDocument | StaticDocument) -> None:
         require_sound(document)
@@ -184,6 +275,10 @@ class HullMaker(StepMaker):
                 for point in result.points
             ],
         )
+
+
+def _no_better(limit: Quantity, hull: HullDocument) -> Quantity:
+    return replace(limit, status=hull.status, note=hull.note)
 
 
 def _energy(document: RelaxDocument | StaticDocument) -> float:

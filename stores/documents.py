@@ -124,6 +124,47 @@ class HullEntry(Model):
     energy_above_hull_ev_per_atom: float
 
 
+class RedoxState(Model):
+    """What a candidate becomes between two voltages, in equilibrium."""
+
+    mobile_per_formula: float = Field(description="Mobile ions per formula unit.")
+    lower_v: float
+    upper_v: float | None = Field(description="None above the last voltage.")
+    products: list[HullProduct]
+
+
+class StabilityWindow(Model):
+    """Voltages, against the metal, between which no mobile ion is taken up or given off."""
+
+    mobile: str
+    reduction_limit_v: Quantity
+    oxidation_limit_v: Quantity
+    reduction_products: list[HullProduct]
+    oxidation_products: list[HullProduct]
+    is_metastable: bool = Field(description="The window is that of the decomposition's phases.")
+    states: list[RedoxState]
+
+
+class SplitOff(Model):
+    """A candidate after an amount of salt has left it, the rest in equilibrium."""
+
+    amount: float
+    energy_ev_per_atom: float = Field(description="Relative to the candidate.")
+    products: list[HullProduct]
+
+
+class Segregation(Model):
+    """Whether a salt such as NaCl leaves a candidate, and what is gained by it."""
+
+    salt: str
+    largest_amount: float = Field(description="Formula units of salt per formula unit.")
+    equilibrium_amount: float = Field(description="In the candidate's equilibrium mixture.")
+    driving_force_ev_per_atom: Quantity | None = Field(
+        description="Gained by that split; none where the mixture holds no salt."
+    )
+    splits: list[SplitOff]
+
+
 class HullDocument(StepDocument):
     """Stability of a candidate against competing phases at one level of theory."""
 
@@ -141,6 +182,8 @@ class HullDocument(StepDocument):
     oxidation_states: dict[str, list[float]]
     roles: list[str]
     entries: list[HullEntry]
+    window: StabilityWindow | None = None
+    segregation: Segregation | None = None
 
 
 class GlassEvidence(Model):
@@ -247,6 +290,7 @@ class LiteratureValue(Model):
     phases_present: str
     source: str
     conditions: str = ""
+    electrode: str | None = Field(None, description="That voltages refer to; none: the metal.")
 
 
 class CandidateDocument(Model):
@@ -307,6 +351,8 @@ class CandidateSummary(Model):
     energy_above_crystal_ev_per_atom: Quantity | None = None
     reaction_energy_ev_per_atom: Quantity
     decomposition: list[HullProduct] = Field(default_factory=list)
+    reduction_limit_v: Quantity | None = None
+    oxidation_limit_v: Quantity | None = None
     sigma_300k_ms_cm: Quantity
     activation_energy_ev: Quantity
     diffusivity_cm2_s: dict[str, Quantity] = Field(

@@ -22,7 +22,13 @@ from .samples import Steps, limited, with_status
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from .documents import CandidateDocument, LiteratureValue, StepDocument, TransportPoint
+    from .documents import (
+        CandidateDocument,
+        LiteratureValue,
+        StabilityWindow,
+        StepDocument,
+        TransportPoint,
+    )
 
 MIN_MOBILE_IONS = 24
 """Below this many mobile ions transport is not ``ok``, however long the run."""
@@ -86,6 +92,8 @@ def summarize(
             known, "hull", HullDocument, lambda hull: hull.reaction_energy_ev_per_atom
         ),
         decomposition=lowest.decomposition if lowest else [],
+        reduction_limit_v=_window_limit(known, lambda window: window.reduction_limit_v),
+        oxidation_limit_v=_window_limit(known, lambda window: window.oxidation_limit_v),
         sigma_300k_ms_cm=conductivity,
         activation_energy_ev=_transport(
             candidate, known, lambda doc: doc.activation_energy_ev, logarithmic=False
@@ -142,6 +150,13 @@ def _at_least(quantity: Quantity, limit: float) -> bool | None:
 def _hull_value(hull: HullDocument) -> float:
     value = hull.energy_above_hull_ev_per_atom.value
     return float("inf") if value is None else value
+
+
+def _window_limit(known: Steps, read: Callable[[StabilityWindow], Quantity]) -> Quantity | None:
+    limits = known.quantities(
+        "hull", HullDocument, lambda hull: read(hull.window) if hull.window else None
+    )
+    return combine(limits, n_expected=len(known.samples)) if limits else None
 
 
 def _combined(

@@ -91,6 +91,7 @@ class LiteratureRow(_Scope):
     phases_present: str
     source: str
     conditions: str = ""
+    electrode: str | None = Field(None, description="That voltages refer to; none: the metal.")
 
     def as_document(self) -> dict[str, Any]:
         """Return the fields that a stored literature value has."""

@@ -205,6 +205,7 @@ def _hull(
         oxidation_states=candidate.mixture.element_oxidation_states(),
         crystal_phase_ids=candidate.crystal_ids if candidate.phase == "glass" else (),
         shipped_energies=shipped,
+        mobile=candidate.mobile,
     )
     chain.add(
         f"hull{suffix}",

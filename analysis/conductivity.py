@@ -50,7 +50,8 @@ class ConductivityEstimate:
     collective_diffusivity_cm2_s
         D_sigma: that of the summed displacement, per mobile ion.
     sigma_ne_ms_cm, sigma_ms_cm
-        Conductivity of independent ions (Nernst-Einstein) and of the ions as they move.
+        Conductivity of independent ions (Nernst-Einstein) and of the ions as they move;
+        ``None`` without a temperature.
     haven_ratio
         sigma_ne / sigma = D* / D_sigma.
     lag_ps, collective_msd_a2
@@ -66,8 +67,8 @@ class ConductivityEstimate:
 
     tracer: DiffusivityEstimate
     collective_diffusivity_cm2_s: Quantity
-    sigma_ne_ms_cm: Quantity
-    sigma_ms_cm: Quantity
+    sigma_ne_ms_cm: Quantity | None
+    sigma_ms_cm: Quantity | None
     haven_ratio: Quantity
     lag_ps: FloatArray
     collective_msd_a2: FloatArray
@@ -121,7 +122,7 @@ def path_conductivity(
     path: NDArray[np.floating],
     *,
     frame_ps: float,
-    temperature_k: float,
+    temperature_k: float | None,
     volume_a3: float,
     charge: float = 1.0,
     charge_path_ea: FloatArray | None = None,
@@ -144,7 +145,7 @@ def path_conductivity(
     frame_ps
         Time between frames, ps.
     temperature_k, volume_a3
-        Of the run.
+        Of the run; without a temperature there are no conductivities.
     charge
         Of a mobile ion, elementary charges.
     charge_path_ea
@@ -177,7 +178,9 @@ def path_conductivity(
     fit = _collective_fit(signal, own, frame_ps)
     together = fit.quantity(own)
 
-    def conductivity(diffusivity: Quantity) -> Quantity:
+    def conductivity(diffusivity: Quantity) -> Quantity | None:
+        if temperature_k is None:
+            return None
         return nernst_einstein_ms_cm(
             diffusivity,
             n_mobile=n_mobile,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..analysis.arrhenius import nernst_einstein_ms_cm
+from ..analysis.conductivity import charge_path, path_conductivity
 from ..analysis.diffusion import path_diffusivity
 from ..errors import AnalysisError
 from ..stores.analyses import TransportAnalysis
@@ -14,9 +14,9 @@ from ..stores.analyses import TransportAnalysis
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..analysis.passage import Passage
+    from numpy.typing import NDArray
 
-_MOBILE_ONLY = "mobile ions only, relative to the framework"
+    from ..analysis.passage import Passage
 
 
 def measure_transport(
@@ -54,39 +54,60 @@ def measure_transport(
     """
     given = dict(charges or {})
     charge = given.get(mobile, 1.0)
-    estimate = path_diffusivity(passage.path_a, frame_ps=frame_ps)
     at = _lags(lags, passage.n_frames)
-    sigma_ne = None
-    if temperature_k is not None:
-        sigma_ne = nernst_einstein_ms_cm(
-            estimate.diffusivity_cm2_s,
-            n_mobile=estimate.n_mobile,
-            volume_a3=passage.volume_a3,
-            temperature_k=temperature_k,
-            charge=charge,
-        )
-    return TransportAnalysis(
+    tracer = path_diffusivity(passage.path_a, frame_ps=frame_ps)
+    found = TransportAnalysis(
         mobile=mobile,
         charge=charge,
-        charge_model=_MOBILE_ONLY,
         temperature_k=temperature_k,
-        n_mobile=estimate.n_mobile,
+        n_mobile=tracer.n_mobile,
         volume_a3=passage.volume_a3,
         frame_ps=frame_ps,
         n_frames=passage.n_frames,
         lags_frames=at.tolist(),
-        lags_ps=estimate.lag_ps[at].tolist(),
-        msd_self_a2=estimate.msd_a2[at].tolist(),
-        msd_collective_a2=estimate.collective_msd_a2[at].tolist(),
-        diffusivity_cm2_s=estimate.diffusivity_cm2_s,
-        window_ps=estimate.window_ps,
-        loglog_slope=estimate.loglog_slope,
-        n_effective_hops=estimate.n_effective_hops,
-        sigma_ne_ms_cm=sigma_ne,
+        lags_ps=tracer.lag_ps[at].tolist(),
+        msd_self_a2=tracer.msd_a2[at].tolist(),
+        msd_collective_a2=tracer.collective_msd_a2[at].tolist(),
+        diffusivity_cm2_s=tracer.diffusivity_cm2_s,
+        window_ps=tracer.window_ps,
+        loglog_slope=tracer.loglog_slope,
+        n_effective_hops=tracer.n_effective_hops,
+    )
+    if temperature_k is None:
+        return found
+    sigma = path_conductivity(
+        passage.path_a,
+        frame_ps=frame_ps,
+        temperature_k=temperature_k,
+        volume_a3=passage.volume_a3,
+        charge=charge,
+        charge_path_ea=_charge_path(passage, mobile, given),
+        tracer=tracer,
+    )
+    return found.model_copy(
+        update={
+            "charge_model": sigma.basis,
+            "collective_diffusivity_cm2_s": sigma.collective_diffusivity_cm2_s,
+            "collective_window_ps": sigma.window_ps,
+            "sigma_ne_ms_cm": sigma.sigma_ne_ms_cm,
+            "sigma_ms_cm": sigma.sigma_ms_cm,
+            "haven_ratio": sigma.haven_ratio,
+        }
     )
 
 
-def _lags(asked: Sequence[int] | None, n_frames: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _charge_path(
+    passage: Passage, mobile: str, charges: Mapping[str, float]
+) -> NDArray[np.float64] | None:
+    """Return the displacement of all charges, or nothing where only mobile ones are given."""
+    if not set(charges) - {mobile}:
+        return None
+    names, numbers = np.unique(passage.species, return_counts=True)
+    counts = {str(name): int(n) for name, n in zip(names, numbers, strict=True)}
+    return charge_path(passage.sums_a, counts, charges)
+
+
+def _lags(asked: Sequence[int] | None, n_frames: int) -> NDArray[np.int64]:
     if n_frames < 2:  # noqa: PLR2004  (a displacement)
         raise AnalysisError(
             "too few frames for a displacement",

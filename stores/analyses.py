@@ -16,7 +16,7 @@ class TransportAnalysis(Model):
 
     mobile: str
     charge: float = Field(description="Of the mobile ion, e.")
-    charge_model: str = Field(description="Which charges make the collective conductivity.")
+    charge_model: str = Field("", description="Which displacements make sigma.")
     temperature_k: float | None
     n_mobile: int
     volume_a3: float
@@ -30,6 +30,8 @@ class TransportAnalysis(Model):
     window_ps: tuple[float, float] | None
     loglog_slope: float | None
     n_effective_hops: float
+    collective_diffusivity_cm2_s: Quantity | None = None
+    collective_window_ps: tuple[float, float] | None = None
     sigma_ne_ms_cm: Quantity | None = Field(None, description="Of ions that move alone.")
     sigma_ms_cm: Quantity | None = Field(None, description="With their correlations.")
     haven_ratio: Quantity | None = Field(None, description="sigma_ne / sigma.")

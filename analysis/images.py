@@ -9,7 +9,7 @@ import numba
 import numpy as np
 
 if TYPE_CHECKING:
-    from .frames import FloatArray, IntArray
+    from .frames import BoolArray, FloatArray, IntArray
 
 _HALF = 0.5
 _ROUNDING = 1e-9
@@ -36,6 +36,16 @@ class Contacts:
     second: IntArray
     image: IntArray
     distance_a: FloatArray
+
+    def where(self, kept: BoolArray) -> Contacts:
+        """Return some of the contacts, chosen by a mask (n_pairs,)."""
+        return Contacts(
+            self.frame[kept],
+            self.first[kept],
+            self.second[kept],
+            self.image[kept],
+            self.distance_a[kept],
+        )
 
 
 def to_fractions(frames: FloatArray, boxes: FloatArray) -> FloatArray:

@@ -297,19 +297,28 @@ def first_maximum_a(rdf: PartialRdf) -> float | None:
     return float(rdf.r_a[peaks[0]]) if len(peaks) else None
 
 
-def first_minimum_a(rdf: PartialRdf) -> float | None:
+def first_minimum_a(rdf: PartialRdf, *, split_a: float = 0.0) -> float | None:
     """Return the end of the first shell, A; ``None`` without a first peak.
 
     It is the lowest point between the first two peaks, the middle of it where g stays at its
     lowest over a range, as between the shells of a crystal.
+
+    Parameters
+    ----------
+    rdf
+        Pair distribution function.
+    split_a
+        Peaks this close to the first, A, belong to the same shell.
     """
     peaks = _peaks(rdf)
     if not len(peaks):
         return None
-    stop = peaks[1] if len(peaks) > 1 else len(rdf.g)
-    between = _smooth(rdf)[peaks[0] : stop]
+    within = int((rdf.r_a[peaks] <= rdf.r_a[peaks[0]] + split_a).sum())
+    start = peaks[within - 1]
+    stop = peaks[within] if len(peaks) > within else len(rdf.g)
+    between = _smooth(rdf)[start:stop]
     lowest = np.flatnonzero(between <= between.min() + 1e-6)
-    return float(rdf.r_a[peaks[0] + round(float(lowest.mean()))])
+    return float(rdf.r_a[start + round(float(lowest.mean()))])
 
 
 def coordination(rdf: PartialRdf, cutoff_a: float) -> float:

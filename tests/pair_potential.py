@@ -26,12 +26,12 @@ LEVEL = "ase:pair_potential:Pair?size_a=2.5&depth_ev=0.05"
 
 
 class Pair(Calculator):
-    """Smoothly cut Lennard-Jones, equal for all pairs.
+    """Smoothly cut Lennard-Jones, deeper between different elements, so that salts are stable.
 
     Parameters
     ----------
     size_a, depth_ev
-        Of the potential.
+        Of the potential; its depth between equal elements is a quarter.
     nan_after
         Evaluations after which the energy is not finite any more; 0 for never.
     """
@@ -52,19 +52,21 @@ class Pair(Calculator):
     ) -> None:
         super().calculate(atoms, properties, system_changes)
         self._obey_the_environment()
-        first, vectors, distances = NeighborList(
+        first, second, vectors, distances = NeighborList(
             cutoff=self._cutoff_a, full_list=True, n_threads=1
         ).compute(
             points=self.atoms.positions,
             box=self.atoms.cell.array,
             periodic=self.atoms.pbc,
-            quantities="iDd",
+            quantities="ijDd",
         )
         s6 = (self._size_a / distances) ** 6
         window = (1 - (distances / self._cutoff_a) ** 2) ** 2
         slope = -4 * distances / self._cutoff_a**2 * (1 - (distances / self._cutoff_a) ** 2)
-        well = 4 * self._depth_ev * (s6**2 - s6)
-        steepness = 4 * self._depth_ev * (6 * s6 - 12 * s6**2) / distances
+        numbers = self.atoms.numbers
+        depth = self._depth_ev * np.where(numbers[first] == numbers[second], 0.25, 1.0)
+        well = 4 * depth * (s6**2 - s6)
+        steepness = 4 * depth * (6 * s6 - 12 * s6**2) / distances
         pull = ((steepness * window + well * slope) / distances)[:, None] * vectors
         forces = np.zeros((len(self.atoms), 3))
         np.add.at(forces, first, pull)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
-from contextlib import suppress
+import os
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Self
 
+from ..settings import get_settings
 from .worker import Outcome, work
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 _MAX_ATTEMPTS = 2
 _JOIN_S = 60.0
+_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass
@@ -134,6 +138,22 @@ class WorkerPool:
         process = self._context.Process(
             target=work, args=(theirs, self._store_uri), name="haloflow-worker"
         )
-        process.start()
+        with _limited_threads():
+            process.start()
         theirs.close()
         return _Worker(process, ours)
+
+
+@contextmanager
+def _limited_threads() -> Iterator[None]:
+    """Give processes started here their number of threads; libraries read it when loaded."""
+    before = {name: os.environ.get(name) for name in _THREAD_LIMITS}
+    os.environ |= dict.fromkeys(_THREAD_LIMITS, str(get_settings().threads_per_worker))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .scattering import BraggTest
 
 _LONG_LAG_SHARE = 0.75
-_GROWTH = 1.2
+GROWTH = 1.2
 _MIN_FRAMES = 8
 _LARGEST_RATIO = 1e6
 _FRAMES_FOR_SCATTERING = 20
@@ -110,7 +110,7 @@ def melting_evidence(
     require_species(network, symbols)
     criterion = (
         f"MSD of {', '.join(network)} beyond the square of the nearest-neighbour distance "
-        f"and still growing ({_GROWTH:g} times from half the lag)"
+        f"and still growing ({GROWTH:g} times from half the lag)"
     )
     if len(frames) < _MIN_FRAMES:
         return Evidence(holds=False, criterion=criterion, numbers={"n_frames": len(frames)})
@@ -124,7 +124,7 @@ def melting_evidence(
         msd = msd_fft(path[:, chosen]).self_a2
         nearest = float(nearest_distance_a(frames[-1], boxes[-1], chosen).mean())
         growth = min(msd[lag] / msd[lag // 2], _LARGEST_RATIO) if msd[lag // 2] > 0 else 0.0
-        holds = holds and bool(msd[lag] > nearest**2 and growth >= _GROWTH)
+        holds = holds and bool(msd[lag] > nearest**2 and growth >= GROWTH)
         numbers[f"msd_{name}_a2"] = float(msd[lag])
         numbers[f"nearest_neighbour_{name}_a"] = nearest
         numbers[f"growth_{name}"] = float(growth)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from ..analysis.glass import Crystal, amorphous_evidence, melting_evidence
+from ..analysis.glass import GROWTH, Crystal, amorphous_evidence, melting_evidence
 from ..engines.potentials import require_coverage
 from ..engines.trajectory import TrajectoryReader
 from ..identity import content_hash
@@ -165,9 +165,10 @@ class MeltQuenchMaker(StepMaker):
         if broken:
             return Status.DECOMPOSED, broken
         if not melted.holds:
-            return Status.NOT_MELTED, f"not melted; wanted: {melted.criterion}"
+            return Status.NOT_MELTED, f"not melted: {_slow(melted)}"
         if not amorphous.holds:
-            return Status.CRYSTALLISED, f"not amorphous; wanted: {amorphous.criterion}"
+            ratio = amorphous.numbers["strongest_reflection_ratio"]
+            return Status.CRYSTALLISED, f"a reflection at {ratio:.0f} times the diffuse scattering"
         return Status.OK, ""
 
 
@@ -177,6 +178,22 @@ def _melted(hot: MDResult, mixture: Mixture, mobile: str) -> Evidence:
     return melting_evidence(
         reader.positions(), reader.cells(), reader.species.tolist(), network, unwrapped=True
     )
+
+
+def _slow(melted: Evidence) -> str:
+    """Say which species had not left their places, or had stopped moving."""
+    numbers = melted.numbers
+    found = []
+    for key, msd in numbers.items():
+        if not key.startswith("msd_"):
+            continue
+        symbol = key.split("_")[1]
+        wanted = numbers[f"nearest_neighbour_{symbol}_a"] ** 2
+        if msd <= wanted:
+            found.append(f"MSD of {symbol} {msd:.1f} A^2, {wanted:.1f} wanted")
+        elif numbers[f"growth_{symbol}"] < GROWTH:
+            found.append(f"{symbol} no longer moving away")
+    return ", ".join(found) or "too few frames"
 
 
 def _amorphous(last: MDResult, crystal: Structure | None) -> Evidence:

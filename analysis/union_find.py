@@ -1,0 +1,238 @@
+"""Regions of a periodic grid that join as a level rises: who meets whom, and what percolates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numba
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .frames import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """How a landscape fills, voxel by voxel from the lowest; levels are ranks in that order.
+
+    Attributes
+    ----------
+    percolation_rank
+        Rank of the voxel that first makes a region reach its own periodic image along a, b
+        and c, shape (3,); -1 where none does.
+    bottom_rank
+        Rank of the lowest voxel of that region, shape (3,).
+    merge_rank
+        Ranks at which regions with seeds met, increasing, shape (n_merges,).
+    merge_pairs
+        Two seeds, one of each region, shape (n_merges, 2).
+    """
+
+    percolation_rank: IntArray
+    bottom_rank: IntArray
+    merge_rank: IntArray
+    merge_pairs: IntArray
+
+
+def fill(order: IntArray, shape: tuple[int, int, int], seeds: IntArray) -> Filling:
+    """Fill voxels in an order and record where regions join (union-find).
+
+    Voxels touch by their six faces, periodically. Each region carries the lattice translation
+    of its voxels to its root, so that a region is known to percolate when it meets itself
+    with another translation.
+
+    Parameters
+    ----------
+    order
+        Flat indices of the voxels to fill, lowest first, shape (n_filled,).
+    shape
+        Voxels along a, b and c.
+    seeds
+        Flat indices of the voxels that stand for sites, shape (n_sites,).
+    """
+    n_merges = max(len(seeds) - 1, 0)
+    found = _fill(order, np.array(shape, dtype=np.int64), seeds, n_merges)
+    percolation, bottom, ranks, pairs, n_found = found
+    return Filling(percolation, bottom, ranks[:n_found], pairs[:n_found])
+
+
+@numba.njit(cache=True)
+def _root(parent: IntArray, image: NDArray[np.int32], voxel: int, translation: IntArray) -> int:
+    """Return the root of a voxel, and in `translation` its lattice translation from there."""
+    translation[:] = 0
+    node = voxel
+    while parent[node] != node:
+        up = parent[node]
+        if parent[up] != up:  # path halving
+            for k in range(3):
+                image[node, k] += image[up, k]
+            parent[node] = parent[up]
+        for k in range(3):
+            translation[k] += image[node, k]
+        node = parent[node]
+    return node
+
+
+@numba.njit(cache=True)
+def _attach(
+    parent: IntArray, image: NDArray[np.int32], lower: int, upper: int, translation: IntArray
+) -> None:
+    parent[lower] = upper
+    for k in range(3):
+        image[lower, k] = translation[k]
+
+
+@numba.njit(cache=True)
+def neighbour(voxel: int, face: int, shape: IntArray, shift: IntArray) -> int:
+    """Return the voxel across one of six faces, and in `shift` the cell boundary crossed."""
+    shift[:] = 0
+    axis = face // 2
+    place = np.empty(3, dtype=np.int64)
+    place[0] = voxel // (shape[1] * shape[2])
+    place[1] = (voxel // shape[2]) % shape[1]
+    place[2] = voxel % shape[2]
+    place[axis] += 1 - 2 * (face % 2)
+    if place[axis] == shape[axis]:
+        place[axis] = 0
+        shift[axis] = 1
+    elif place[axis] < 0:
+        place[axis] = shape[axis] - 1
+        shift[axis] = -1
+    across: int = (place[0] * shape[1] + place[1]) * shape[2] + place[2]
+    return across
+
+
+@numba.njit(cache=True)
+def _fill(  # noqa: C901  (compiled: one pass over the voxels)
+    order: IntArray, shape: IntArray, seeds: IntArray, n_merges: int
+) -> tuple[IntArray, IntArray, IntArray, IntArray, int]:
+    size = shape[0] * shape[1] * shape[2]
+    parent = np.full(size, -1, dtype=np.int64)
+    image = np.zeros((size, 3), dtype=np.int32)
+    rank_of = np.zeros(size, dtype=np.int64)
+    seed_of = np.full(size, -1, dtype=np.int64)
+    for site in range(len(seeds)):
+        seed_of[seeds[site]] = site
+    percolation = np.full(3, -1, dtype=np.int64)
+    bottom = np.full(3, -1, dtype=np.int64)
+    ranks = np.empty(n_merges, dtype=np.int64)
+    pairs = np.empty((n_merges, 2), dtype=np.int64)
+    n_found = 0
+    shift = np.zeros(3, dtype=np.int64)
+    here = np.zeros(3, dtype=np.int64)
+    there = np.zeros(3, dtype=np.int64)
+    for rank in range(len(order)):
+        voxel = order[rank]
+        parent[voxel] = voxel
+        rank_of[voxel] = rank
+        for face in range(6):
+            other = neighbour(voxel, face, shape, shift)
+            if parent[other] < 0:
+                continue
+            mine = _root(parent, image, voxel, here)
+            theirs = _root(parent, image, other, there)
+            if mine == theirs:
+                for k in range(3):
+                    if percolation[k] < 0 and here[k] + shift[k] != there[k]:
+                        percolation[k] = rank
+                        bottom[k] = rank_of[mine]
+                continue
+            if seed_of[mine] >= 0 and seed_of[theirs] >= 0:
+                ranks[n_found] = rank
+                pairs[n_found, 0] = seed_of[mine]
+                pairs[n_found, 1] = seed_of[theirs]
+                n_found += 1
+            for k in range(3):
+                here[k] += shift[k] - there[k]
+            if rank_of[mine] < rank_of[theirs]:
+                _attach(parent, image, theirs, mine, here)
+                seed_of[mine] = max(seed_of[mine], seed_of[theirs])
+            else:
+                _attach(parent, image, mine, theirs, -here)
+                seed_of[theirs] = max(seed_of[mine], seed_of[theirs])
+    return percolation, bottom, ranks, pairs, n_found
+
+
+@numba.njit(cache=True)
+def basins(
+    density: FloatArray, order: IntArray, shape: IntArray, prominence: float
+) -> tuple[IntArray, IntArray]:
+    """Return the basin of each voxel and the voxel of each basin's peak (ToMATo).
+
+    Chazal et al., J. ACM 60, 41 (2013): in the order of falling density each voxel joins the
+    basin of its densest neighbour; of two basins that meet there, the one with the lower peak
+    is merged into the other if that peak is less than `prominence` times as dense.
+
+    Parameters
+    ----------
+    density
+        Flat, shape (n_voxels,).
+    order
+        Flat indices by falling density, shape (n_filled,).
+    shape
+        Voxels along a, b and c, shape (3,).
+    prominence
+        Ratio of a peak to the saddle that makes it a basin of its own.
+
+    Returns
+    -------
+    tuple
+        The flat index of the peak of the basin each voxel belongs to, -1 where not filled,
+        shape (n_voxels,); and those peaks, densest first.
+    """
+    size = shape[0] * shape[1] * shape[2]
+    parent = np.full(size, -1, dtype=np.int64)
+    around = np.empty(6, dtype=np.int64)
+    for rank in range(len(order)):
+        voxel = order[rank]
+        best = _filled_around(voxel, density, parent, shape, around)
+        if best < 0:
+            parent[voxel] = voxel
+            continue
+        own = _peak(parent, best)
+        parent[voxel] = own
+        for face in range(6):
+            if around[face] < 0:
+                continue
+            other = _peak(parent, around[face])
+            low, high = (other, own) if density[other] <= density[own] else (own, other)
+            if low != high and density[low] < prominence * density[voxel]:
+                parent[low] = high
+                own = high
+    n_peaks = 0
+    peaks = np.empty(len(order), dtype=np.int64)
+    for rank in range(len(order)):
+        voxel = order[rank]
+        parent[voxel] = _peak(parent, voxel)
+        if parent[voxel] == voxel:
+            peaks[n_peaks] = voxel
+            n_peaks += 1
+    return parent, peaks[:n_peaks]
+
+
+@numba.njit(cache=True)
+def _filled_around(
+    voxel: int, density: FloatArray, parent: IntArray, shape: IntArray, around: IntArray
+) -> int:
+    """Write the filled neighbours of a voxel, -1 for others, and return the densest."""
+    shift = np.zeros(3, dtype=np.int64)
+    best = -1
+    for face in range(6):
+        other = neighbour(voxel, face, shape, shift)
+        around[face] = -1
+        if parent[other] >= 0:
+            around[face] = other
+            if best < 0 or density[other] > density[best]:
+                best = other
+    return best
+
+
+@numba.njit(cache=True)
+def _peak(parent: IntArray, voxel: int) -> int:
+    while parent[voxel] != voxel:
+        parent[voxel] = parent[parent[voxel]]
+        voxel = parent[voxel]
+    return voxel

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .frames import FloatArray
 
 _MIN_POINTS = 3
-_PRIOR_FREEDOM = 4.0
+PRIOR_FREEDOM = 4.0
 _UPPER_TAIL = 0.975
 _LARGEST_EXPONENT = 200.0
 _A3_PER_CM3 = 1e24
@@ -58,7 +58,9 @@ class ArrheniusFit:
 
 
 @dataclass(frozen=True, slots=True)
-class _Point:
+class Point:
+    """A conductivity, or another positive quantity, at a temperature."""
+
     temperature_k: float
     sigma: Quantity
 
@@ -154,10 +156,22 @@ def fit_arrhenius(
     AnalysisError
         If lengths differ or a temperature is not positive; never for missing values.
     """
-    if len(temperatures_k) != len(sigma_ms_cm):
+    points = as_points(temperatures_k, sigma_ms_cm, extrapolate_to_k)
+    used, status, notes = _select(points, extrapolate_to_k, tg_k)
+    bound = cooling_bound(points, extrapolate_to_k)
+    if len({point.temperature_k for point in used}) < 2:  # noqa: PLR2004  (a line)
+        return _without_fit(points, bound, extrapolate_to_k)
+    return _fit(used, status, "; ".join(notes), bound, extrapolate_to_k)
+
+
+def as_points(
+    temperatures_k: Sequence[float], values: Sequence[Quantity], extrapolate_to_k: float
+) -> list[Point]:
+    """Return the points in the order of temperature; raise if the arguments do not fit."""
+    if len(temperatures_k) != len(values):
         raise AnalysisError(
             "temperatures and conductivities do not pair up",
-            given=f"{len(temperatures_k)} temperatures, {len(sigma_ms_cm)} conductivities",
+            given=f"{len(temperatures_k)} temperatures, {len(values)} conductivities",
         )
     if not all(t > 0 for t in (*temperatures_k, extrapolate_to_k)):
         raise AnalysisError(
@@ -165,20 +179,15 @@ def fit_arrhenius(
             given=[*temperatures_k, extrapolate_to_k],
             allowed="kelvin above 0",
         )
-    points = sorted(
-        (_Point(t, sigma) for t, sigma in zip(temperatures_k, sigma_ms_cm, strict=True)),
+    return sorted(
+        (Point(t, value) for t, value in zip(temperatures_k, values, strict=True)),
         key=lambda point: point.temperature_k,
     )
-    used, status, notes = _select(points, extrapolate_to_k, tg_k)
-    bound = _cooling_bound(points, extrapolate_to_k)
-    if len({point.temperature_k for point in used}) < 2:  # noqa: PLR2004  (a line)
-        return _without_fit(points, bound, extrapolate_to_k)
-    return _fit(used, status, "; ".join(notes), bound, extrapolate_to_k)
 
 
 def _select(
-    points: list[_Point], target_k: float, tg_k: float | None
-) -> tuple[list[_Point], Status, list[str]]:
+    points: list[Point], target_k: float, tg_k: float | None
+) -> tuple[list[Point], Status, list[str]]:
     """Choose the points of the fit, and say how far to trust it."""
     fittable = [point for point in points if point.relative_sd is not None]
     used = [point for point in fittable if point.sigma.status is Status.OK]
@@ -205,10 +214,10 @@ def _select(
     return used, status, notes
 
 
-def _cooling_bound(points: list[_Point], target_k: float) -> float | None:
-    """Return the smallest upper end above the target: sigma T falls on cooling."""
+def cooling_bound(points: list[Point], target_k: float, power: int = 1) -> float | None:
+    """Return the smallest upper end above the target: sigma T^power falls on cooling."""
     bounds = [
-        point.sigma.upper * point.temperature_k / target_k
+        point.sigma.upper * (point.temperature_k / target_k) ** power
         for point in points
         if point.sigma.upper is not None
         and point.temperature_k >= target_k
@@ -217,7 +226,7 @@ def _cooling_bound(points: list[_Point], target_k: float) -> float | None:
     return min(bounds, default=None)
 
 
-def _without_fit(points: list[_Point], bound: float | None, target_k: float) -> ArrheniusFit:
+def _without_fit(points: list[Point], bound: float | None, target_k: float) -> ArrheniusFit:
     statuses = {point.sigma.status for point in points}
     status = statuses.pop() if len(statuses) == 1 else Status.UNCONVERGED
     status = worst(status, Status.UNCONVERGED)
@@ -236,7 +245,7 @@ def _without_fit(points: list[_Point], bound: float | None, target_k: float) -> 
 
 
 def _fit(
-    used: list[_Point], status: Status, note: str, bound: float | None, target_k: float
+    used: list[Point], status: Status, note: str, bound: float | None, target_k: float
 ) -> ArrheniusFit:
     temperature = np.array([point.temperature_k for point in used])
     sigma = np.array([point.sigma.value for point in used], dtype=np.float64)
@@ -247,8 +256,8 @@ def _fit(
     plain = np.linalg.inv(weighted.T @ weighted)
     solution = plain @ weighted.T @ (observed * weight)
     chi2 = float((((observed - design @ solution) * weight) ** 2).sum())
-    freedom = _PRIOR_FREEDOM + len(used) - 2
-    covariance = plain * ((_PRIOR_FREEDOM + chi2) / freedom)
+    freedom = PRIOR_FREEDOM + len(used) - 2
+    covariance = plain * ((PRIOR_FREEDOM + chi2) / freedom)
     quantile = float(stats.t.ppf(_UPPER_TAIL, freedom))
     energy, energy_sd = float(solution[1]), math.sqrt(covariance[1, 1])
     half_width = quantile * energy_sd

@@ -9,17 +9,16 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from ..errors import AnalysisError
-from .frames import as_frames, as_species, require_species
+from .frames import as_species, as_trajectory, frame_blocks, require_species
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from .frames import FloatArray, IntArray
 
 Q_MAX_INV_A = 4.0
-_PHASES_PER_BLOCK = 2_000_000
 _NEIGHBOURS = 24
 _HALF_WIDTH_INV_A = 0.25
 _CHANCE = 1e-3
@@ -109,39 +108,117 @@ def structure_factor(
         For arrays that do not fit, species that do not occur, or a box with no wave vector
         in range.
     """
-    frames, boxes = as_frames(positions, cells)
+    frames, boxes = as_trajectory(positions, cells)
     symbols = as_species(species, frames.shape[1])
     require_species(only, symbols)
-    chosen = np.isin(symbols, list(only)) if only else np.ones(len(symbols), dtype=np.bool_)
-    weights = np.array([float(atomic_numbers[str(s)]) for s in symbols[chosen]])
-    hkl, length = _wave_vectors(boxes.mean(axis=0), q_max_inv_a)
-    if not len(hkl) or not len(frames):
+    names = [str(name) for name in np.unique(symbols) if not only or name in only]
+    vectors = wave_vectors(boxes, q_max_inv_a)
+    charge = np.array([float(atomic_numbers[name]) for name in names])
+    weights = np.repeat(charge[:, None], len(vectors.q_inv_a), axis=1)
+    blocks = intensity_blocks(
+        frames, boxes, symbols, vectors, dict(zip(names, weights, strict=True))
+    )
+    number = np.array([float((symbols == name).sum()) for name in names])
+    return StructureFactor(vectors.hkl, vectors.q_inv_a, blocks[0] / float(number @ charge**2))
+
+
+@dataclass(frozen=True, slots=True)
+class WaveVectors:
+    """Wave vectors of a box by increasing length; +q and -q count once.
+
+    Attributes
+    ----------
+    hkl
+        Box indices, shape (n_q, 3).
+    q_inv_a
+        Lengths in the mean cell, 1/A, shape (n_q,).
+    """
+
+    hkl: IntArray
+    q_inv_a: FloatArray
+
+
+def wave_vectors(boxes: ArrayLike, q_max_inv_a: float) -> WaveVectors:
+    """Return the wave vectors of the mean of some cells, (n_frames, 3, 3), up to a length.
+
+    Raises
+    ------
+    AnalysisError
+        If there is none in range, or no cell.
+    """
+    cells = np.asarray(boxes, dtype=np.float64)
+    cell = cells.mean(axis=0) if len(cells) else np.zeros((3, 3))
+    reach = np.floor(q_max_inv_a * np.linalg.norm(cell, axis=1) / (2.0 * np.pi)).astype(np.int64)
+    if q_max_inv_a <= 0.0 or not reach.any():
         raise AnalysisError(
             "no wave vector of the box lies in range",
-            given=f"q_max_inv_a={q_max_inv_a} for {len(frames)} frames",
+            given=f"q_max_inv_a={q_max_inv_a} for {len(cells)} frames",
             remedy="use a larger q_max_inv_a",
         )
-    intensity = np.zeros(len(hkl))
-    block = max(1, _PHASES_PER_BLOCK // len(weights))
-    for frame, box in zip(frames, boxes, strict=True):
-        fractional = frame[chosen] @ np.linalg.inv(box)
-        for start in range(0, len(hkl), block):
-            phase = 2.0 * np.pi * (hkl[start : start + block] @ fractional.T)
-            real, imaginary = np.cos(phase) @ weights, np.sin(phase) @ weights
-            intensity[start : start + block] += real**2 + imaginary**2
-    return StructureFactor(hkl, length, intensity / len(frames) / float(weights @ weights))
-
-
-def _wave_vectors(cell: FloatArray, q_max: float) -> tuple[IntArray, FloatArray]:
-    reciprocal = 2.0 * np.pi * np.linalg.inv(cell).T
-    reach = np.floor(q_max * np.linalg.norm(cell, axis=1) / (2.0 * np.pi)).astype(np.int64)
     axes = [np.arange(-n, n + 1) for n in reach]
     hkl = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     hkl = hkl[len(hkl) // 2 + 1 :]
-    length = np.linalg.norm(hkl @ reciprocal, axis=1)
+    length = np.linalg.norm(hkl @ (2.0 * np.pi * np.linalg.inv(cell).T), axis=1)
     order = np.argsort(length, kind="stable")
-    order = order[length[order] <= q_max]
-    return hkl[order].astype(np.int64), length[order]
+    order = order[length[order] <= q_max_inv_a]
+    return WaveVectors(hkl[order].astype(np.int64), length[order])
+
+
+def intensity_blocks(
+    positions: ArrayLike,
+    cells: ArrayLike,
+    symbols: NDArray[np.str_],
+    vectors: WaveVectors,
+    weights: Mapping[str, FloatArray],
+    *,
+    n_blocks: int = 1,
+) -> FloatArray:
+    """Return |sum_j w_j(q) exp(i q.r_j)|^2 at wave vectors of the box.
+
+    Parameters
+    ----------
+    positions, cells
+        As in :func:`structure_factor`.
+    symbols
+        Element symbols, shape (n_atoms,).
+    vectors
+        Wave vectors of the box.
+    weights
+        Scattering power of each species that scatters, shape (n_q,).
+    n_blocks
+        Contiguous blocks of frames, at most the number of frames.
+
+    Returns
+    -------
+    FloatArray
+        Means of the blocks, shape (n_blocks, n_q).
+    """
+    frames, boxes = as_trajectory(positions, cells)
+    block_of_frame = np.arange(len(frames)) * min(n_blocks, len(frames)) // len(frames)
+    total = np.zeros((block_of_frame[-1] + 1, len(vectors.hkl)))
+    reach = np.abs(vectors.hkl).max(axis=0)
+    place = tuple((vectors.hkl + np.array([0, reach[1], reach[2]])).T)
+    members = {name: np.flatnonzero(symbols == name) for name in weights}
+    for start, block, cells_of_block in frame_blocks(frames, boxes):
+        fractions = block @ np.linalg.inv(cells_of_block)
+        for number, atoms in enumerate(fractions, start):
+            amplitude = sum(
+                weights[name] * _amplitudes(atoms[chosen], reach)[place]
+                for name, chosen in members.items()
+            )
+            total[block_of_frame[number]] += np.abs(amplitude) ** 2
+    means: FloatArray = total / np.bincount(block_of_frame)[:, None]
+    return means
+
+
+def _amplitudes(fractions: FloatArray, reach: IntArray) -> NDArray[np.complex128]:
+    """Return sum_j exp(2 pi i hkl.f_j) for h >= 0, shape (H + 1, 2 K + 1, 2 L + 1)."""
+    phase = 2j * np.pi * fractions
+    along_a = np.exp(phase[:, :1] * np.arange(reach[0] + 1))
+    along_b = np.exp(phase[:, 1:2] * np.arange(-reach[1], reach[1] + 1))
+    along_c = np.exp(phase[:, 2:] * np.arange(-reach[2], reach[2] + 1))
+    layers = [(along_b * wave[:, None]).T @ along_c for wave in along_a.T]
+    return np.array(layers)
 
 
 def bragg_test(factor: StructureFactor) -> BraggTest:

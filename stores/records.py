@@ -17,6 +17,7 @@ from .documents import (
     MDDocument,
     MeltQuenchDocument,
     Model,
+    RegistryDocument,
     RelaxDocument,
     StaticDocument,
     StepDocument,
@@ -32,6 +33,7 @@ STEP_DOCUMENTS: dict[str, type[StepDocument]] = {
     for cls in (
         RelaxDocument,
         StaticDocument,
+        RegistryDocument,
         HullDocument,
         MeltQuenchDocument,
         MDDocument,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 
 from ..errors import AnalysisError
@@ -138,6 +137,8 @@ def density_grid(
     AnalysisError
         For a spacing out of range, fewer frames than blocks, or a grid too large for memory.
     """
+    from .host_kernels import count_voxels  # noqa: PLC0415  (numba is slow to import)
+
     low, high = SPACING_LIMITS_A
     if not low <= spacing_a <= high:
         raise AnalysisError(
@@ -162,22 +163,8 @@ def density_grid(
             remedy="take a coarser spacing or fewer blocks",
         )
     counts = np.zeros((n_blocks, *shape), dtype=np.uint32)
-    _count(paths.fractional, counts)
+    count_voxels(paths.fractional, counts)
     return DensityGrid(counts, paths.cell, paths.n_mobile, paths.n_frames)
-
-
-@numba.njit(cache=True)
-def _count(fractional: NDArray[np.float32], counts: NDArray[np.uint32]) -> None:
-    n_frames, n_ions, _ = fractional.shape
-    n_blocks, n_a, n_b, n_c = counts.shape
-    for frame in range(n_frames):
-        block = frame * n_blocks // n_frames
-        for ion in range(n_ions):
-            a, b, c = fractional[frame, ion]
-            i = int((a - np.floor(a)) * n_a)
-            j = int((b - np.floor(b)) * n_b)
-            k = int((c - np.floor(c)) * n_c)
-            counts[block, i % n_a, j % n_b, k % n_c] += 1
 
 
 def projected_density(grid: DensityGrid, axis: int) -> Plane:

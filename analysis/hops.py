@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 from scipy import stats
 
@@ -27,7 +26,6 @@ _ONE_SIDED = 0.95
 _LONGEST_LAG_SHARE = 0.5
 _LARGEST_TAIL = 0.1
 _MANY_ORIGINS = 4000
-_IMAGES = 2048
 _DIMENSIONS = 3
 
 
@@ -119,6 +117,8 @@ def find_hops(paths: HostPaths, sites: Sites, *, frame_ps: float) -> Hops:
     AnalysisError
         If the time is not positive, the run has a single frame, or no ion ever enters a core.
     """
+    from .hop_kernels import follow_hops  # noqa: PLC0415  (numba is slow to import)
+
     if not frame_ps > 0:
         raise AnalysisError("frame_ps must be positive", given=frame_ps, allowed="a number above 0")
     if paths.n_frames < 2:  # noqa: PLR2004  (a time)
@@ -126,13 +126,13 @@ def find_hops(paths: HostPaths, sites: Sites, *, frame_ps: float) -> Hops:
     core = sites.core.astype(np.int32)
     places = np.empty((paths.n_frames, paths.n_mobile), dtype=np.int64)
     events = np.empty((0, 7), dtype=np.int64)
-    n_events, n_inside = _follow(paths.fractional, core, sites.fractional, places, events)
+    n_events, n_inside = follow_hops(paths.fractional, core, sites.fractional, places, events)
     if n_inside == 0:
         raise AnalysisError(
             "no ion enters a site", remedy="pass the sites that were found in the same paths"
         )
     events = np.empty((n_events, 7), dtype=np.int64)
-    _follow(paths.fractional, core, sites.fractional, places, events)
+    follow_hops(paths.fractional, core, sites.fractional, places, events)
     ion, frame, before, after = events[:, :4].T
     vector = (sites.fractional[after] - sites.fractional[before] + events[:, 4:7]) @ sites.cell
     duration = (paths.n_frames - 1) * frame_ps
@@ -264,7 +264,9 @@ def _mean_over_ions(each: FloatArray, doubts: list[str]) -> Quantity:
 
 
 def _memory(places: IntArray, lags: IntArray, frame_ps: float) -> tuple[FloatArray, Quantity]:
-    same = _same_place(places, lags, _MANY_ORIGINS)
+    from .hop_kernels import same_place  # noqa: PLC0415  (numba is slow to import)
+
+    same = same_place(places, lags, _MANY_ORIGINS)
     settled = np.isfinite(same).all(axis=0)
     if not settled.any():
         note = "no ion entered a site in the first half of the run"
@@ -276,78 +278,3 @@ def _memory(places: IntArray, lags: IntArray, frame_ps: float) -> tuple[FloatArr
     note = f"{memory[-1]:.0%} of the ions are in their first place after half the run"
     found = _mean_over_ions(each, [note])
     return memory, Quantity(found.value, found.sd, found.lower, None, found.status, found.note)
-
-
-@numba.njit(cache=True)
-def _same_place(places: IntArray, lags: IntArray, n_origins: int) -> FloatArray:
-    """Return how often each ion is in the same place after each lag, shape (n_lags, n_ions)."""
-    n_frames, n_ions = places.shape
-    same = np.full((len(lags), n_ions), np.nan)
-    for index in range(len(lags)):
-        lag = lags[index]
-        stride = max(1, (n_frames - lag) // n_origins)
-        hits = np.zeros(n_ions)
-        trials = np.zeros(n_ions)
-        for start in range(0, n_frames - lag, stride):
-            for ion in range(n_ions):
-                if places[start, ion] >= 0:
-                    trials[ion] += 1.0
-                    if places[start, ion] == places[start + lag, ion]:
-                        hits[ion] += 1.0
-        for ion in range(n_ions):
-            if trials[ion] > 0:
-                same[index, ion] = hits[ion] / trials[ion]
-    return same
-
-
-@numba.njit(cache=True)
-def _follow(
-    fractional: NDArray[np.float32],
-    core: NDArray[np.int32],
-    centres: FloatArray,
-    places: IntArray,
-    events: IntArray,
-) -> tuple[int, int]:
-    """Write the place of each ion and frame, and the hops that fit into `events`.
-
-    Returns the number of hops and that of ions and frames within a core.
-    """
-    n_frames, n_ions, _ = fractional.shape
-    n_a, n_b, n_c = core.shape
-    site_of = np.full(n_ions, -1, dtype=np.int64)
-    image_of = np.zeros((n_ions, 3), dtype=np.int64)
-    image = np.zeros(3, dtype=np.int64)
-    n_events, n_inside = 0, 0
-    for frame in range(n_frames):
-        for ion in range(n_ions):
-            a, b, c = fractional[frame, ion]
-            i = int((a - np.floor(a)) * n_a) % n_a
-            j = int((b - np.floor(b)) * n_b) % n_b
-            k = int((c - np.floor(c)) * n_c) % n_c
-            site = core[i, j, k]
-            if site >= 0:
-                n_inside += 1
-                same = site == site_of[ion]
-                for axis in range(3):
-                    image[axis] = int(np.rint(fractional[frame, ion, axis] - centres[site, axis]))
-                    same = same and image[axis] == image_of[ion, axis]
-                if site_of[ion] >= 0 and not same:
-                    if n_events < len(events):
-                        events[n_events, 0] = ion
-                        events[n_events, 1] = frame
-                        events[n_events, 2] = site_of[ion]
-                        events[n_events, 3] = site
-                        for axis in range(3):
-                            events[n_events, 4 + axis] = image[axis] - image_of[ion, axis]
-                    n_events += 1
-                site_of[ion] = site
-                for axis in range(3):
-                    image_of[ion, axis] = image[axis]
-            if site_of[ion] < 0:
-                places[frame, ion] = -1
-            else:
-                code = image_of[ion, 0] % _IMAGES
-                code = code * _IMAGES + image_of[ion, 1] % _IMAGES
-                code = code * _IMAGES + image_of[ion, 2] % _IMAGES
-                places[frame, ion] = code * len(centres) + site_of[ion]
-    return n_events, n_inside

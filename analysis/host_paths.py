@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 
 from ..errors import AnalysisError
@@ -150,6 +149,8 @@ class HostPathReader:
 
     def add(self, positions: ArrayLike, cells: ArrayLike) -> None:
         """Follow the ions through the next frames."""
+        from .host_kernels import follow  # noqa: PLC0415  (numba is slow to import)
+
         frames, boxes = as_frames(positions, cells, self._n_frames)
         as_mask(self._mobile, frames.shape[1], "mobile")
         if not len(frames):
@@ -160,7 +161,7 @@ class HostPathReader:
             self._now = self._previous[self._mobile]
         out = np.empty((len(frames), len(self._now), 3), dtype=np.float32)
         limit = _LARGEST_UNWRAPPED_STEP if self._unwrapped else _LARGEST_WRAPPED_STEP
-        largest = _follow(
+        largest = follow(
             np.ascontiguousarray(frames),
             inverse,
             self._mobile,
@@ -206,47 +207,3 @@ def _framework_mask(mobile: BoolArray, framework: ArrayLike | None) -> BoolArray
             remedy="select at least one framework atom, or leave the drift in",
         )
     return mask
-
-
-@numba.njit(cache=True)
-def _follow(  # noqa: PLR0917  (compiled: positional)
-    frames: FloatArray,
-    inverse: FloatArray,
-    mobile: BoolArray,
-    framework: BoolArray,
-    unwrapped: bool,  # noqa: FBT001  (compiled: positional)
-    previous: FloatArray,
-    now: FloatArray,
-    out: NDArray[np.float32],
-) -> float:
-    """Advance `previous` (all atoms) and `now` (mobile ions); return the largest step."""
-    n_frames, n_atoms, _ = frames.shape
-    n_framework = framework.sum()
-    step = np.empty((n_atoms, 3))
-    largest = 0.0
-    for frame in range(n_frames):
-        drift = np.zeros(3)
-        for atom in range(n_atoms):
-            x, y, z = frames[frame, atom]
-            for k in range(3):
-                value = x * inverse[frame, 0, k]
-                value += y * inverse[frame, 1, k]
-                value += z * inverse[frame, 2, k]
-                moved = value - previous[atom, k]
-                if not unwrapped:
-                    moved -= np.rint(moved)
-                previous[atom, k] = value
-                step[atom, k] = moved
-                largest = max(largest, abs(moved))
-                if framework[atom]:
-                    drift[k] += moved
-        if n_framework > 0:
-            drift /= n_framework
-        ion = 0
-        for atom in range(n_atoms):
-            if mobile[atom]:
-                for k in range(3):
-                    now[ion, k] += step[atom, k] - drift[k]
-                    out[frame, ion, k] = now[ion, k]
-                ion += 1
-    return largest

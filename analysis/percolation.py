@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import AnalysisError
 from ..quantity import Quantity, Status
 from .density import free_energy, thermal_energy_ev
-from .union_find import fill
+from .filling import fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .density import DensityGrid
     from .frames import BoolArray, FloatArray, IntArray
     from .sites import Sites
-    from .union_find import Filling
+    from .filling import Filling
 
 _LEAST_VISITS = 10.0
 _NORMAL_95 = 1.96

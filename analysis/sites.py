@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 from scipy import ndimage
 
 from ..errors import AnalysisError
-from .union_find import basins, neighbour
 
 if TYPE_CHECKING:
     from .density import DensityGrid
@@ -90,6 +88,8 @@ def find_sites(
     AnalysisError
         For a negative smoothing, a prominence that is not positive, or if no site is left.
     """
+    from .region_kernels import basins, passes  # noqa: PLC0415  (numba is slow to import)
+
     if smoothing_a < 0 or not prominence_kt > 0:
         raise AnalysisError(
             "sites need a smoothing and a prominence",
@@ -116,7 +116,7 @@ def find_sites(
     number = np.full(counts.size + 1, -1, dtype=np.int64)  # the last one answers for peak -1
     number[kept] = np.arange(len(kept))
     basin = number[peak_of]
-    share = _passes(density, order, basin, shape, len(kept)) / density[kept]
+    share = passes(density, order, basin, shape, len(kept)) / density[kept]
     depth = np.full(len(kept), np.inf)
     np.negative(np.log(share, where=share > 0, out=depth), where=share > 0, out=depth)
     least = density[kept] * np.exp(-np.minimum(_CORE_SHARE * depth, _DEEPEST_CORE_KT))
@@ -147,23 +147,3 @@ def _centres(grid: DensityGrid, core: IntArray, peaks: IntArray) -> FloatArray:
     moments = [np.bincount(site, weight * offset[:, k], minlength=len(peaks)) for k in range(3)]
     centres: FloatArray = (peak + np.column_stack(moments) / total[:, None]) % 1.0
     return centres
-
-
-@numba.njit(cache=True)
-def _passes(
-    density: FloatArray, order: IntArray, basin: IntArray, shape: IntArray, n_sites: int
-) -> FloatArray:
-    """Return the density at the highest pass from each site to another; 0 without one."""
-    passes = np.zeros(n_sites)
-    shift = np.zeros(3, dtype=np.int64)
-    for rank in range(len(order)):
-        voxel = order[rank]
-        own = basin[voxel]
-        if own < 0:
-            continue
-        for face in range(6):
-            other = neighbour(voxel, face, shape, shift)
-            if basin[other] >= 0 and basin[other] != own:
-                level = min(density[voxel], density[other])
-                passes[own] = max(passes[own], level)
-    return passes

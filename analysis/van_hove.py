@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 
 from ..errors import AnalysisError
@@ -13,8 +12,6 @@ from .minimum_image import smallest_height_a
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from .frames import FloatArray, IntArray
     from .host_paths import HostPaths
@@ -93,6 +90,8 @@ def van_hove(
     AnalysisError
         For a lag outside the run, or a time, range or number of bins that is not positive.
     """
+    from .van_hove_kernels import count_others, count_self  # noqa: PLC0415  (numba is slow to import)
+
     lags = np.asarray(lags_frames)
     if not (lags.ndim == 1 and lags.size and lags.dtype.kind in "iu"):
         raise AnalysisError(
@@ -117,9 +116,9 @@ def van_hove(
     for lag in lags.tolist():
         moments = np.zeros(2)
         own = _blocks(paths, lag, _SELF_ORIGINS, n_bins + 1)
-        _count_self(paths.fractional, paths.cell, own.starts, lag, widths[0], own.counts, moments)
+        count_self(paths.fractional, paths.cell, own.starts, lag, widths[0], own.counts, moments)
         others = _blocks(paths, lag, _DISTINCT_ORIGINS, near_bins)
-        _count_others(paths.fractional, paths.cell, others.starts, lag, widths[1], others.counts)
+        count_others(paths.fractional, paths.cell, others.starts, lag, widths[1], others.counts)
         moments /= own.starts.size * paths.n_mobile
         alpha = 0.6 * moments[1] / moments[0] ** 2 - 1.0 if moments[0] > 0 else 0.0
         mean, error = own.mean(paths.n_mobile)
@@ -169,62 +168,3 @@ def _blocks(paths: HostPaths, lag: int, most: int, n_bins: int) -> _Blocks:
     per_block = min(available, most) // n_blocks
     starts = np.linspace(0, available - 1, n_blocks * per_block).astype(np.int64)
     return _Blocks(starts.reshape(n_blocks, per_block), np.zeros((n_blocks, n_bins)))
-
-
-@numba.njit(cache=True)
-def _count_self(  # noqa: PLR0917  (compiled: positional)
-    fractional: NDArray[np.float32],
-    cell: FloatArray,
-    starts: IntArray,
-    lag: int,
-    width_a: float,
-    counts: FloatArray,
-    moments: FloatArray,
-) -> None:
-    n_blocks, n_bins = counts.shape
-    moved = np.empty(3)
-    for block in range(n_blocks):
-        for start in starts[block]:
-            for ion in range(fractional.shape[1]):
-                for k in range(3):
-                    moved[k] = fractional[start + lag, ion, k] - fractional[start, ion, k]
-                square = _squared_length(moved, cell)
-                moments[0] += square
-                moments[1] += square * square
-                counts[block, min(int(np.sqrt(square) / width_a), n_bins - 1)] += 1.0
-
-
-@numba.njit(cache=True)
-def _count_others(  # noqa: PLR0917  (compiled: positional)
-    fractional: NDArray[np.float32],
-    cell: FloatArray,
-    starts: IntArray,
-    lag: int,
-    width_a: float,
-    counts: FloatArray,
-) -> None:
-    n_blocks, n_bins = counts.shape
-    n_ions = fractional.shape[1]
-    apart = np.empty(3)
-    limit = (n_bins * width_a) ** 2
-    for block in range(n_blocks):
-        for start in starts[block]:
-            for first in range(n_ions):
-                for second in range(n_ions):
-                    if first == second:
-                        continue
-                    for k in range(3):
-                        value = fractional[start + lag, second, k] - fractional[start, first, k]
-                        apart[k] = value - np.rint(value)
-                    square = _squared_length(apart, cell)
-                    if square < limit:
-                        counts[block, min(int(np.sqrt(square) / width_a), n_bins - 1)] += 1.0
-
-
-@numba.njit(cache=True)
-def _squared_length(fraction: FloatArray, cell: FloatArray) -> float:
-    square = 0.0
-    for k in range(3):
-        length = fraction[0] * cell[0, k] + fraction[1] * cell[1, k] + fraction[2] * cell[2, k]
-        square += length * length
-    return square

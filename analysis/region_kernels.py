@@ -1,8 +1,7 @@
-"""Regions of a periodic grid that join as a level rises: who meets whom, and what percolates."""
+"""Regions of a periodic grid that grow and join; numba is slow to import."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numba
@@ -12,51 +11,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .frames import FloatArray, IntArray
-
-
-@dataclass(frozen=True, slots=True)
-class Filling:
-    """How a landscape fills, voxel by voxel from the lowest; levels are ranks in that order.
-
-    Attributes
-    ----------
-    percolation_rank
-        Rank of the voxel that first makes a region reach its own periodic image along a, b
-        and c, shape (3,); -1 where none does.
-    bottom_rank
-        Rank of the lowest voxel of that region, shape (3,).
-    merge_rank
-        Ranks at which regions with seeds met, increasing, shape (n_merges,).
-    merge_pairs
-        Two seeds, one of each region, shape (n_merges, 2).
-    """
-
-    percolation_rank: IntArray
-    bottom_rank: IntArray
-    merge_rank: IntArray
-    merge_pairs: IntArray
-
-
-def fill(order: IntArray, shape: tuple[int, int, int], seeds: IntArray) -> Filling:
-    """Fill voxels in an order and record where regions join (union-find).
-
-    Voxels touch by their six faces, periodically. Each region carries the lattice translation
-    of its voxels to its root, so that a region is known to percolate when it meets itself
-    with another translation.
-
-    Parameters
-    ----------
-    order
-        Flat indices of the voxels to fill, lowest first, shape (n_filled,).
-    shape
-        Voxels along a, b and c.
-    seeds
-        Flat indices of the voxels that stand for sites, shape (n_sites,).
-    """
-    n_merges = max(len(seeds) - 1, 0)
-    found = _fill(order, np.array(shape, dtype=np.int64), seeds, n_merges)
-    percolation, bottom, ranks, pairs, n_found = found
-    return Filling(percolation, bottom, ranks[:n_found], pairs[:n_found])
 
 
 @numba.njit(cache=True)
@@ -86,7 +40,7 @@ def _attach(
 
 
 @numba.njit(cache=True)
-def neighbour(voxel: int, face: int, shape: IntArray, shift: IntArray) -> int:
+def _neighbour(voxel: int, face: int, shape: IntArray, shift: IntArray) -> int:
     """Return the voxel across one of six faces, and in `shift` the cell boundary crossed."""
     shift[:] = 0
     axis = face // 2
@@ -106,9 +60,10 @@ def neighbour(voxel: int, face: int, shape: IntArray, shift: IntArray) -> int:
 
 
 @numba.njit(cache=True)
-def _fill(  # noqa: C901  (compiled: one pass over the voxels)
+def fill_voxels(  # noqa: C901  (compiled: one pass over the voxels)
     order: IntArray, shape: IntArray, seeds: IntArray, n_merges: int
 ) -> tuple[IntArray, IntArray, IntArray, IntArray, int]:
+    """Return the fields of a :class:`~haloflow.analysis.filling.Filling` and its merges."""
     size = shape[0] * shape[1] * shape[2]
     parent = np.full(size, -1, dtype=np.int64)
     image = np.zeros((size, 3), dtype=np.int32)
@@ -129,7 +84,7 @@ def _fill(  # noqa: C901  (compiled: one pass over the voxels)
         parent[voxel] = voxel
         rank_of[voxel] = rank
         for face in range(6):
-            other = neighbour(voxel, face, shape, shift)
+            other = _neighbour(voxel, face, shape, shift)
             if parent[other] < 0:
                 continue
             mine = _root(parent, image, voxel, here)
@@ -221,7 +176,7 @@ def _filled_around(
     shift = np.zeros(3, dtype=np.int64)
     best = -1
     for face in range(6):
-        other = neighbour(voxel, face, shape, shift)
+        other = _neighbour(voxel, face, shape, shift)
         around[face] = -1
         if parent[other] >= 0:
             around[face] = other
@@ -236,3 +191,23 @@ def _peak(parent: IntArray, voxel: int) -> int:
         parent[voxel] = parent[parent[voxel]]
         voxel = parent[voxel]
     return voxel
+
+
+@numba.njit(cache=True)
+def passes(
+    density: FloatArray, order: IntArray, basin: IntArray, shape: IntArray, n_sites: int
+) -> FloatArray:
+    """Return the density at the highest pass from each site to another; 0 without one."""
+    highest = np.zeros(n_sites)
+    shift = np.zeros(3, dtype=np.int64)
+    for rank in range(len(order)):
+        voxel = order[rank]
+        own = basin[voxel]
+        if own < 0:
+            continue
+        for face in range(6):
+            other = _neighbour(voxel, face, shape, shift)
+            if basin[other] >= 0 and basin[other] != own:
+                level = min(density[voxel], density[other])
+                highest[own] = max(highest[own], level)
+    return highest

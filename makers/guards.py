@@ -112,21 +112,23 @@ def decomposition(
 def melting_guard(start: Atoms, mobile: str) -> Guard:
     """Return a guard that ends a crystal's run when its network formers leave their places.
 
-    Anions are left out: those of a plastic crystal turn about their former and stay.
+    Anions are left out: those of a plastic crystal turn about their former and stay. A salt
+    without formers, such as NaCl, has no other framework than its anions.
     """
-    formers = np.array([symbol not in {mobile, *ANIONS} for symbol in start.symbols])
+    others = np.array([symbol != mobile for symbol in start.symbols])
+    formers = others & np.array([symbol not in ANIONS for symbol in start.symbols])
+    framework = formers if formers.any() else others
     origin = (start.positions.copy(), start.cell.array.copy())
 
     def guard(atoms: Atoms, step: int) -> GuardVerdict | None:
         if step % _BOND_CHECK_STEPS or not np.isfinite(atoms.positions).all():
             return None
-        found = framework_melted(origin, (atoms.positions, atoms.cell.array), formers)
+        found = framework_melted(origin, (atoms.positions, atoms.cell.array), framework)
         if not found.holds:
             return None
         return GuardVerdict(
             Status.DECOMPOSED,
-            f"the framework melted: MSD of its cations {found.numbers['msd_a2']:.1f} A^2 at step "
-            f"{step}",
+            f"the framework melted: MSD {found.numbers['msd_a2']:.1f} A^2 at step {step}",
         )
 
     return guard

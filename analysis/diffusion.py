@@ -19,7 +19,7 @@ from .msd import independent_ions, lag_grid, msd_fft, squared_displacement_varia
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from .frames import FloatArray
 
@@ -122,7 +122,7 @@ def estimate_diffusivity(
 
 
 def path_diffusivity(
-    path: FloatArray,
+    path: NDArray[np.floating],
     *,
     frame_ps: float,
     hop_length_a: float = HOP_LENGTH_A,

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import numba
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from .frames import FloatArray
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]  # numba has no types
+@numba.njit(cache=True)
 def load_signals(  # noqa: PLR0917  (numba compiles positional arguments)
-    signals: FloatArray,
+    signals: NDArray[np.floating],
     means: FloatArray,
     start: int,
     padded: FloatArray,
@@ -55,7 +58,7 @@ def load_signals(  # noqa: PLR0917  (numba compiles positional arguments)
             products[frame, 0, 0] += squares
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]  # numba has no types
+@numba.njit(cache=True)
 def add_power(spectra: FloatArray, n_dim: int, power: FloatArray) -> None:
     """Add the cross spectra of the components of each ion, real parts, to `power`.
 

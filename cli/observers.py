@@ -81,7 +81,7 @@ class RunLog:
         self._say(Text("failed  ", style="bold red") + Text(f"{label}: {message}"))
 
     def _say(self, line: RenderableType) -> None:
-        self._out.print(line)
+        self._out.print(line, soft_wrap=not self._out.is_terminal)
 
 
 class PlainLog(RunLog):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ..stores.documents import CandidateSummary
 
 WIDTH_FOR_REMARKS = 100
+REMARK_LENGTH = 90
 _COLOUR = {True: "green", False: "yellow"}
 
 
@@ -53,6 +55,8 @@ def print_ranking(
     for view in views:
         if not wide and (remarks := _remarks(view.summary)):
             out.print(Text(f"{view.title}: ") + remarks)
+    if summaries:
+        out.print(Text("- All reasons and warnings: haloflow show ID.", style="dim"))
     for note in footnotes(summaries):
         out.print(Text(f"- {note}", style="dim"))
 
@@ -101,18 +105,18 @@ def _cell(quantity: Quantity, text: str) -> Text:
 
 
 def _remarks(summary: CandidateSummary) -> Text:
-    """Say why a number is not ok, and how many warnings there are."""
-    parts = []
-    if summary.passes_screen is False:
-        parts.append("fails the screen")
-    stability, sigma = summary.energy_above_hull_ev_per_atom, summary.sigma_300k_ms_cm
-    parts += [f"E_hull: {reason(stability)}"] if reason(stability) else []
-    parts += [f"σ: {reason(sigma)}"] if reason(sigma) else []
-    if summary.melted is False:
-        parts.append("never melted")
-    if summary.amorphous is False:
-        parts.append("not amorphous")
+    """Say why a number is not ok, in short, and how many warnings there are."""
+    parts = ["fails the screen"] if summary.passes_screen is False else []
+    said: set[str] = set()
+    for name, quantity in (
+        ("E_hull", summary.energy_above_hull_ev_per_atom),
+        ("σ", summary.sigma_300k_ms_cm),
+    ):
+        clauses = [clause for clause in reason(quantity).split("; ") if clause not in said]
+        said.update(clauses)
+        if any(clauses):
+            parts.append(f"{name}: {shorten('; '.join(clauses), REMARK_LENGTH, placeholder=' …')}")
     if summary.warnings:
         count = len(summary.warnings)
-        parts.append(f"{count} warning{'s' if count > 1 else ''}, see `haloflow show`")
+        parts.append(f"{count} warning{'s' if count > 1 else ''}")
     return Text("; ".join(parts), style="dim")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..quantity import Quantity
 from .theme import (
     GREY,
     Figure,
@@ -25,7 +26,6 @@ from .wording import MEV_PER_EV, energy_text, quantity_text, reason, status_labe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..quantity import Quantity
     from ..stores.documents import LiteratureValue
     from .view import CandidateView
 
@@ -162,7 +162,7 @@ def screening_figure(
     if len(traces) < 2:  # noqa: PLR2004  (one point is no map)
         return None
     limits = [] if limit_ev is None else [limit_ev * MEV_PER_EV]
-    x = axis(E_HULL_TITLE, range=padded_range([*_xs(traces), *limits], pad=0.16))
+    x = axis(E_HULL_TITLE, range=padded_range([*_xs(traces), *limits], pad=0.26))
     return {
         "data": _phase_legend(views) + traces,
         "layout": layout(x, log_axis(SIGMA_TITLE), shapes=[_limit_line(limit) for limit in limits]),
@@ -193,12 +193,20 @@ def _literature_traces(
                     "name": f"published, {kind}",
                     "x": [value for _, _, value in rows],
                     "y": [_row_label(view) for view, _, _ in rows],
+                    "error_x": _range_bars([(row, value / scale) for _, row, value in rows], scale),
                     "marker": {"symbol": symbol, "size": 10, "line": {"width": 1.6}, "color": GREY},
                     "hoverinfo": "text",
                     "hovertext": [literature_hover(row) for _, row, _ in rows],
                 }
             )
     return traces
+
+
+def _range_bars(rows: Sequence[tuple[LiteratureValue, float]], scale: float) -> dict[str, object]:
+    """Return bars over the published ranges around their middles."""
+    values = [point * scale for _, point in rows]
+    ranges = [Quantity(point, lower=row.lower, upper=row.upper) for row, point in rows]
+    return error_bars(values, ranges, scale=scale)
 
 
 def literature_point(row: LiteratureValue) -> float | None:

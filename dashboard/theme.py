@@ -112,9 +112,16 @@ def layout(x: dict[str, Any], y: dict[str, Any], **more: object) -> dict[str, An
 
 
 def interval(quantity: Quantity) -> tuple[float, float] | None:
-    """Return the ends of the 95 % interval, from the bounds or the standard deviation."""
-    if quantity.lower is not None and quantity.upper is not None:
-        return quantity.lower, quantity.upper
+    """Return the ends of the 95 % interval, from the bounds or the standard deviation.
+
+    A value with a bound on one side reaches to that bound only.
+    """
+    lower, upper = quantity.lower, quantity.upper
+    if quantity.value is not None and (lower is None) != (upper is None):
+        lower = quantity.value if lower is None else lower
+        upper = quantity.value if upper is None else upper
+    if lower is not None and upper is not None:
+        return lower, upper
     if quantity.value is not None and quantity.sd is not None:
         return quantity.value - Z_95 * quantity.sd, quantity.value + Z_95 * quantity.sd
     return None

@@ -11,13 +11,15 @@ from ..stores.fields import FIELDS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..analysis.competition import Product
     from ..quantity import Quantity
     from ..stores.documents import CandidateSummary, HullProduct, LiteratureValue
 
 MEV_PER_EV: Final = 1000.0
 NOTHING: Final = "–"
-_MOST_DECIMAL_EXPONENT: Final = 5
+_MOST_DECIMAL_EXPONENT: Final = 4
 _LEAST_DECIMAL_EXPONENT: Final = -3
+_TWO_DIGITS_BELOW: Final = 3.55
 _SYMMETRIC: Final = (0.8, 1.25)
 
 _UNIT_SUFFIXES: Final = {
@@ -81,7 +83,7 @@ def number(value: float | None, digits: int = 3) -> str:
 def quantity_text(
     quantity: Quantity | None, *, scale: float = 1.0, digits: int = 2, decimals: int | None = None
 ) -> str:
-    """Write a quantity with its error: ``45 ± 3``, ``2.3 [0.8, 6.1]``, ``5 (≤ 9)``, ``≥ 0.1``.
+    """Write a quantity with its error: ``45.3 ± 3.1``, ``2.3 [0.8, 6.1]``, ``5 (≤ 9)``, ``≥ 0.1``.
 
     Parameters
     ----------
@@ -140,14 +142,14 @@ def _bounds_text(lower: float | None, upper: float | None, digits: int) -> str:
 
 
 def _plus_minus(value: float, sd: float) -> str:
-    """Round both to one digit of the error (two when it starts with 1)."""
+    """Round both to one digit of the error, two below 3.55 of its first (as the PDG does)."""
     exponent = math.floor(math.log10(max(abs(value), sd)))
     power = 0
     if not _LEAST_DECIMAL_EXPONENT <= exponent < _MOST_DECIMAL_EXPONENT:
         power = exponent
     value, sd = value / 10.0**power, sd / 10.0**power
     first = math.floor(math.log10(sd))
-    decimals = -first + (1 if sd / 10.0**first < 2 else 0)  # noqa: PLR2004  (a leading 1)
+    decimals = -first + (1 if sd / 10.0**first < _TWO_DIGITS_BELOW else 0)
     if decimals < 0:
         value, sd, decimals = round(value, decimals), round(sd, decimals), 0
     text = f"{value:.{decimals}f} ± {sd:.{decimals}f}"
@@ -170,6 +172,13 @@ def decomposition_text(products: Iterable[HullProduct]) -> str:
     """Write products as ``0.53 NaCl + 0.47 TaOCl3``, largest first."""
     ordered = sorted(products, key=lambda product: -product.amount)
     return " + ".join(f"{product.amount:.2f} {product.formula}" for product in ordered) or NOTHING
+
+
+def formula_units_text(products: Iterable[HullProduct | Product]) -> str:
+    """Write products in formula units as ``2 NaCl + 0.5 Cl2``, largest first."""
+    ordered = sorted(products, key=lambda product: -product.amount)
+    parts = (f"{number(product.amount)} {product.formula}" for product in ordered)
+    return " + ".join(part.removeprefix("1.00 ") for part in parts) or NOTHING
 
 
 def literature_text(row: LiteratureValue) -> str:

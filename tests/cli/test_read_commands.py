@@ -90,6 +90,7 @@ def test_the_ranking_fits_the_terminal_and_loses_nothing(haloflow, store_folder,
     out = haloflow("query", "--store", store_folder, columns=columns).stdout
     assert max(len(line) for line in out.splitlines()) <= columns
     assert out.count("unconverged") >= 3
+    assert "haloflow show ID" in words(out)
     if columns >= 80:
         assert "left out: 450 K" in words(out)
 

@@ -19,7 +19,7 @@ from haloflow.dashboard.figures_arrhenius import arrhenius_figure, arrhenius_ove
 from haloflow.dashboard.figures_candidate import density_figure, hull_figure, mobile_fraction
 from haloflow.dashboard.figures_transport import msd_figure, rdf_figure
 from haloflow.dashboard.panels import candidate_panels, overview_panels
-from haloflow.dashboard.theme import padded_range, pretty
+from haloflow.dashboard.theme import interval, padded_range, pretty
 from haloflow.quantity import Quantity, Status
 from haloflow.stores.documents import DiffusionDocument, HullDocument, LiteratureValue
 
@@ -195,6 +195,30 @@ def test_the_menu_shows_one_temperature_at_a_time(views):
 )
 def test_formulas_are_set_with_subscripts(plain, set_nicely):
     assert pretty(plain) == set_nicely
+
+
+def test_a_bar_never_crosses_a_bound():
+    bounded = Quantity(5.0, 20.0, None, 9.0, Status.UNCONVERGED)
+    assert interval(bounded) == (5.0, 9.0)
+    assert interval(Quantity(5.0, 20.0, 4.0)) == (4.0, 5.0)
+    assert interval(Quantity(5.0, 1.0)) == pytest.approx((3.04, 6.96))
+    assert interval(Quantity(5.0)) is None
+    assert interval(Quantity(upper=9.0)) is None
+
+
+def test_a_published_range_is_drawn_as_one(views):
+    row = LiteratureValue(
+        quantity="sigma_300k_ms_cm",
+        lower=1e-7,
+        upper=1e-5,
+        kind="computed",
+        phases_present="crystal",
+        source="Wei",
+    )
+    figure = conductivity_figure([sample_candidates.view_with(views[0], literature=[row])])
+    trace = next(t for t in figure["data"] if t.get("name") == "published, computed")
+    assert trace["x"][0] - trace["error_x"]["arrayminus"][0] == pytest.approx(1e-7)
+    assert trace["x"][0] + trace["error_x"]["array"][0] == pytest.approx(1e-5)
 
 
 def test_one_value_still_gives_a_range():

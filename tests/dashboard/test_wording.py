@@ -21,9 +21,10 @@ from haloflow.stores.documents import HullProduct, LiteratureValue
         (Quantity(), "–"),
         (Quantity(9.3), "9.30"),
         (Quantity(math.nan), "–"),
-        (Quantity(0.0453, 0.0031), "0.045 ± 0.003"),
+        (Quantity(0.0453, 0.0031), "0.0453 ± 0.0031"),
         (Quantity(0.216, 0.0123), "0.216 ± 0.012"),
-        (Quantity(12345.0, 210.0), "12300 ± 200"),
+        (Quantity(12345.0, 210.0), "(1.234 ± 0.021)e4"),
+        (Quantity(1234.0, 21.0), "1234 ± 21"),
         (Quantity(1.23e-5, 2e-6), "(1.23 ± 0.20)e-5"),
         (Quantity(0.0, 0.5), "0.0 ± 0.5"),
         (Quantity(2.3, 1.2, 0.8, 6.1), "2.3 [0.80, 6.1]"),
@@ -40,7 +41,7 @@ def test_quantities_read_with_their_error_or_bound(quantity, text):
 
 def test_energies_read_in_mev():
     assert wording.energy_text(Quantity(-0.0226)) == "-22.6"
-    assert wording.energy_text(Quantity(0.0453, 0.0031)) == "45 ± 3"
+    assert wording.energy_text(Quantity(0.0453, 0.0031)) == "45.3 ± 3.1"
 
 
 @settings(deadline=None, max_examples=200)

@@ -21,6 +21,7 @@ from ..dashboard.wording import (
     size_text,
     status_label,
 )
+from ..systems.electrodes import list_electrodes
 from ..workflows.status import find_candidate, find_summary, step_documents, update_summaries
 from .console import coloured, console, table
 from .stores import existing_store
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..dashboard.panels import Fact
-    from ..stores.documents import CandidateSummary, StepDocument, StepState
+    from ..stores.documents import CandidateSummary, LiteratureValue, StepDocument, StepState
 
 
 def show_candidate(store: str | None, name: str) -> None:
@@ -90,11 +91,24 @@ def _print_literature(out: Console, summary: CandidateSummary) -> None:
     made = table("published", "value", "here", "kind", "phases present", "source")
     for row in summary.literature:
         source = f"{row.source}; {row.conditions}".rstrip("; ")
-        here = computed.get(row.quantity, "")
+        here = computed.get(row.quantity, "") or _voltage_here(summary, row)
         made.add_row(
             literature_label(row), literature_text(row), here, row.kind, row.phases_present, source
         )
     out.print(made)
+
+
+def _voltage_here(summary: CandidateSummary, row: LiteratureValue) -> str:
+    """Return the computed voltage on the scale of the published one."""
+    limits = {
+        "reduction_limit_v": summary.reduction_limit_v,
+        "oxidation_limit_v": summary.oxidation_limit_v,
+    }
+    limit = limits.get(row.quantity)
+    known = {electrode.id: electrode for electrode in list_electrodes()}
+    if limit is None or row.electrode not in {None, *known}:
+        return ""
+    return quantity_text(known[row.electrode].against(limit) if row.electrode else limit)
 
 
 def _print_steps(

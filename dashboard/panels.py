@@ -11,14 +11,18 @@ from ..stores.documents import (
     MeltQuenchDocument,
     RelaxDocument,
 )
+from ..systems.electrodes import list_electrodes
 from .figures import SIGMA, conductivity_figure, screening_figure, stability_figure
 from .figures_arrhenius import arrhenius_figure, arrhenius_overview
 from .figures_candidate import density_figure, hull_figure
+from .figures_sections import section_figures
 from .figures_transport import msd_figure, rdf_figure
+from .figures_window import LIMITS, window_figure, window_overview
 from .structures import structure_scene
 from .wording import (
     decomposition_text,
     duration_text,
+    formula_units_text,
     number,
     quantity_text,
     quench_rate_text,
@@ -37,6 +41,10 @@ ENERGY_LIMIT = "energy_above_hull_ev_per_atom"
 _ARRHENIUS_CAPTION = (
     "Line: Arrhenius law of the ok points, dotted where extrapolated, 95 % band. Hollow: not "
     "converged; triangles: bounds. Grey: published at room temperature."
+)
+_WINDOWS_CAPTION = (
+    "From the grand potential of the mobile ion; a candidate above the hull has the window of the "
+    "phases that it decomposes into. Published onsets are moved to this scale."
 )
 _DENSITY_CAPTION = (
     "Means over blocks of the NPT equilibration after the quench. Dashed: crystal, and sum of "
@@ -113,8 +121,14 @@ def overview_panels(views: Sequence[CandidateView], screen: Mapping[str, float])
             "Solid where data stand, dotted where extrapolated; stars at 300 K.",
             arrhenius_overview(views),
         ),
+        (
+            "overview-windows",
+            "Electrochemical windows",
+            _WINDOWS_CAPTION,
+            window_overview(views),
+        ),
     )
-    return _panels(figures)
+    return _panels([*figures, *section_figures(views)])
 
 
 def candidate_panels(view: CandidateView, prefix: str) -> list[Panel]:
@@ -125,6 +139,16 @@ def candidate_panels(view: CandidateView, prefix: str) -> list[Panel]:
             "Place on the convex hull",
             _hull_caption(document),
             hull_figure(document),
+        )
+        for index, document in enumerate(view.of_kind(HullDocument).values(), start=1)
+    ]
+    published = [row for name in LIMITS for row in view.literature(name)]
+    figures += [
+        (
+            f"{prefix}-window-{index}",
+            "Electrochemical window",
+            _window_caption(document),
+            window_figure(document, published),
         )
         for index, document in enumerate(view.of_kind(HullDocument).values(), start=1)
     ]
@@ -173,6 +197,15 @@ def _hull_caption(document: HullDocument) -> str:
     )
 
 
+def _window_caption(document: HullDocument) -> str:
+    if document.window is None or not document.window.is_metastable:
+        return "Shaded: no exchange of the mobile ion. Errors are those of the level of theory."
+    return (
+        "Above the hull: the states are those of the phases it decomposes into, and the shaded "
+        "window is theirs. Errors are those of the level of theory."
+    )
+
+
 def _panels(figures: Iterable[tuple[str, str, str, Figure | None]]) -> list[Panel]:
     return [
         Panel(name, title, caption, figure)
@@ -213,6 +246,8 @@ def candidate_facts(view: CandidateView) -> list[Fact]:
         Fact("Decomposes to", text=decomposition_text(s.decomposition), has_formulas=True),
         Fact("Above its crystal", s.energy_above_crystal_ev_per_atom, energy=True, unit="meV/atom"),
         Fact("Reaction energy", s.reaction_energy_ev_per_atom, energy=True, unit="meV/atom"),
+        *_window_facts(view),
+        *_segregation_facts(view),
         Fact("σ(300 K)", s.sigma_300k_ms_cm, unit="mS/cm"),
         Fact("Activation energy", s.activation_energy_ev, unit="eV"),
         *(Fact(f"D({at})", value, unit="cm²/s") for at, value in s.diffusivity_cm2_s.items()),
@@ -224,6 +259,54 @@ def candidate_facts(view: CandidateView) -> list[Fact]:
     if s.wall_s:
         facts.append(Fact("Computed in", text=duration_text(s.wall_s)))
     return [fact for fact in facts if fact.quantity is not None or fact.text]
+
+
+def _window_facts(view: CandidateView) -> list[Fact]:
+    """Return the limits against the metal, then against known electrodes."""
+    s = view.summary
+    hulls = view.of_kind(HullDocument)
+    window = next((hull.window for hull in hulls.values() if hull.window), None)
+    if window is None or s.reduction_limit_v is None or s.oxidation_limit_v is None:
+        return []
+    facts = [
+        Fact("Reduction limit", s.reduction_limit_v, unit=f"V against {window.mobile}"),
+        Fact("Oxidation limit", s.oxidation_limit_v, unit=f"V against {window.mobile}"),
+    ]
+    for electrode in list_electrodes(window.mobile):
+        ends = (electrode.against(limit) for limit in (s.reduction_limit_v, s.oxidation_limit_v))
+        words = " to ".join(quantity_text(end) for end in ends)
+        facts.append(
+            Fact(f"Window, {electrode.id}", text=f"{words} V ({electrode.id} {electrode.caution})")
+        )
+    ends_in = (
+        ("Reduced to", window.reduction_products),
+        ("Oxidised to", window.oxidation_products),
+    )
+    return facts + [
+        Fact(name, text=formula_units_text(products), has_formulas=True)
+        for name, products in ends_in
+        if products
+    ]
+
+
+def _segregation_facts(view: CandidateView) -> list[Fact]:
+    facts = []
+    for hull in view.of_kind(HullDocument).values():
+        found = hull.segregation
+        if found is None:
+            continue
+        words = f"{number(found.equilibrium_amount)} of {number(found.largest_amount)}"
+        facts.append(
+            Fact(
+                f"{found.salt} that leaves",
+                text=f"{words} per {hull.formula}, in equilibrium",
+                has_formulas=True,
+            )
+        )
+        if found.driving_force_ev_per_atom is not None:
+            gain = found.driving_force_ev_per_atom
+            facts.append(Fact("Gained by that", gain, energy=True, unit="meV/atom"))
+    return list(dict.fromkeys(facts))
 
 
 def glass_facts(view: CandidateView) -> list[tuple[str, str]]:

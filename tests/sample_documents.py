@@ -14,6 +14,7 @@ import numpy as np
 from haloflow.analysis.arrhenius import fit_arrhenius, nernst_einstein_ms_cm
 from haloflow.analysis.hull import HullEntry as Entry
 from haloflow.analysis.hull import hull_analysis
+from haloflow.makers.hull import HullMaker
 from haloflow.quantity import Quantity, Status
 from haloflow.stores.documents import (
     DiffusionDocument,
@@ -75,7 +76,9 @@ def hull(formula, energy, identity, components=None, *, status=Status.OK):
     ]
     found = hull_analysis(formula, energy, entries, level=HULL_LEVEL, components=components)
     note = "" if status is Status.OK else "the relaxation stopped after 40 steps"
-    return HullDocument(
+    document = HullDocument(
+        status=status,
+        note=note,
         identity=identity,
         provenance=provenance(HULL_LEVEL),
         formula=formula,
@@ -90,7 +93,10 @@ def hull(formula, energy, identity, components=None, *, status=Status.OK):
             for p in found.decomposition
         ],
         reaction_energy_ev_per_atom=Quantity(found.reaction_energy_ev_per_atom),
-        reaction_components=[],
+        reaction_components=[
+            HullProduct(phase_id=p.phase_id, formula=p.formula, amount=p.amount)
+            for p in found.components
+        ],
         oxidation_states={"Na": [1.0], "Cl": [-1.0]},
         roles=["reference"],
         entries=[
@@ -104,6 +110,13 @@ def hull(formula, energy, identity, components=None, *, status=Status.OK):
             )
             for point in found.points
         ],
+    )
+    maker = HullMaker(level=HULL_LEVEL)
+    return document.model_copy(
+        update={
+            "window": maker._window(document, entries),
+            "segregation": maker._segregation(document, entries),
+        }
     )
 
 

@@ -26,6 +26,10 @@
     for (const key of Object.keys(layout)) {
       if (/^[xy]axis/.test(key)) result[key] = { ...axis, ...layout[key] };
     }
+    if (layout.ternary) {
+      result.ternary = { ...layout.ternary, bgcolor: "rgba(0,0,0,0)" };
+      for (const key of ["aaxis", "baxis", "caxis"]) result.ternary[key] = { ...axis, ...layout.ternary[key] };
+    }
     return result;
   }
 

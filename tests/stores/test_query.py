@@ -192,6 +192,8 @@ def test_every_field_leads_into_a_summary():
         phase_id="p",
         energy_above_crystal_ev_per_atom=Quantity(0.1),
         density_g_cm3=Quantity(2.0),
+        reduction_limit_v=Quantity(1.6),
+        oxidation_limit_v=Quantity(4.1),
     )
     for name, field in FIELDS.items():
         assert field.name == name == get_field(name).name

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import AnalysisError
 from .displacement import LARGEST_UNWRAPPED_STEP, LARGEST_WRAPPED_STEP, ambiguous_step
-from .frames import FloatArray, as_frames, as_species
+from .frames import FloatArray, as_frames, as_species, as_trajectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -111,7 +111,7 @@ def read_passage(
         )
     reading = _Reading(names, mask, unwrapped=unwrapped, n_sample=n_sample)
     for positions, cells in blocks:
-        reading.add(*as_frames(positions, cells, reading.n_frames))
+        reading.add(*as_trajectory(positions, cells))
         if on_progress is not None:
             on_progress(reading.n_frames)
     return reading.finish()
@@ -131,68 +131,70 @@ class _Reading:
         self.n_frames = 0
         self._species = species
         self._wrapped = not unwrapped
-        self._has_framework = not mobile.all()
-        self._names, self._kind = np.unique(species, return_inverse=True)
-        self._slot = np.where(mobile, np.cumsum(mobile) - 1, -1)
+        others = sorted({*species.tolist()} - {*species[mobile].tolist()})
+        self._names = [*sorted({*species[mobile].tolist()}), *others]
+        self._runs = _runs([self._names.index(name) for name in species.tolist()])
         self._n_mobile = int(mobile.sum())
-        self._fractional = np.empty(0)
-        self._continuous = np.empty(0)
+        self._image = np.zeros((len(species), 3))
+        self._last: NDArray[np.floating] = np.empty(0)
+        self._last_cell = np.empty(0)
         self._start = np.empty(0)
         self._cells: list[FloatArray] = []
         self._sums: list[FloatArray] = []
         self._paths = _Paths()
         self._sample = _Sample(n_sample)
 
-    def add(self, positions: FloatArray, cells: FloatArray) -> None:
-        if len(positions) and positions.shape[1] != len(self._species):
+    def add(self, positions: NDArray[Any], cells: NDArray[Any]) -> None:
+        if positions.shape[1] != len(self._species):
             raise AnalysisError(
                 "species do not fit the positions",
                 given=f"{len(self._species)} symbols for {positions.shape[1]} atoms",
                 allowed="one element symbol for each atom",
             )
-        if not len(positions):
-            return
-        self._cells.append(np.array(cells))
-        if not self.n_frames:
-            self._start = positions[0].copy()
-            self._fractional = positions[0] @ np.linalg.inv(cells[0])
-            self._continuous = self._fractional.copy()
+        boxes = as_frames(np.zeros((len(cells), 1, 3)), cells, self.n_frames)[1].copy()
+        if positions.dtype != np.float32:
+            positions = positions.astype(np.float64, copy=False)
+        self._cells.append(boxes)
+        if not self.n_frames and len(positions):
+            self._start = as_frames(positions[0], boxes[0])[0][0].copy()
             self._sums.append(np.zeros((1, len(self._names), 3)))
             self._paths.add(np.zeros((1, self._n_mobile, 3)))
-            self._sample.add(np.zeros(1, dtype=np.int64), positions[:1], cells[:1])
-            positions, cells = positions[1:], cells[1:]
+            self._sample.add(np.zeros(1, dtype=np.int64), self._start[None], boxes[:1])
+            self._last, self._last_cell = positions[0].copy(), boxes[0]
+            positions, boxes = positions[1:], boxes[1:]
             self.n_frames = 1
         if len(positions):
-            self._move(np.ascontiguousarray(positions), np.ascontiguousarray(cells))
+            self._move(np.ascontiguousarray(positions), boxes)
             self.n_frames += len(positions)
 
-    def _move(self, positions: FloatArray, cells: FloatArray) -> None:
+    def _move(self, positions: NDArray[np.floating], cells: FloatArray) -> None:
         from .passage_kernel import advance  # noqa: PLC0415  (numba is slow to import)
 
         numbers = np.arange(self.n_frames, self.n_frames + len(positions))
         wanted = numbers % self._sample.stride == 0
         kept = np.empty((int(wanted.sum()), *positions.shape[1:]))
-        sums = np.empty((len(positions) + 1, len(self._names), 3))
-        path = np.empty((len(positions) + 1, self._n_mobile, 3))
+        joined = np.concatenate([self._last_cell[None], cells])
+        sums = np.empty((len(joined), len(self._names), 3))
+        path = np.empty((len(joined), self._n_mobile, 3))
         sums[0], path[0] = self._sums[-1][-1], self._paths.last
         largest, frame, atom = advance(
+            self._last.astype(positions.dtype, copy=False),
             positions,
-            cells,
-            np.linalg.inv(cells).astype(np.float64, copy=False),
-            self._fractional,
-            self._continuous,
-            self._kind,
-            self._slot,
+            joined,
+            np.linalg.inv(joined).astype(np.float64, copy=False),
+            self._runs,
             self._wrapped,
-            self._has_framework,
+            self._image,
             sums,
             path,
             np.where(wanted, np.cumsum(wanted) - 1, -1),
             kept,
         )
         if largest > (LARGEST_WRAPPED_STEP if self._wrapped else LARGEST_UNWRAPPED_STEP):
+            as_frames(positions, cells, self.n_frames)  # says so where a number is not finite
             after = self.n_frames + frame - 1
             raise ambiguous_step(largest, atom, after, unwrapped=not self._wrapped)
+        self._last, self._last_cell = positions[-1].copy(), cells[-1]
         self._sums.append(sums[1:])
         self._paths.add(path[1:])
         self._sample.add(numbers[wanted], kept, cells[wanted])
@@ -206,12 +208,22 @@ class _Reading:
             species=self._species,
             start_a=self._start,
             path_a=self._paths.joined(),
-            sums_a={str(name): sums[:, i] for i, name in enumerate(self._names)},
+            sums_a={name: sums[:, i] for i, name in enumerate(self._names)},
             cells_a=np.concatenate(self._cells),
             sample_a=sample,
             sample_cells_a=sample_cells,
             sample_frames=frames,
         )
+
+
+def _runs(numbers: list[int]) -> NDArray[np.int64]:
+    """Return (number, first, end) of each stretch of equal numbers, by number."""
+    change = np.flatnonzero(np.diff(numbers, prepend=-1))
+    ends = np.append(change[1:], len(numbers))
+    runs = sorted(
+        (numbers[first], int(first), int(end)) for first, end in zip(change, ends, strict=True)
+    )
+    return np.array(runs, dtype=np.int64)
 
 
 class _Paths:

@@ -70,7 +70,7 @@ class MDResult:
         included), ``kinetic_energy_ev``, ``conserved_energy_ev`` (NaN for Langevin),
         ``volume_a3``, ``pressure_gpa`` (NaN where the calculator gave no stress).
     n_resumes
-        How often the run went on from a checkpoint.
+        How often the run was stopped and went on from a checkpoint.
     wall_s
         Seconds spent, over all calls, up to the checkpoints that were gone on from.
     """

@@ -59,7 +59,7 @@ class Session:
         self._meta = {
             "signature": signature,
             "settings": canonical(settings.physics()),
-            "n_resumes": 0 if saved is None else saved.meta["n_resumes"] + 1,
+            "n_resumes": 0 if saved is None else _n_resumes(saved),
         }
 
     def drive(self, on_progress: Callable[[int, int], None] | None) -> Checkpoint:
@@ -117,3 +117,9 @@ def interrupted(reason: str, step: int, n_steps: int) -> InterruptedRunError:
         given=f"{step} of {n_steps} steps are done and saved",
         remedy="run the same again; it goes on from there",
     )
+
+
+def _n_resumes(saved: Checkpoint) -> int:
+    """Count the stops so far; to make a finished run longer is none."""
+    before: int = saved.meta["n_resumes"]
+    return before if saved.meta["complete"] else before + 1

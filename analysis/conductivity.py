@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .gls import Line
 
 _LONGEST_LAG_SHARE = 0.5
+_TESTED_SHARE = 0.2
 _MIN_POINTS = 4
 _SIGNIFICANT = 3.0
 _LARGEST_RELATIVE_SD = 0.5
@@ -263,19 +264,23 @@ def _collective_fit(
 
 
 def _collective_start(curve: CorrelatedCurve, earliest_lag: int) -> int | None:
-    """Return the first lag from which on no exponent is significantly off that of diffusion."""
-    usable = _LONGEST_LAG_SHARE * curve.lags[-1]
-    latest = min(int((curve.lags <= usable).sum()), len(curve.lags) - _MIN_POINTS + 1)
+    """Return the first lag from which on no exponent is significantly off that of diffusion.
+
+    Starts beyond a fifth of the lags (a tenth of the run) are not tested: there one path
+    shows too little.
+    """
+    latest = len(curve.lags) - _MIN_POINTS + 1
     first = int(np.searchsorted(curve.lags, earliest_lag))
     if first >= latest or curve.msd.min() <= 0.0:
         return None
+    tested = min(latest, int((curve.lags <= _TESTED_SHARE * curve.lags[-1]).sum()))
     start = first
-    for index in range(first, latest):
+    for index in range(first, tested):
         fit = curve.from_lag(index).power_law()
         margin = _SIGNIFICANT * fit.slope_sd
         if fit.slope + margin < LOGLOG_LIMITS[0] or fit.slope - margin > LOGLOG_LIMITS[1]:
             start = index + 1
-    return start if start < latest else None
+    return start if start == first or start < tested else None
 
 
 def _haven_ratio(own: Quantity, together: Quantity, n_mobile: int | None) -> Quantity:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .density import DensityGrid
+    from .filling import Filling
     from .frames import BoolArray, FloatArray, IntArray
     from .sites import Sites
-    from .filling import Filling
 
 _LEAST_VISITS = 10.0
 _NORMAL_95 = 1.96

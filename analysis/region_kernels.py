@@ -40,23 +40,23 @@ def _attach(
 
 
 @numba.njit(cache=True)
-def _neighbour(voxel: int, face: int, shape: IntArray, shift: IntArray) -> int:
-    """Return the voxel across one of six faces, and in `shift` the cell boundary crossed."""
-    shift[:] = 0
+def _neighbour(voxel: int, face: int, shape: IntArray) -> tuple[int, int]:
+    """Return the voxel across face 0 to 5 and the cell boundary crossed: -1, 0 or 1.
+
+    Faces 2k and 2k + 1 lie up and down along axis k.
+    """
     axis = face // 2
-    place = np.empty(3, dtype=np.int64)
-    place[0] = voxel // (shape[1] * shape[2])
-    place[1] = (voxel // shape[2]) % shape[1]
-    place[2] = voxel % shape[2]
-    place[axis] += 1 - 2 * (face % 2)
-    if place[axis] == shape[axis]:
-        place[axis] = 0
-        shift[axis] = 1
-    elif place[axis] < 0:
-        place[axis] = shape[axis] - 1
-        shift[axis] = -1
-    across: int = (place[0] * shape[1] + place[1]) * shape[2] + place[2]
-    return across
+    stride = 1
+    for later in range(axis + 1, 3):
+        stride *= shape[later]
+    place = (voxel // stride) % shape[axis]
+    if face % 2 == 0:
+        if place == shape[axis] - 1:
+            return voxel - place * stride, 1
+        return voxel + stride, 0
+    if place == 0:
+        return voxel + (shape[axis] - 1) * stride, -1
+    return voxel - stride, 0
 
 
 @numba.njit(cache=True)
@@ -76,7 +76,6 @@ def fill_voxels(  # noqa: C901  (compiled: one pass over the voxels)
     ranks = np.empty(n_merges, dtype=np.int64)
     pairs = np.empty((n_merges, 2), dtype=np.int64)
     n_found = 0
-    shift = np.zeros(3, dtype=np.int64)
     here = np.zeros(3, dtype=np.int64)
     there = np.zeros(3, dtype=np.int64)
     for rank in range(len(order)):
@@ -84,14 +83,15 @@ def fill_voxels(  # noqa: C901  (compiled: one pass over the voxels)
         parent[voxel] = voxel
         rank_of[voxel] = rank
         for face in range(6):
-            other = _neighbour(voxel, face, shape, shift)
+            other, crossed = _neighbour(voxel, face, shape)
             if parent[other] < 0:
                 continue
             mine = _root(parent, image, voxel, here)
             theirs = _root(parent, image, other, there)
+            here[face // 2] += crossed
             if mine == theirs:
                 for k in range(3):
-                    if percolation[k] < 0 and here[k] + shift[k] != there[k]:
+                    if percolation[k] < 0 and here[k] != there[k]:
                         percolation[k] = rank
                         bottom[k] = rank_of[mine]
                 continue
@@ -101,7 +101,7 @@ def fill_voxels(  # noqa: C901  (compiled: one pass over the voxels)
                 pairs[n_found, 1] = seed_of[theirs]
                 n_found += 1
             for k in range(3):
-                here[k] += shift[k] - there[k]
+                here[k] -= there[k]
             if rank_of[mine] < rank_of[theirs]:
                 _attach(parent, image, theirs, mine, here)
                 seed_of[mine] = max(seed_of[mine], seed_of[theirs])
@@ -173,10 +173,9 @@ def _filled_around(
     voxel: int, density: FloatArray, parent: IntArray, shape: IntArray, around: IntArray
 ) -> int:
     """Write the filled neighbours of a voxel, -1 for others, and return the densest."""
-    shift = np.zeros(3, dtype=np.int64)
     best = -1
     for face in range(6):
-        other = _neighbour(voxel, face, shape, shift)
+        other, _ = _neighbour(voxel, face, shape)
         around[face] = -1
         if parent[other] >= 0:
             around[face] = other
@@ -199,14 +198,13 @@ def passes(
 ) -> FloatArray:
     """Return the density at the highest pass from each site to another; 0 without one."""
     highest = np.zeros(n_sites)
-    shift = np.zeros(3, dtype=np.int64)
     for rank in range(len(order)):
         voxel = order[rank]
         own = basin[voxel]
         if own < 0:
             continue
         for face in range(6):
-            other = _neighbour(voxel, face, shape, shift)
+            other, _ = _neighbour(voxel, face, shape)
             if basin[other] >= 0 and basin[other] != own:
                 level = min(density[voxel], density[other])
                 highest[own] = max(highest[own], level)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _CANDIDATE = "candidate"
-_SAME_AMOUNT = 1e-5
+_SAME_AMOUNT = 1e-6
+"""Per atom of the candidate."""
 _SAME_VOLTAGE_V = 1e-6
 _ON_HULL_EV = 1e-7
 _TWO_SIDED_95 = 1.96
@@ -212,7 +213,7 @@ def _vertices(
         n = float(host.num_atoms * fraction / (1 - fraction))
         whole = host + metal * n
         energy = hull.energy_ev_per_atom(whole) * float(whole.num_atoms)
-        if not found or found[-1].mobile - n > _SAME_AMOUNT:
+        if not found or found[-1].mobile - n > _SAME_AMOUNT * host.num_atoms:
             found.append(_Vertex(n, energy, hull.products(whole)))
     kinks: list[_Vertex] = []
     for index, vertex in enumerate(found):

@@ -82,14 +82,14 @@ def reaction(
     AnalysisError
         If the sides do not balance, an amount is negative, or an energy is missing.
     """
-    before, after = total_composition(reactants), total_composition(products)
-    amounts = [*reactants.values(), *products.values()]
-    if min(amounts, default=-1.0) < 0 or not before:
+    least = min([*reactants.values(), *products.values()], default=-1.0)
+    if least < 0 or not any(reactants.values()) or not any(products.values()):
         raise AnalysisError(
             "a reaction needs something on both sides, in amounts of 0 or more",
             given=f"{dict(reactants)} -> {dict(products)}",
             remedy="write what is used up on the left",
         )
+    before, after = total_composition(reactants), total_composition(products)
     if not before.almost_equals(after, rtol=0.0, atol=_BALANCE * float(before.num_atoms)):
         raise AnalysisError(
             "the two sides of a reaction do not balance",

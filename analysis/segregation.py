@@ -74,8 +74,8 @@ class Segregation:
         Gained by the split into that equilibrium mixture with its salt; None where it holds
         none. It equals the energy above the hull.
     homogeneous_driving_force_ev_per_atom
-        Most that is gained when the rest stays homogeneous, at `homogeneous_amount`; negative
-        when every split costs energy; None where no rest lies between samples.
+        Most that is gained when the rest stays homogeneous, at `homogeneous_amount`; 0 at no
+        salt when every split costs energy; None where no rest lies between samples.
     splits
         From no salt to all of it, kinks of the hull among them.
     """
@@ -177,10 +177,10 @@ def _summed_up(unit: Composition, salt: str, largest: float, splits: list[SplitO
     free = [s for s in splits if s.equilibrium_ev_per_atom <= unsplit + _TOLERANCE_EV]
     stays = [
         (-s.homogeneous_ev_per_atom, s.amount)
-        for s in splits[1:]
+        for s in splits
         if s.homogeneous_ev_per_atom is not None
     ]
-    gain, amount = max(stays, default=(None, None))
+    gain, amount = max(stays) if len(stays) > 1 else (None, None)
     return Segregation(
         formula=unit.reduced_formula,
         salt=salt,

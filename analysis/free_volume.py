@@ -35,6 +35,7 @@ IONIC_RADII_A: Mapping[str, float] = {
 and Ta5+, A: Shannon, Acta Cryst. A32, 751 (1976)."""
 
 _RADIUS_BIN_A = 0.05
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,7 @@ def insertion_radii(
         A, one for each voxel, shape (na, nb, nc).
     """
     lengths = np.linalg.norm(cell, axis=1)
-    shape = np.maximum(1, np.ceil(lengths / voxel_a)).astype(np.int64)
+    shape = np.maximum(1, np.ceil(lengths / voxel_a - _ROUNDING)).astype(np.int64)
     inverse = np.linalg.inv(cell)
     reach = np.linalg.norm(inverse, axis=0) * shape
     field = np.full(tuple(shape), largest_a)
@@ -212,7 +213,7 @@ def insertion_radii(
     return field
 
 
-@numba.njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]  # numba has no types
+@numba.njit(cache=True, error_model="numpy")
 def _carve(  # noqa: PLR0917  (numba compiles positional arguments)
     field: NDArray[np.float64],
     place: FloatArray,
@@ -224,7 +225,7 @@ def _carve(  # noqa: PLR0917  (numba compiles positional arguments)
     """Lower `field` to the distance to the nearest surface; `place` counts in voxels."""
     na, nb, nc = field.shape
     a, b, c = step
-    across = c @ c
+    across = c[0] * c[0] + c[1] * c[1] + c[2] * c[2]
     for atom in range(len(place)):
         limit = (largest + radius[atom]) ** 2
         half = reach * (largest + radius[atom])

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _FOURFOLD = 4
 _COVERED = 0.1
-_CHAINS_APART = 0.5
+_STRAIGHT = 0.5
+_PARALLEL = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +120,24 @@ def _chain_directions(sums: FloatArray, counts: ArrayLike, chain: ArrayLike) -> 
     np.add.at(direction, numbers, sums)
     length = np.linalg.norm(direction, axis=1)
     total = np.bincount(numbers, weights=np.asarray(counts, dtype=np.float64))
-    if (length < _CHAINS_APART * total).any():
+    if (length < _STRAIGHT * total).any():
         raise AnalysisError(
             "a chain has no direction to roll about",
             given=f"mean O-M-O axis of length {float((length / np.maximum(total, 1)).min()):.2f}",
-            allowed=f"{_CHAINS_APART} or more: straight chains, as in a crystal",
+            allowed=f"{_STRAIGHT} or more: straight chains, as in a crystal",
             remedy="use axis_correlation, which also holds for a glass or a melt",
         )
-    return (direction / np.maximum(length, np.finfo(np.float64).tiny)[:, None])[numbers]
+    unit: FloatArray = direction / np.maximum(length, np.finfo(np.float64).tiny)[:, None]
+    return unit[numbers]
 
 
 def _plane(along: FloatArray, reference: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return two unit vectors across each chain, the first towards `reference` if it can."""
     first = reference - (along @ reference)[:, None] * along
+    parallel = np.linalg.norm(first, axis=1) < _PARALLEL * np.linalg.norm(reference)
+    other = np.eye(3)[np.abs(along).argmin(axis=1)]
+    other -= np.einsum("mi,mi->m", along, other)[:, None] * along
+    first = np.where(parallel[:, None], other, first)
     first /= np.linalg.norm(first, axis=1, keepdims=True)
     return first, np.cross(along, first)
 

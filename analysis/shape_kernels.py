@@ -53,7 +53,7 @@ def assignments(shape: str) -> IntArray:
     return np.array(kept, dtype=np.int64)
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]  # numba has no types
+@numba.njit(cache=True)
 def _nuclear_norm(h: FloatArray) -> float:
     """Return the sum of the singular values of a (3, 3) matrix, from those of h^T h."""
     a = h.T @ h
@@ -78,7 +78,7 @@ def _nuclear_norm(h: FloatArray) -> float:
     return sqrt(max(largest, 0.0)) + sqrt(max(middle, 0.0)) + sqrt(max(smallest, 0.0))
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]  # numba has no types
+@numba.njit(cache=True)
 def shape_measures(bonds: FloatArray, vertices: FloatArray, orders: IntArray) -> FloatArray:
     """Return the continuous shape measure of each polyhedron against one ideal shape.
 

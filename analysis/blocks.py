@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from .frames import FloatArray
+    from .frames import FloatArray, IntArray
 
 _WINDOW = 5.0
 N_BLOCKS = 5
@@ -70,6 +70,15 @@ def block_means(values: ArrayLike, n_blocks: int) -> FloatArray:
     length = len(series) // n_blocks
     means: FloatArray = series[-length * n_blocks :].reshape(n_blocks, length).mean(axis=1)
     return means
+
+
+def block_of_frame(n_frames: int, n_blocks: int) -> IntArray:
+    """Return the number of the block of each frame, shape (n_frames,).
+
+    Blocks are contiguous, and as many as there are frames where those are fewer.
+    """
+    numbers: IntArray = np.arange(n_frames) * min(n_blocks, n_frames) // max(n_frames, 1)
+    return numbers
 
 
 def block_error(means: ArrayLike) -> FloatArray:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import AnalysisError
-from .frames import as_frames, as_species, require_species
+from .blocks import N_BLOCKS, block_quantity
+from .frames import as_frames, as_species, as_trajectory, frame_blocks, require_species
 from .neighbours import Pairs, pairs_within
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from ..quantity import Quantity
     from .frames import FloatArray, IntArray
 
 BOND_CUTOFFS_A: dict[tuple[str, str], float] = {
@@ -100,11 +102,7 @@ def count_bonds(
     AnalysisError
         For arrays that do not fit or a cutoff that is not positive.
     """
-    cutoffs = BOND_CUTOFFS_A if cutoffs_a is None else cutoffs_a
-    if not all(cutoff > 0 for cutoff in cutoffs.values()):
-        raise AnalysisError(
-            "a bond cutoff must be positive", given=dict(cutoffs), allowed="angstrom above 0"
-        )
+    cutoffs = _checked(BOND_CUTOFFS_A if cutoffs_a is None else cutoffs_a)
     longest = max(cutoffs.values(), default=1.0)
     pairs, symbols = _one_structure(positions, cell, species, longest)
     first, second = symbols[pairs.first], symbols[pairs.second]
@@ -113,6 +111,75 @@ def count_bonds(
         bonded = (first == a) & (second == b) & (pairs.distance_a <= cutoff)
         counts[f"{a}-{b}"] = int(bonded.sum()) // (2 if a == b else 1)
     return counts
+
+
+@dataclass(frozen=True, slots=True)
+class BondSeries:
+    """Bonds between anions over the frames of a run.
+
+    Attributes
+    ----------
+    counts
+        Bonds in each frame, keyed ``"O-O"``, shape (n_frames,).
+    mean
+        Mean number of bonds with the error of block means, same keys.
+    """
+
+    counts: dict[str, IntArray]
+    mean: dict[str, Quantity]
+
+
+def bond_series(
+    positions: ArrayLike,
+    cells: ArrayLike,
+    species: Sequence[str],
+    cutoffs_a: Mapping[tuple[str, str], float] | None = None,
+    *,
+    n_blocks: int = N_BLOCKS,
+) -> BondSeries:
+    """Count bonds of each pair of species in every frame of a run.
+
+    Parameters
+    ----------
+    positions
+        Cartesian, A, shape (n_frames, n_atoms, 3); a memory map is read in blocks.
+    cells
+        Row vectors, A, shape (n_frames, 3, 3) or (3, 3).
+    species, cutoffs_a
+        As in :func:`count_bonds`.
+    n_blocks
+        Contiguous blocks of frames for the errors.
+
+    Raises
+    ------
+    AnalysisError
+        For arrays that do not fit, no frames, or a cutoff that is not positive.
+    """
+    from .images import contacts_within, to_fractions  # noqa: PLC0415  (compiled code)
+
+    frames, boxes = as_trajectory(positions, cells)
+    symbols = as_species(species, frames.shape[1])
+    cutoffs = _checked(BOND_CUTOFFS_A if cutoffs_a is None else cutoffs_a)
+    counts = {f"{a}-{b}": np.zeros(len(frames), dtype=np.int64) for a, b in cutoffs}
+    for start, block, cells_of_block in frame_blocks(frames, boxes):
+        fractions = to_fractions(block, cells_of_block)
+        sets = {name: np.ascontiguousarray(fractions[:, symbols == name]) for name in set(symbols)}
+        for (a, b), cutoff in cutoffs.items():
+            if a in sets and b in sets:
+                other = None if a == b else sets[b]
+                found = contacts_within(sets[a], other, cells_of_block, cutoff)
+                number = np.bincount(found.frame, minlength=len(block))
+                counts[f"{a}-{b}"][start : start + len(block)] = number
+    mean = {pair: block_quantity(row, n_blocks, least=0.0) for pair, row in counts.items()}
+    return BondSeries(counts, mean)
+
+
+def _checked(cutoffs_a: Mapping[tuple[str, str], float]) -> Mapping[tuple[str, str], float]:
+    if not all(cutoff > 0 for cutoff in cutoffs_a.values()):
+        raise AnalysisError(
+            "a bond cutoff must be positive", given=dict(cutoffs_a), allowed="angstrom above 0"
+        )
+    return cutoffs_a
 
 
 def coordination_numbers(

@@ -9,6 +9,7 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from ..errors import AnalysisError
+from .blocks import block_of_frame
 from .frames import as_species, as_trajectory, frame_blocks, require_species
 
 if TYPE_CHECKING:
@@ -194,8 +195,8 @@ def intensity_blocks(
         Means of the blocks, shape (n_blocks, n_q).
     """
     frames, boxes = as_trajectory(positions, cells)
-    block_of_frame = np.arange(len(frames)) * min(n_blocks, len(frames)) // len(frames)
-    total = np.zeros((block_of_frame[-1] + 1, len(vectors.hkl)))
+    block_number = block_of_frame(len(frames), n_blocks)
+    total = np.zeros((block_number[-1] + 1, len(vectors.hkl)))
     reach = np.abs(vectors.hkl).max(axis=0)
     place = tuple((vectors.hkl + np.array([0, reach[1], reach[2]])).T)
     members = {name: np.flatnonzero(symbols == name) for name in weights}
@@ -206,8 +207,8 @@ def intensity_blocks(
                 weights[name] * _amplitudes(atoms[chosen], reach)[place]
                 for name, chosen in members.items()
             )
-            total[block_of_frame[number]] += np.abs(amplitude) ** 2
-    means: FloatArray = total / np.bincount(block_of_frame)[:, None]
+            total[block_number[number]] += np.abs(amplitude) ** 2
+    means: FloatArray = total / np.bincount(block_number)[:, None]
     return means
 
 

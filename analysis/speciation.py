@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import AnalysisError
-from .blocks import N_BLOCKS
+from .blocks import N_BLOCKS, block_of_frame
 from .frames import as_species, as_trajectory, frame_blocks, require_species
 from .polyhedra import Counts, Rules
 from .rdf import first_minimum_a, pair_distributions
@@ -140,8 +140,7 @@ def speciation(
         retention_a=retention_a,
         bridges=np.isin(around, list(bridges)),
     )
-    block_of_frame = np.arange(len(frames)) * min(n_blocks, len(frames)) // len(frames)
-    counts = Counts(rules, symbols, block_of_frame)
+    counts = Counts(rules, symbols, block_of_frame(len(frames), n_blocks))
     for start, block, cells_of_block in frame_blocks(frames, boxes):
         counts.add(start, block, cells_of_block)
     return tabulate(rules, counts)

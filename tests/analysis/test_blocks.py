@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from haloflow.analysis.blocks import block_means, density_equilibrated, series_mean
+from haloflow.analysis.blocks import (
+    block_error,
+    block_means,
+    block_of_frame,
+    block_quantity,
+    density_equilibrated,
+    series_mean,
+)
 from haloflow.errors import AnalysisError
 
 
@@ -20,6 +27,26 @@ def test_standard_error_knows_the_autocorrelation(phi):
     assert np.median([m.inefficiency for m in means]) == pytest.approx(inefficiency, rel=0.15)
     spread = np.std([m.mean for m in means])
     assert np.mean([m.standard_error for m in means]) == pytest.approx(spread, rel=0.25)
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.9])
+def test_the_interval_of_block_means_covers_the_truth(phi):
+    found = [block_quantity(autoregressive(phi, 2000, seed)) for seed in range(200)]
+    covered = np.mean([q.lower <= 0.0 <= q.upper for q in found])
+    assert 0.90 <= covered <= 0.99
+    assert all(q.lower <= q.value <= q.upper for q in found)
+
+
+def test_block_means_respect_limits_and_say_when_there_is_one():
+    alone = block_quantity([0.4])
+    assert (alone.value, alone.sd, alone.note) == (0.4, None, "one frame or block: no error")
+    limited = block_quantity([0.0, 0.0, 1.0], least=0.0, most=1.0)
+    assert (limited.lower, limited.upper) == (0.0, 1.0)
+    assert block_of_frame(5, 2).tolist() == [0, 0, 0, 1, 1]
+    assert block_of_frame(2, 5).tolist() == [0, 1]
+    assert np.isnan(block_error(np.ones((1, 3)))).all()
+    with pytest.raises(AnalysisError, match="a series cannot be averaged"):
+        block_quantity([np.nan, 1.0])
 
 
 def test_a_constant_series_has_no_error():

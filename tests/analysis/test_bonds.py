@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from haloflow.analysis.bonds import (
     BOND_CUTOFFS_A,
     assign_oxygen_states,
+    bond_series,
     coordination_numbers,
     count_bonds,
 )
@@ -47,6 +48,22 @@ def test_counts_do_not_depend_on_images_order_or_place(seed, triclinic):
     cell = triclinic * [[1.0], [1.0], [2.0]]
     twice = count_bonds(doubled, cell, np.tile(species, 2))
     assert twice == {k: 2 * n for k, n in count_bonds(positions, triclinic, species).items()}
+
+
+def test_bonds_over_time_are_those_of_each_frame(triclinic):
+    rng = np.random.default_rng(2)
+    positions = rng.uniform(size=(12, 20, 3)) @ triclinic
+    species = ["Cl"] * 8 + ["O"] * 12
+    found = bond_series(positions, triclinic, species)
+    frames = [count_bonds(frame, triclinic, species) for frame in positions]
+    for pair, counts in found.counts.items():
+        assert counts.tolist() == [frame[pair] for frame in frames]
+        assert found.mean[pair].value == pytest.approx(counts.mean())
+        assert found.mean[pair].lower <= found.mean[pair].value <= found.mean[pair].upper
+    assert found.counts["O-O"].sum() > 0
+    assert found.counts["S-S"].tolist() == [0] * 12
+    with pytest.raises(AnalysisError, match="a bond cutoff must be positive"):
+        bond_series(positions, triclinic, species, {("O", "O"): -1.0})
 
 
 def test_coordination_of_each_centre(nacl):

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from haloflow.analysis.rdf import (
     coordination,
+    coordination_quantity,
     first_maximum_a,
     first_minimum_a,
+    pair_distributions,
     partial_rdf,
     partial_rdfs,
 )
@@ -82,6 +84,70 @@ def test_thermal_rattle_keeps_the_shell(nacl):
     assert coordination(found, first_minimum_a(found)) == pytest.approx(6.0, abs=0.05)
 
 
+def test_block_errors_are_those_of_counting(triclinic):
+    positions, species = gas(5, 400, 20, 30, triclinic)
+    found = pair_distributions(positions, triclinic, species, r_max_a=4.5, n_bins=9, n_blocks=20)
+    rdf = found.around("Na", "Cl")
+    shell = 4.0 / 3.0 * np.pi * np.diff(np.linspace(0, 4.5, 10) ** 3)
+    expected = 1.0 / np.sqrt(400 * 20 * 30 * shell / np.linalg.det(triclinic))
+    assert np.mean(rdf.g_sd / expected) == pytest.approx(1.0, abs=0.2)
+    np.testing.assert_allclose(rdf.g_blocks.mean(axis=0), rdf.g, rtol=1e-12)
+    number = coordination_quantity(rdf, 4.5)
+    assert number.value == pytest.approx(coordination(rdf, 4.5))
+    assert number.lower < 30 * shell.sum() / np.linalg.det(triclinic) < number.upper
+    assert number.sd == pytest.approx(rdf.running_coordination_sd[-1])
+    one = pair_distributions(positions[0], triclinic, species)
+    assert np.isnan(one.around("Na", "Cl").g_sd).all()
+    assert coordination_quantity(one.around("Na", "Cl"), 4.0).note == "one frame or block: no error"
+
+
+def test_the_total_does_not_know_species(nacl):
+    positions, cell, species = nacl((2, 2, 2), rattle_a=0.1, n_frames=3)
+    found = pair_distributions(positions, cell, species)
+    alike = pair_distributions(positions, cell, ["Na"] * len(species))
+    total = found.total()
+    np.testing.assert_allclose(total.g, alike.around("Na", "Na").g)
+    np.testing.assert_allclose(total.g_sd, alike.around("Na", "Na").g_sd)
+    only = found.total({"Na": 1.0, "Cl": 0.0})
+    np.testing.assert_allclose(only.g, found.around("Na", "Na").g)
+    assert found.density_per_a3 == pytest.approx(8 / 5.64**3)
+
+
+def test_breathing_cells_count_with_their_own_density(nacl):
+    positions, cell, species = nacl((2, 2, 2), n_frames=2)
+    stretched = np.stack([cell, 1.1 * cell])
+    frames = np.stack([positions[0], 1.1 * positions[1]])
+    found = partial_rdf(frames, stretched, species, ("Na", "Cl"), r_max_a=6.0, n_bins=300)
+    one = [
+        partial_rdf(frame, box, species, ("Na", "Cl"), r_max_a=6.0, n_bins=300)
+        for frame, box in zip(frames, stretched, strict=True)
+    ]
+    np.testing.assert_allclose(
+        found.running_coordination, (one[0].running_coordination + one[1].running_coordination) / 2
+    )
+    np.testing.assert_allclose(found.g_blocks, [one[0].g, one[1].g])
+
+
+def test_a_memory_map_is_read_in_blocks(tmp_path, triclinic, monkeypatch):
+    positions, species = gas(6, 30, 20, 30, triclinic)
+    np.save(tmp_path / "positions.npy", positions)
+    stored = np.load(tmp_path / "positions.npy", mmap_mode="r")
+    whole = pair_distributions(positions, triclinic, species, n_blocks=4)
+    monkeypatch.setattr("haloflow.analysis.frames.frame_blocks.__defaults__", (450,))
+    found = pair_distributions(stored, triclinic, species, n_blocks=4)
+    np.testing.assert_allclose(found.total().g, whole.total().g, rtol=1e-12)
+    np.testing.assert_allclose(found.total().g_sd, whole.total().g_sd, rtol=1e-9)
+
+
+def test_short_and_long_bonds_of_an_off_centre_metal_are_one_shell():
+    rng = np.random.default_rng(0)
+    cell = np.diag([4.0, 9.0, 9.0])
+    positions = np.array([[0.0, 4, 4], [1.8, 4, 4]]) + rng.normal(0, 0.03, (200, 2, 3))
+    rdf = partial_rdf(positions, cell, ["Nb", "O"], ("Nb", "O"), r_max_a=5.0, n_bins=100)
+    assert coordination(rdf, first_minimum_a(rdf)) == pytest.approx(1.0)
+    assert coordination(rdf, first_minimum_a(rdf, split_a=0.6)) == pytest.approx(2.0)
+
+
 def test_no_pair_in_range_has_no_shell(nacl):
     positions, cell, species = nacl((1, 1, 1))
     found = partial_rdf(positions, cell, species, ("Na", "Cl"), r_max_a=2.0)
@@ -97,5 +163,7 @@ def test_bad_requests_are_refused(nacl):
         partial_rdf(positions, cell, species[:-1], ("Na", "Cl"))
     with pytest.raises(AnalysisError, match=r"needs a range, bins and frames.*r_max_a=0"):
         partial_rdf(positions, cell, species, ("Na", "Cl"), r_max_a=0.0)
+    with pytest.raises(AnalysisError, match="n_blocks=0, 1 frames"):
+        pair_distributions(positions, cell, species, n_blocks=0)
     with pytest.raises(AnalysisError, match=r"cutoff lies outside .* Given: 9 A\. Allowed: 0 to 8"):
         coordination(partial_rdf(positions, cell, species, ("Na", "Cl")), 9)

@@ -134,13 +134,15 @@ def persistent_homology(
     MissingDependencyError
         Without ripser, the extra ``topology``.
     AnalysisError
-        For arrays that do not fit, fewer than two atoms, or parameters out of range.
+        For arrays that do not fit, fewer than two atoms, no frame, or parameters out of range.
     """
     compute = _ripser()
     _check(max_dimension, threshold_a, n_frames)
     trajectory, boxes = np.asarray(positions), np.asarray(cells)
     if trajectory.ndim == 2:  # noqa: PLR2004  (a matrix: one frame)
         trajectory = trajectory[None]
+    if not len(trajectory):
+        raise AnalysisError("the trajectory has no frames", remedy="check the file that was read")
     last = len(trajectory) - 1
     chosen = np.unique(np.linspace(0, last, min(n_frames, last + 1)).astype(np.int64))
     kept, kept_cells = as_frames(

@@ -127,8 +127,9 @@ def _chain_directions(sums: FloatArray, counts: ArrayLike, chain: ArrayLike) -> 
             allowed=f"{_STRAIGHT} or more: straight chains, as in a crystal",
             remedy="use axis_correlation, which also holds for a glass or a melt",
         )
-    unit: FloatArray = direction / np.maximum(length, np.finfo(np.float64).tiny)[:, None]
-    return unit[numbers]
+    unit = direction / np.maximum(length, np.finfo(np.float64).tiny)[:, None]
+    of_octahedra: FloatArray = unit[numbers]
+    return of_octahedra
 
 
 def _plane(along: FloatArray, reference: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _BROKEN = (Status.DIVERGED, Status.FAILED)
 _MEV_PER_EV = 1000.0
+_SAME: dict[str, float] = {"ltol": 0.05, "stol": 0.05, "angle_tol": 3.0}
+"""Tolerances for one structure: an M on the other side of its bridges is another one."""
 
 
 @dataclass
@@ -151,7 +153,7 @@ def _by_energy(
         range(len(results)), key=lambda i: (results[i].status in _BROKEN, results[i].energy_ev)
     )
     lowest = results[order[0]]
-    matcher = StructureMatcher(primitive_cell=False)
+    matcher = StructureMatcher(primitive_cell=False, scale=False, **_SAME)
     found: list[RegistryEnergy] = []
     for i in order:
         registry, result = registries[i], results[i]

@@ -103,7 +103,7 @@ def test_a_turned_frame_changes_nothing():
 
 def test_chains_across_each_other_have_a_roll_of_their_own():
     rng = np.random.default_rng(6)
-    positions, cell, octahedra, axes = rolled(rng.normal(0.0, 0.1, (300, 3)), 3, 1)
+    *_, axes = rolled(rng.normal(0.0, 0.1, (300, 3)), 3, 1)
     turn = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], dtype=np.float32)
     crossed = OctahedronAxes(
         np.concatenate([axes.bridge, axes.bridge @ turn], axis=1),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _COORDINATES_PER_BLOCK = 1_500_000
 _LARGEST_WRAPPED_STEP = 0.45
 _LARGEST_UNWRAPPED_STEP = 0.5
+_SAME_CELL_A = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,45 @@ def read_host_paths(
     if reader is None:
         raise AnalysisError("the trajectory has no frames", remedy="check the file that was read")
     return reader.finish()
+
+
+def in_constant_cell(start_a: ArrayLike, path_a: ArrayLike, cells: ArrayLike) -> HostPaths:
+    """Return the paths from those of a :class:`~haloflow.analysis.passage.Passage`.
+
+    Parameters
+    ----------
+    start_a
+        Positions of the mobile ions in the first frame, A, shape (n_mobile, 3).
+    path_a
+        Their continuous paths relative to the framework, A, from the origin, shape
+        (n_frames, n_mobile, 3).
+    cells
+        Row vectors, A, shape (n_frames, 3, 3) or (3, 3).
+
+    Raises
+    ------
+    AnalysisError
+        If the cell changes: steps mapped with each frame's cell do not add up to places then,
+        and :func:`read_host_paths` has to follow the fractions.
+    """
+    boxes = np.asarray(cells, dtype=np.float64).reshape(-1, 3, 3)
+    spread = float(np.ptp(boxes, axis=0).max())
+    if spread > _SAME_CELL_A:
+        raise AnalysisError(
+            "places cannot be told from paths in a changing cell",
+            given=f"cell vectors that vary by {spread:.3g} A",
+            allowed=f"{_SAME_CELL_A:g} A",
+            remedy="read the trajectory with read_host_paths",
+        )
+    frames = np.asarray(path_a)
+    inverse = np.linalg.inv(boxes[0])
+    start = np.asarray(start_a, dtype=np.float64) @ inverse
+    fractional = np.empty(frames.shape, dtype=np.float32)
+    per_block = max(1, _COORDINATES_PER_BLOCK // max(1, start.size))
+    for first in range(0, len(frames), per_block):
+        part = slice(first, first + per_block)
+        fractional[part] = start + frames[part] @ inverse
+    return HostPaths(fractional, boxes[0].copy())
 
 
 class HostPathReader:

@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haloflow.analysis.displacement import mobile_paths
-from haloflow.analysis.host_paths import HostPathReader, host_paths, read_host_paths
+from haloflow.analysis.host_paths import (
+    HostPathReader,
+    host_paths,
+    in_constant_cell,
+    read_host_paths,
+)
 from haloflow.errors import AnalysisError
 
 MOBILE = np.arange(12) < 5
@@ -102,3 +107,15 @@ def test_ions_without_a_framework_keep_the_frame_of_the_laboratory(triclinic):
     positions = walk(triclinic)
     found = host_paths(positions, triclinic, np.ones(12, dtype=bool), unwrapped=True)
     assert np.allclose(found.fractional @ triclinic, positions, atol=1e-4)
+
+
+def test_paths_of_a_constant_cell_are_enough(triclinic):
+    positions = walk(triclinic)
+    whole = host_paths(positions, triclinic, MOBILE, unwrapped=True)
+    path = mobile_paths(positions, triclinic, MOBILE, unwrapped=True)
+    found = in_constant_cell(positions[0, MOBILE], path, triclinic)
+    assert np.allclose(found.fractional, whole.fractional, atol=1e-5)
+    assert np.allclose(found.cell, whole.cell)
+    cells = triclinic * np.linspace(1.0, 1.01, 40)[:, None, None]
+    with pytest.raises(AnalysisError, match="cannot be told from paths in a changing cell"):
+        in_constant_cell(positions[0, MOBILE], path, cells)

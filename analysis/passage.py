@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import AnalysisError
 from .displacement import LARGEST_UNWRAPPED_STEP, LARGEST_WRAPPED_STEP, ambiguous_step
-from .frames import FloatArray, as_frames, as_species, as_trajectory
+from .frames import BoolArray, FloatArray, as_frames, as_species, as_trajectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +27,8 @@ class Passage:
     ----------
     species
         Element symbols, shape (n_atoms,).
+    mobile_species
+        Whose paths are kept; ``None`` for none.
     start_a
         Positions of the first frame, A, shape (n_atoms, 3).
     path_a
@@ -45,6 +47,7 @@ class Passage:
     """
 
     species: NDArray[np.str_]
+    mobile_species: str | None
     start_a: FloatArray
     path_a: NDArray[np.floating]
     sums_a: dict[str, FloatArray]
@@ -52,6 +55,11 @@ class Passage:
     sample_a: FloatArray
     sample_cells_a: FloatArray
     sample_frames: NDArray[np.int64]
+
+    @property
+    def mobile(self) -> BoolArray:
+        """Mask of the mobile ions, shape (n_atoms,)."""
+        return self.species == self.mobile_species
 
     @property
     def n_frames(self) -> int:
@@ -101,15 +109,14 @@ def read_passage(
     names = as_species(species, len(species))
     if n_sample < 1:
         raise AnalysisError("a sample needs frames", given=n_sample, allowed="1 or more")
-    mask = names == mobile
-    if mobile is not None and not mask.any():
+    if mobile is not None and mobile not in names:
         raise AnalysisError(
             "there are no mobile ions",
             given=mobile,
             allowed=sorted(set(names.tolist())),
             remedy="check the name of the mobile species",
         )
-    reading = _Reading(names, mask, unwrapped=unwrapped, n_sample=n_sample)
+    reading = _Reading(names, mobile, unwrapped=unwrapped, n_sample=n_sample)
     for positions, cells in blocks:
         reading.add(*as_trajectory(positions, cells))
         if on_progress is not None:
@@ -123,7 +130,7 @@ class _Reading:
     def __init__(
         self,
         species: NDArray[np.str_],
-        mobile: NDArray[np.bool_],
+        mobile: str | None,
         *,
         unwrapped: bool,
         n_sample: int,
@@ -131,10 +138,10 @@ class _Reading:
         self.n_frames = 0
         self._species = species
         self._wrapped = not unwrapped
-        others = sorted({*species.tolist()} - {*species[mobile].tolist()})
-        self._names = [*sorted({*species[mobile].tolist()}), *others]
+        self._mobile = mobile
+        self._names = sorted({*species.tolist()}, key=lambda name: (name != mobile, name))
         self._runs = _runs([self._names.index(name) for name in species.tolist()])
-        self._n_mobile = int(mobile.sum())
+        self._n_mobile = int((species == mobile).sum())
         self._image = np.zeros((len(species), 3))
         self._last: NDArray[np.floating] = np.empty(0)
         self._last_cell = np.empty(0)
@@ -206,6 +213,7 @@ class _Reading:
         sample, sample_cells, frames = self._sample.taken()
         return Passage(
             species=self._species,
+            mobile_species=self._mobile,
             start_a=self._start,
             path_a=self._paths.joined(),
             sums_a={name: sums[:, i] for i, name in enumerate(self._names)},

@@ -1,4 +1,4 @@
-"""Transport of one run: diffusivity, collective conductivity, Haven ratio."""
+"""Transport of one run: alone and in concert, by direction and by pairs of species."""
 
 from __future__ import annotations
 
@@ -7,16 +7,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..analysis.conductivity import charge_path, path_conductivity
+from ..analysis.cross_displacements import N_BLOCKS, mean_cross_displacements
 from ..analysis.diffusion import path_diffusivity
+from ..analysis.directional import diffusion_tensor
+from ..analysis.displacement import mobile_paths
+from ..analysis.msd import msd_fft
+from ..analysis.onsager import onsager_matrix
 from ..errors import AnalysisError
-from ..stores.analyses import TransportAnalysis
+from ..quantity import Quantity
+from ..stores.analyses import CurveAnalysis, TransportAnalysis
+from ..systems.formulae import place_in_formula
+from .curves import curve, if_possible, thinned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from ..analysis.conductivity import ConductivityEstimate
     from ..analysis.passage import Passage
+
+_N_PAIR_POINTS = 60
+_LONGEST_LAG_SHARE = 0.5
 
 
 def measure_transport(
@@ -44,7 +56,7 @@ def measure_transport(
         Of the mobile species alone (default 1), or of all species: then the full charge
         displacement makes the conductivity.
     lags
-        Lags of the curves in frames; default: all.
+        Lags of the displacement curves in frames; default: all.
 
     Raises
     ------
@@ -53,12 +65,13 @@ def measure_transport(
         sample that is not neutral.
     """
     given = dict(charges or {})
-    charge = given.get(mobile, 1.0)
     at = _lags(lags, passage.n_frames)
+    charge_ea = _charge_path(passage, mobile, given)
     tracer = path_diffusivity(passage.path_a, frame_ps=frame_ps)
+    tensor = diffusion_tensor(passage.path_a, frame_ps=frame_ps)
     found = TransportAnalysis(
         mobile=mobile,
-        charge=charge,
+        charge=given.get(mobile, 1.0),
         temperature_k=temperature_k,
         n_mobile=tracer.n_mobile,
         volume_a3=passage.volume_a3,
@@ -72,6 +85,10 @@ def measure_transport(
         window_ps=tracer.window_ps,
         loglog_slope=tracer.loglog_slope,
         n_effective_hops=tracer.n_effective_hops,
+        principal_axes=tensor.axes.round(4).tolist(),
+        principal_diffusivities_cm2_s=[one.diffusivity_cm2_s for one in tensor.along],
+        msd_by_species_a2=_by_species(passage, frame_ps),
+        cross_displacement_a2=_cross_displacements(passage, tracer.n_mobile, frame_ps),
     )
     if temperature_k is None:
         return found
@@ -80,8 +97,8 @@ def measure_transport(
         frame_ps=frame_ps,
         temperature_k=temperature_k,
         volume_a3=passage.volume_a3,
-        charge=charge,
-        charge_path_ea=_charge_path(passage, mobile, given),
+        charge=found.charge,
+        charge_path_ea=charge_ea,
         tracer=tracer,
     )
     return found.model_copy(
@@ -92,19 +109,12 @@ def measure_transport(
             "sigma_ne_ms_cm": sigma.sigma_ne_ms_cm,
             "sigma_ms_cm": sigma.sigma_ms_cm,
             "haven_ratio": sigma.haven_ratio,
+            "onsager_per_j_m_s": if_possible(
+                lambda: _onsager(passage, sigma, frame_ps, temperature_k)
+            )
+            or {},
         }
     )
-
-
-def _charge_path(
-    passage: Passage, mobile: str, charges: Mapping[str, float]
-) -> NDArray[np.float64] | None:
-    """Return the displacement of all charges, or nothing where only mobile ones are given."""
-    if not set(charges) - {mobile}:
-        return None
-    names, numbers = np.unique(passage.species, return_counts=True)
-    counts = {str(name): int(n) for name, n in zip(names, numbers, strict=True)}
-    return charge_path(passage.sums_a, counts, charges)
 
 
 def _lags(asked: Sequence[int] | None, n_frames: int) -> NDArray[np.int64]:
@@ -120,7 +130,82 @@ def _lags(asked: Sequence[int] | None, n_frames: int) -> NDArray[np.int64]:
     if wrong := [lag for lag in asked if not 0 < lag < n_frames]:
         raise AnalysisError(
             "a lag lies outside the trajectory",
-            given=f"{wrong} frames",
+            given=f"{', '.join(map(str, wrong))} frames",
             allowed=f"1 to {n_frames - 1} frames",
         )
     return np.array(asked, dtype=np.int64)
+
+
+def _counts(passage: Passage) -> dict[str, int]:
+    names, numbers = np.unique(passage.species, return_counts=True)
+    return {str(name): int(n) for name, n in zip(names, numbers, strict=True)}
+
+
+def _charge_path(
+    passage: Passage, mobile: str, charges: Mapping[str, float]
+) -> NDArray[np.float64] | None:
+    """Return the displacement of all charges, or nothing where only mobile ones are given."""
+    if not set(charges) - {mobile}:
+        return None
+    return charge_path(passage.sums_a, _counts(passage), charges)
+
+
+def _by_species(passage: Passage, frame_ps: float) -> dict[str, CurveAnalysis]:
+    """Return the MSD of every species relative to the framework, at the lags of the sample."""
+    frames = passage.sample_frames
+    if len(frames) < 2 or passage.path_a.shape[1] == len(passage.species):  # noqa: PLR2004  (a lag)
+        return {}
+    framework = ~passage.mobile
+    step_ps = float(frames[1] - frames[0]) * frame_ps
+    curves = {}
+    for name in sorted(_counts(passage), key=place_in_formula):
+        path = mobile_paths(
+            passage.sample_a,
+            passage.sample_cells_a,
+            passage.species == name,
+            framework,
+            unwrapped=True,
+        )
+        at = thinned(1, max(1, int(_LONGEST_LAG_SHARE * (len(path) - 1))), _N_PAIR_POINTS)
+        curves[name] = curve(step_ps * at, msd_fft(path).self_a2[at])
+    return curves
+
+
+def _cross_displacements(
+    passage: Passage, n_mobile: int, frame_ps: float
+) -> dict[str, CurveAnalysis]:
+    if passage.n_frames < 2 * N_BLOCKS:
+        return {}
+    found = mean_cross_displacements(passage.sums_a, _counts(passage), frame_ps=frame_ps)
+    at = thinned(1, max(1, (passage.n_frames - 1) // N_BLOCKS), _N_PAIR_POINTS)
+    names = sorted(found.species, key=place_in_formula)
+    curves = {}
+    for index, first in enumerate(names):
+        for second in names[index:]:
+            value, sd = found.pair(first, second, per=n_mobile)
+            curves[f"{first}-{second}"] = curve(found.lag_ps[at], value[at], sd[at])
+    return curves
+
+
+def _onsager(
+    passage: Passage, sigma: ConductivityEstimate, frame_ps: float, temperature_k: float
+) -> dict[str, Quantity]:
+    start = sigma.window_ps or sigma.tracer.window_ps
+    if start is None:
+        return {}
+    found = onsager_matrix(
+        passage.sums_a,
+        _counts(passage),
+        frame_ps=frame_ps,
+        temperature_k=temperature_k,
+        volume_a3=passage.volume_a3,
+        from_ps=start[0],
+    )
+    coefficients = {}
+    for i, first in enumerate(found.species):
+        for j, second in enumerate(found.species[i:], start=i):
+            value, sd = float(found.per_j_m_s[i, j]), float(found.sd_per_j_m_s[i, j])
+            half = found.quantile * sd
+            name = "-".join(sorted((first, second), key=place_in_formula))
+            coefficients[name] = Quantity(value, sd, value - half, value + half)
+    return coefficients

@@ -18,10 +18,11 @@ def formula_of(composition: Composition) -> str:
     amounts = reduced.get_el_amt_dict()
     return "".join(
         f"{symbol}{formula_double_format(amounts[symbol])}"
-        for symbol in sorted(amounts, key=_place)
+        for symbol in sorted(amounts, key=place_in_formula)
     )
 
 
-def _place(symbol: str) -> tuple[bool, float]:
+def place_in_formula(symbol: str) -> tuple[bool, float]:
+    """Return a key that sorts elements as formulae name them: cations, O, S, halogens."""
     element = Element(symbol)
     return element.is_halogen, element.X

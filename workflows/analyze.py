@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..analysis.passage import Passage, read_passage
-from ..errors import AnalysisError, InputError, UnknownNameError
-from ..makers.structure import measure_structure
+from ..errors import HaloflowError, InputError, UnknownNameError
+from ..makers.landscape import measure_hops, measure_landscape, measure_topology
+from ..makers.structure import (
+    measure_environment,
+    measure_octahedra,
+    measure_speciation,
+    measure_structure,
+)
 from ..makers.transport import measure_transport
 from ..quantity import Quantity
 from ..stores.documents import Model
@@ -18,6 +25,9 @@ from .trajectories import Trajectory, open_trajectory
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from ..analysis.density import DensityGrid
+    from ..stores.analyses import LandscapeAnalysis
 
 SAMPLE_FRAMES = 200
 _TOLERANCE = 0.01
@@ -43,6 +53,8 @@ class Request:
         Names of the sections wanted; empty for all that the data allow.
     types
         Elements of the atom types of a LAMMPS dump that names none.
+    quadrupole_mhz
+        Quadrupole coupling of 23Na, for T1.
     """
 
     path: Path
@@ -53,6 +65,7 @@ class Request:
     lags: tuple[int, ...] | None = None
     only: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
+    quadrupole_mhz: float | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,11 @@ class Run:
                 remedy=f"pass --{name}",
             )
         return value
+
+    @cached_property
+    def landscape(self) -> tuple[LandscapeAnalysis, DensityGrid]:
+        """Return the landscape and the density behind it, made once."""
+        return measure_landscape(self.passage, self.require("temperature", self.temperature_k))
 
 
 @dataclass(frozen=True)
@@ -105,13 +123,28 @@ def _transport(run: Run) -> Model:
     )
 
 
-def _structure(run: Run) -> Model:
-    return measure_structure(run.passage)
+def _landscape(run: Run) -> Model:
+    return run.landscape[0]
+
+
+def _hops(run: Run) -> Model:
+    return measure_hops(
+        run.passage,
+        run.landscape[1],
+        frame_ps=run.require("frame-ps", run.frame_ps),
+        quadrupole_mhz=run.request.quadrupole_mhz,
+    )
 
 
 SECTIONS: dict[str, Callable[[Run], Model]] = {
     "transport": _transport,
-    "structure": _structure,
+    "structure": lambda run: measure_structure(run.passage),
+    "speciation": lambda run: measure_speciation(run.passage),
+    "octahedra": lambda run: measure_octahedra(run.passage),
+    "environment": lambda run: measure_environment(run.passage),
+    "landscape": _landscape,
+    "hops": _hops,
+    "topology": lambda run: measure_topology(run.passage),
 }
 _ALWAYS = ("transport", "structure")
 
@@ -144,7 +177,7 @@ def analyze(
             on_progress(name, run.passage.n_frames, run.passage.n_frames)
         try:
             sections[name] = SECTIONS[name](run)
-        except AnalysisError as error:
+        except HaloflowError as error:
             if name in request.only or name in _ALWAYS:
                 raise
             left_out[name] = str(error)

@@ -1,0 +1,249 @@
+"""Landscape of the mobile ions of one run: free energy, sites, hops, topology."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..analysis.density import density_grid, free_energy, free_energy_histogram, projected_density
+from ..analysis.hops import find_hops, hop_length_histogram
+from ..analysis.host_paths import HostPaths
+from ..analysis.nmr import relaxation
+from ..analysis.octahedron_sites import sites_per_octahedron
+from ..analysis.percolation import AXES, percolation_barriers
+from ..analysis.sites import find_sites
+from ..analysis.topology import persistent_homology
+from ..analysis.van_hove import van_hove
+from ..errors import AnalysisError
+from ..stores.analyses import (
+    BarcodeAnalysis,
+    HopsAnalysis,
+    LandscapeAnalysis,
+    PlaneAnalysis,
+    TopologyAnalysis,
+)
+from .curves import curve, if_possible, numbers, rounded, thinned
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..analysis.density import DensityGrid, FreeEnergy
+    from ..analysis.passage import Passage
+    from ..analysis.topology import Barcodes
+
+SPACING_A = 0.3
+_MOST_PER_SIDE = 48
+_N_VAN_HOVE_LAGS = 5
+_LONGEST_VAN_HOVE_SHARE = 0.2
+_MOST_POINTS_FOR_LOOPS = 800
+_TOPOLOGY_FRAMES = 12
+_N_BETTI = 80
+
+
+def host_paths_of(passage: Passage) -> HostPaths:
+    """Return the paths of the mobile ions in fractions of the mean cell.
+
+    Raises
+    ------
+    AnalysisError
+        If the passage followed no mobile species.
+    """
+    if passage.mobile_species is None:
+        raise AnalysisError("there are no mobile ions", given="no mobile species")
+    cell = passage.cells_a.mean(axis=0)
+    start = passage.start_a[passage.mobile] @ np.linalg.inv(passage.cells_a[0])
+    moved = passage.path_a.astype(np.float32, copy=False) @ np.linalg.inv(cell).astype(np.float32)
+    moved += start.astype(np.float32)
+    return HostPaths(moved, cell)
+
+
+def measure_landscape(
+    passage: Passage,
+    temperature_k: float,
+    *,
+    spacing_a: float = SPACING_A,
+    repeats: tuple[int, int, int] | None = None,
+    n_octahedra: int = 0,
+) -> tuple[LandscapeAnalysis, DensityGrid]:
+    """Return the free energy landscape of the mobile ions, and the density it rests on.
+
+    Parameters
+    ----------
+    passage
+        The trajectory.
+    temperature_k
+        Of the run.
+    spacing_a
+        Largest edge of a voxel, A.
+    repeats, n_octahedra
+        Cells of a crystal in the box and octahedra in it, to count sites per octahedron.
+
+    Raises
+    ------
+    AnalysisError
+        If there is no mobile ion or a number is not positive.
+    """
+    paths = host_paths_of(passage)
+    grid = density_grid(paths, spacing_a=spacing_a)
+    landscape = free_energy(grid, temperature_k)
+    barriers = percolation_barriers(grid, temperature_k)
+    sites = if_possible(lambda: find_sites(grid))
+    centres, share = free_energy_histogram(landscape)
+    planes = [_planes(landscape, grid, axis) for axis in range(3)]
+    per_octahedron = None
+    if repeats is not None and n_octahedra:
+        per_octahedron = if_possible(lambda: sites_per_octahedron(paths, repeats, n_octahedra))
+    found = LandscapeAnalysis(
+        temperature_k=temperature_k,
+        spacing_a=spacing_a,
+        shape=list(grid.shape),
+        barrier_ev=dict(zip(AXES, barriers.barrier_ev, strict=True)),
+        lower_bound_ev=landscape.lower_bound_ev,
+        visited_fraction=float(landscape.visited.mean()),
+        histogram_ev=numbers(centres),
+        histogram_per_ev=numbers(share),
+        slices_ev=[plane[0] for plane in planes],
+        density_per_a2=[plane[1] for plane in planes],
+        n_sites=sites.n_sites if sites else 0,
+        sites_per_mobile=(sites.n_sites if sites else 0) / paths.n_mobile,
+        site_occupancy=numbers(np.sort(sites.occupancy)[::-1]) if sites else [],
+        sites_per_octahedron=per_octahedron.sites_per_octahedron if per_octahedron else None,
+    )
+    return found, grid
+
+
+def _planes(landscape: FreeEnergy, grid: DensityGrid, axis: int) -> tuple[PlaneAnalysis, ...]:
+    """Return the lowest F and the summed density along a cell vector, coarsened."""
+    lowest = np.where(landscape.visited, landscape.free_energy_ev, np.inf).min(axis=axis)
+    projected = projected_density(grid, axis)
+    share = np.ones(projected.values.shape)
+    density = _coarsened(projected.values, np.add) / _coarsened(share, np.add)
+    return tuple(
+        PlaneAnalysis(
+            across=AXES[axis],
+            axes_a=projected.axes_a.round(4).tolist(),
+            values=[rounded(row) for row in values],
+        )
+        for values in (_coarsened(lowest, np.minimum), density)
+    )
+
+
+def _coarsened(values: NDArray[np.float64], join: np.ufunc) -> NDArray[np.float64]:
+    """Join neighbours until no side has more than a few dozen values."""
+    for axis in (0, 1):
+        n = values.shape[axis]
+        starts = np.arange(0, n, -(-n // _MOST_PER_SIDE))
+        values = join.reduceat(values, starts, axis=axis)
+    return values
+
+
+def measure_hops(
+    passage: Passage,
+    grid: DensityGrid,
+    *,
+    frame_ps: float,
+    quadrupole_mhz: float | None = None,
+) -> HopsAnalysis:
+    """Return the hops between sites of a density, and how far ions come in a time.
+
+    Parameters
+    ----------
+    passage
+        The trajectory.
+    grid
+        Its density.
+    frame_ps
+        Time between frames, ps.
+    quadrupole_mhz
+        Quadrupole coupling C_Q of 23Na, on which a relaxation time rests.
+
+    Raises
+    ------
+    AnalysisError
+        If no site is occupied often enough.
+    """
+    paths = host_paths_of(passage)
+    hops = find_hops(paths, find_sites(grid), frame_ps=frame_ps)
+    histogram = if_possible(lambda: hop_length_histogram(hops))
+    times = ()
+    if quadrupole_mhz is not None:
+        times = relaxation(hops.correlation_time_ps, coupling_mhz=quadrupole_mhz)
+    found = HopsAnalysis(
+        n_hops=hops.n_hops,
+        core_share=hops.core_share,
+        returned_fraction=float(hops.returned.mean()) if hops.n_hops else None,
+        residence_time_ps=hops.residence_time_ps,
+        correlation_time_ps=hops.correlation_time_ps,
+        jump_diffusivity_cm2_s=hops.jump_diffusivity_cm2_s,
+        length_a=numbers(histogram[0]) if histogram else [],
+        length_per_a=numbers(histogram[1]) if histogram else [],
+        t1_ms={f"{time.larmor_mhz:g}": time.t1_ms for time in times},
+    )
+    longest = int(_LONGEST_VAN_HOVE_SHARE * (paths.n_frames - 1))
+    if longest < 1:
+        return found
+    moved = van_hove(paths, thinned(1, longest, _N_VAN_HOVE_LAGS).tolist(), frame_ps=frame_ps)
+    names = [f"{lag:g} ps" for lag in moved.lags_ps]
+    return found.model_copy(
+        update={
+            "van_hove": {
+                name: curve(moved.r_a, y, sd)
+                for name, y, sd in zip(names, moved.self_per_a, moved.self_error_per_a, strict=True)
+            },
+            "van_hove_distinct": {
+                name: curve(moved.distinct_r_a, y, sd)
+                for name, y, sd in zip(names, moved.distinct_g, moved.distinct_error, strict=True)
+            },
+        }
+    )
+
+
+def measure_topology(passage: Passage) -> TopologyAnalysis:
+    """Return the barcodes of the mobile ions and of the framework in some sampled frames.
+
+    Of frameworks above 800 atoms only the parts are looked for, not the loops.
+
+    Raises
+    ------
+    AnalysisError
+        If there are fewer than two ions.
+    MissingDependencyError
+        Without ripser.
+    """
+    sets = {"mobile": passage.mobile, "framework": ~passage.mobile}
+    barcodes = []
+    for name, atoms in sets.items():
+        if name == "framework" and not atoms.any():
+            continue
+        found = persistent_homology(
+            passage.sample_a,
+            passage.sample_cells_a,
+            atoms,
+            max_dimension=1 if atoms.sum() <= _MOST_POINTS_FOR_LOOPS else 0,
+            n_frames=min(_TOPOLOGY_FRAMES, len(passage.sample_a)),
+        )
+        barcodes += [_barcode(name, one) for one in found]
+    return TopologyAnalysis(barcodes=barcodes)
+
+
+def _barcode(atoms: str, found: Barcodes) -> BarcodeAnalysis:
+    first = found.frame_of_bar == 0
+    long = found.death_a - found.birth_a > found.min_lifetime_a
+    bars = np.column_stack([found.birth_a, found.death_a])[first & long]
+    at = np.unique(np.linspace(0, len(found.r_a) - 1, _N_BETTI).astype(np.int64))
+    return BarcodeAnalysis(
+        atoms=atoms,
+        dimension=found.dimension,
+        n_points=found.n_points,
+        births_a=found.births.mean,
+        deaths_a=found.deaths.mean,
+        lifetimes_a=found.lifetimes.mean,
+        longest_lifetime_a=found.longest_lifetime_a,
+        bars_a=[
+            (round(float(birth), 4), round(float(death), 4) if np.isfinite(death) else None)
+            for birth, death in bars
+        ],
+        betti_r_a=numbers(found.r_a[at]),
+        betti=numbers(found.betti[at]),
+    )

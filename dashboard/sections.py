@@ -107,7 +107,9 @@ def _members(
         if (view.summary.family, hull.level) == (family, level)
         and (
             frozenset(p.formula for p in hull.reaction_components) == components
-            or (not hull.reaction_components and hull.formula in single)
+            or (
+                not hull.reaction_components and Composition(hull.formula).reduced_formula in single
+            )
         )
     ]
 

@@ -8,10 +8,12 @@ import json
 
 import pytest
 import sample_candidates
+import sample_sweeps
 
 from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
 from haloflow.stores.fields import FIELDS
+from haloflow.systems.electrodes import get_electrode
 from haloflow.systems.families import list_families
 
 
@@ -190,6 +192,19 @@ def test_show_says_everything_about_a_candidate(haloflow, store_folder):
     published = next(line for line in result.stdout.splitlines() if "milled powder" in line)
     assert "1.50" in published
     assert "3.0 [1.9, 4.9]" in published
+
+
+def test_show_compares_windows_on_the_scale_of_the_published_electrode(haloflow, tmp_path):
+    candidate, documents = sample_sweeps.glass("nayzrcl", 1.625, -0.03)
+    with open_store(tmp_path / "store") as store:
+        sample_candidates.fill(store, [(candidate, documents)])
+    args = ("show", candidate.candidate_id, "--store", tmp_path / "store")
+    out = words(haloflow(*args, columns=220).stdout)
+    limit = documents["hull-seed1"].window.oxidation_limit_v.value
+    assert f"Oxidation limit {limit:.2f} ± " in out
+    row = next(line for line in out.split("oxidation limit (V)")[1:] if "Ridley" in line)
+    assert f"{limit - get_electrode('Na9Sn4').potential_v:.2f} ± " in row
+    assert "NaCl that leaves" in out
 
 
 def test_show_gives_reasons_and_cautions(haloflow, store_folder):

@@ -86,6 +86,10 @@ def percolation_barriers(
     is the value and 1.96 of them. Without an upper end, more than 2.5 % of those densities
     did not connect. A pass seen fewer than ten independent times makes it `unconverged`.
 
+    The density of a voxel is its mean over the voxel, which rounds minimum and pass off: for
+    sites 3 A apart the barrier is 7 % too low with voxels of 0.3 A and 17 % with 0.5 A. Where
+    the pass was hardly seen, the best of several noisy ways is taken, too low as well.
+
     Parameters
     ----------
     grid

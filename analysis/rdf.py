@@ -115,7 +115,18 @@ class PairDistributions:
         ----------
         weights
             Scattering power of each species, as its atomic number; default 1.
+
+        Raises
+        ------
+        AnalysisError
+            If a species has no weight, or all weigh nothing.
         """
+        missing = sorted(set(self.numbers) - set(self.numbers if weights is None else weights))
+        if missing or (weights is not None and not any(weights[name] for name in self.numbers)):
+            raise AnalysisError(
+                "a total needs a weight for each species",
+                given=f"none for {', '.join(missing)}" if missing else "zeros",
+            )
         power = {
             name: share * (1.0 if weights is None else weights[name])
             for name, share in self.concentrations.items()

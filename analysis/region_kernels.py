@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @numba.njit(cache=True)
-def _root(parent: IntArray, image: NDArray[np.int32], voxel: int, translation: IntArray) -> int:
+def root_of(parent: IntArray, image: NDArray[np.int32], voxel: int, translation: IntArray) -> int:
     """Return the root of a voxel, and in `translation` its lattice translation from there."""
     translation[:] = 0
     node = voxel
@@ -86,8 +86,8 @@ def fill_voxels(  # noqa: C901  (compiled: one pass over the voxels)
             other, crossed = _neighbour(voxel, face, shape)
             if parent[other] < 0:
                 continue
-            mine = _root(parent, image, voxel, here)
-            theirs = _root(parent, image, other, there)
+            mine = root_of(parent, image, voxel, here)
+            theirs = root_of(parent, image, other, there)
             here[face // 2] += crossed
             if mine == theirs:
                 for k in range(3):

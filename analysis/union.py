@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numba
 import numpy as np
 
+from .region_kernels import root_of
+
 if TYPE_CHECKING:
     from .frames import BoolArray, IntArray
 
@@ -36,14 +38,14 @@ def find_sets(
         stands for is endless, same shape.
     """
     parent = np.arange(n_atoms)
-    offset = np.zeros((n_atoms, 3), dtype=np.int64)
+    offset = np.zeros((n_atoms, 3), dtype=np.int32)
     endless = np.zeros(n_atoms, dtype=np.bool_)
+    here = np.zeros(3, dtype=np.int64)
+    there = np.zeros(3, dtype=np.int64)
     for link in range(len(first)):
-        a, b = first[link], second[link]
-        _flatten(parent, offset, a)
-        _flatten(parent, offset, b)
-        root, other = parent[a], parent[b]
-        apart = offset[a] + image[link] - offset[b]
+        root = root_of(parent, offset, first[link], here)
+        other = root_of(parent, offset, second[link], there)
+        apart = here + image[link] - there
         if root != other:
             parent[other] = root
             offset[other] = apart
@@ -51,22 +53,6 @@ def find_sets(
         elif (apart != 0).any():
             endless[root] = True
     for atom in range(n_atoms):
-        _flatten(parent, offset, atom)
+        parent[atom] = root_of(parent, offset, atom, here)
+        offset[atom] = here
     return parent, endless
-
-
-@numba.njit(cache=True)
-def _flatten(parent: IntArray, offset: IntArray, atom: int) -> None:
-    """Make the root of an atom its parent."""
-    root = atom
-    total = np.zeros(3, dtype=np.int64)
-    while parent[root] != root:
-        total += offset[root]
-        root = parent[root]
-    while parent[atom] != root and atom != root:
-        up = parent[atom]
-        own = offset[atom].copy()
-        parent[atom] = root
-        offset[atom] = total
-        total -= own
-        atom = up

@@ -58,14 +58,17 @@ def test_shells_of_rock_salt(nacl, repeats):
 
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 1000), shift=st.floats(-20.0, 20.0))
-def test_wrapping_order_and_supercells_change_nothing(seed, shift, triclinic):
+def test_wrapping_order_turning_and_supercells_change_nothing(seed, shift, triclinic):
     positions, species = gas(seed, 2, 6, 9, triclinic)
     reference = partial_rdf(positions, triclinic, species, ("Na", "Cl"), n_bins=40)
     rng = np.random.default_rng(seed)
     order = rng.permutation(15)
     images = rng.integers(-2, 3, (2, 15, 3)) @ triclinic
     moved = (positions + images + shift)[:, order]
-    changed = partial_rdf(moved, triclinic, np.array(species)[order], ("Na", "Cl"), n_bins=40)
+    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    changed = partial_rdf(
+        moved @ turn, triclinic @ turn, np.array(species)[order], ("Na", "Cl"), n_bins=40
+    )
     doubled = partial_rdf(
         np.concatenate([positions, positions + triclinic[1]], axis=1),
         triclinic * [[1.0], [2.0], [1.0]],
@@ -163,6 +166,11 @@ def test_bad_requests_are_refused(nacl):
         partial_rdf(positions, cell, species[:-1], ("Na", "Cl"))
     with pytest.raises(AnalysisError, match=r"needs a range, bins and frames.*r_max_a=0"):
         partial_rdf(positions, cell, species, ("Na", "Cl"), r_max_a=0.0)
+    found = pair_distributions(positions, cell, species)
+    with pytest.raises(AnalysisError, match=r"a weight for each species\. Given: none for Cl"):
+        found.total({"Na": 1.0})
+    with pytest.raises(AnalysisError, match=r"a weight for each species\. Given: zeros"):
+        found.total({"Na": 0.0, "Cl": 0.0})
     with pytest.raises(AnalysisError, match="n_blocks=0, 1 frames"):
         pair_distributions(positions, cell, species, n_blocks=0)
     with pytest.raises(AnalysisError, match=r"cutoff lies outside .* Given: 9 A\. Allowed: 0 to 8"):

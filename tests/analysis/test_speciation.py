@@ -118,6 +118,33 @@ def test_chains_have_the_lengths_they_were_built_with():
     )
 
 
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_sets_are_those_of_scipy_whatever_the_order_of_links(seed):
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    from haloflow.analysis.union import find_sets
+
+    rng = np.random.default_rng(seed)
+    cell = rng.integers(-3, 4, (40, 3))
+    first, second = rng.integers(0, 40, (2, rng.integers(1, 60)))
+    image = cell[first] - cell[second]
+    root, endless = find_sets(first, second, image, 40)
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(40, 40))
+    number, label = connected_components(graph, directed=False)
+    assert len(np.unique(root)) == number
+    assert len(np.unique(np.stack([root, label]), axis=1).T) == number
+    assert not endless.any()
+    image[-1] += [0, 1, 0]
+    bridge = np.delete(np.stack([first, second]), -1, axis=1)
+    without = coo_array((np.ones(bridge.shape[1]), bridge), shape=(40, 40))
+    closes = first[-1] == second[-1] or connected_components(without, directed=False)[0] == number
+    root, endless = find_sets(first, second, image, 40)
+    assert endless[root[first[-1]]] == closes
+    assert endless[root].sum() == (closes * (root == root[first[-1]]).sum())
+
+
 def test_a_ring_has_an_end_and_a_helix_has_none():
     angle = np.arange(6) * np.pi / 3
     ring = 3.8 * np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1)
@@ -192,6 +219,19 @@ def test_wrapping_order_turning_and_supercells_change_nothing(seed):
     for label in single:
         if " A " not in label and "sharing" not in label:  # sets may join with their image
             np.testing.assert_allclose(double[label], single[label], atol=1e-12)
+
+
+def test_clusters_within_three_angstrom():
+    """A sixth neighbour at 2.8 A belongs to the cluster, not to the first shell."""
+    ligands = [[1.95, 0, 0], [-1.95, 0, 0], [0, 2.4, 0], [0, -2.4, 0], [0, 0, 2.4], [0, 0, 2.8]]
+    positions = np.array([[0.0, 0, 0], *ligands])
+    positions[6, 2] *= -1
+    species = ["Hf", "O", "O", "Cl", "Cl", "Cl", "Cl"]
+    box = np.eye(3) * 14
+    shell = speciation(positions, box, species, centres=["Hf"], cutoffs_a=2.6)
+    cluster = speciation(positions, box, species, centres=["Hf"], cutoffs_a=3.0)
+    assert values(shell.species["Hf"]) == {"HfO2Cl3": 1.0}
+    assert values(cluster.species["Hf"]) == {"HfO2Cl4": 1.0}
 
 
 def test_mixed_formers_and_shares_of_one_whole():

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from page_blocks import NOT_RUN, PAGES, ROOT, all_blocks, blocks_of
 from pymatgen.core import Composition
-from sample_documents import candidates, fill
+from sample_candidates import candidates, fill
 from typer.main import get_command
 from typer.testing import CliRunner
 

@@ -59,7 +59,8 @@ class Passage:
     @property
     def mobile(self) -> BoolArray:
         """Mask of the mobile ions, shape (n_atoms,)."""
-        return self.species == self.mobile_species
+        mask: BoolArray = np.isin(self.species, [self.mobile_species or ""])
+        return mask
 
     @property
     def n_frames(self) -> int:

@@ -81,7 +81,7 @@ class DiffusionMaker(StepMaker):
     ) -> DiffusionDocument:
         points, curves, rdfs = [], [], []
         for run in runs:
-            reader = _production(run, context.files_dir)
+            reader = production_of(run, context.files_dir)
             if reader is None:
                 points.append(_broken_point(run))
                 continue
@@ -146,7 +146,8 @@ class DiffusionMaker(StepMaker):
         )
 
 
-def _production(run: MDDocument, files_dir: Path) -> TrajectoryReader | None:
+def production_of(run: MDDocument, files_dir: Path) -> TrajectoryReader | None:
+    """Return the trajectory of the production run; ``None`` where it has no two frames."""
     files = [files_dir / f.path for f in run.files if f.role == "trajectory-production"]
     if not files:
         return None

@@ -8,14 +8,13 @@ import numpy as np
 
 from ..analysis.density import density_grid, free_energy, free_energy_histogram, projected_density
 from ..analysis.hops import find_hops, hop_length_histogram
-from ..analysis.host_paths import HostPaths
+from ..analysis.host_paths import HostPaths, in_constant_cell, read_host_paths
 from ..analysis.nmr import relaxation
 from ..analysis.octahedron_sites import sites_per_octahedron
 from ..analysis.percolation import AXES, percolation_barriers
 from ..analysis.sites import find_sites
 from ..analysis.topology import persistent_homology
 from ..analysis.van_hove import van_hove
-from ..errors import AnalysisError
 from ..stores.analyses import (
     BarcodeAnalysis,
     HopsAnalysis,
@@ -26,13 +25,17 @@ from ..stores.analyses import (
 from .curves import curve, if_possible, numbers, rounded, thinned
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import ArrayLike, NDArray
 
     from ..analysis.density import DensityGrid, FreeEnergy
+    from ..analysis.nmr import Relaxation
     from ..analysis.passage import Passage
     from ..analysis.topology import Barcodes
 
 SPACING_A = 0.3
+_SAME_CELL_A = 1e-4
 _MOST_PER_SIDE = 48
 _N_VAN_HOVE_LAGS = 5
 _LONGEST_VAN_HOVE_SHARE = 0.2
@@ -41,25 +44,36 @@ _TOPOLOGY_FRAMES = 12
 _N_BETTI = 80
 
 
-def host_paths_of(passage: Passage) -> HostPaths:
-    """Return the paths of the mobile ions in fractions of the mean cell.
+def host_paths_of(
+    passage: Passage,
+    blocks: Callable[[], Iterable[tuple[ArrayLike, ArrayLike]]],
+    *,
+    unwrapped: bool,
+) -> HostPaths:
+    """Return where the mobile ions are in their host; a changing cell needs a second reading.
+
+    Parameters
+    ----------
+    passage
+        The trajectory.
+    blocks
+        Call it to read the trajectory again.
+    unwrapped
+        Whether its positions are continuous.
 
     Raises
     ------
     AnalysisError
-        If the passage followed no mobile species.
+        If there is no mobile ion.
     """
-    if passage.mobile_species is None:
-        raise AnalysisError("there are no mobile ions", given="no mobile species")
-    cell = passage.cells_a.mean(axis=0)
-    start = passage.start_a[passage.mobile] @ np.linalg.inv(passage.cells_a[0])
-    moved = passage.path_a.astype(np.float32, copy=False) @ np.linalg.inv(cell).astype(np.float32)
-    moved += start.astype(np.float32)
-    return HostPaths(moved, cell)
+    if np.ptp(passage.cells_a, axis=0).max() > _SAME_CELL_A:
+        return read_host_paths(blocks(), passage.mobile, unwrapped=unwrapped)
+    start = passage.start_a[passage.mobile]
+    return in_constant_cell(start, passage.path_a, passage.cells_a[0])
 
 
 def measure_landscape(
-    passage: Passage,
+    paths: HostPaths,
     temperature_k: float,
     *,
     spacing_a: float = SPACING_A,
@@ -70,8 +84,8 @@ def measure_landscape(
 
     Parameters
     ----------
-    passage
-        The trajectory.
+    paths
+        Where the mobile ions are.
     temperature_k
         Of the run.
     spacing_a
@@ -82,9 +96,8 @@ def measure_landscape(
     Raises
     ------
     AnalysisError
-        If there is no mobile ion or a number is not positive.
+        If a number is not positive.
     """
-    paths = host_paths_of(passage)
     grid = density_grid(paths, spacing_a=spacing_a)
     landscape = free_energy(grid, temperature_k)
     barriers = percolation_barriers(grid, temperature_k)
@@ -139,7 +152,7 @@ def _coarsened(values: NDArray[np.float64], join: np.ufunc) -> NDArray[np.float6
 
 
 def measure_hops(
-    passage: Passage,
+    paths: HostPaths,
     grid: DensityGrid,
     *,
     frame_ps: float,
@@ -149,10 +162,10 @@ def measure_hops(
 
     Parameters
     ----------
-    passage
-        The trajectory.
+    paths
+        Where the mobile ions are.
     grid
-        Its density.
+        Their density.
     frame_ps
         Time between frames, ps.
     quadrupole_mhz
@@ -163,10 +176,9 @@ def measure_hops(
     AnalysisError
         If no site is occupied often enough.
     """
-    paths = host_paths_of(passage)
     hops = find_hops(paths, find_sites(grid), frame_ps=frame_ps)
     histogram = if_possible(lambda: hop_length_histogram(hops))
-    times = ()
+    times: tuple[Relaxation, ...] = ()
     if quadrupole_mhz is not None:
         times = relaxation(hops.correlation_time_ps, coupling_mhz=quadrupole_mhz)
     found = HopsAnalysis(

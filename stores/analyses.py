@@ -6,10 +6,12 @@ Keys of pairs name the centre first.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from ..quantity import Quantity  # noqa: TC001  (pydantic reads it at run time)
-from .documents import Model
+from .documents import Model, StepDocument
 
 
 class CurveAnalysis(Model):
@@ -234,3 +236,73 @@ class TopologyAnalysis(Model):
     """Barcodes of the mobile ions and of the framework."""
 
     barcodes: list[BarcodeAnalysis]
+
+
+class RegimeAnalysis(Model):
+    """A range of temperature with one activation energy."""
+
+    lower_k: float | None
+    upper_k: float | None
+    activation_energy_ev: Quantity
+    n_points: int
+
+
+class LawAnalysis(Model):
+    """The law over temperature that the evidence supports."""
+
+    name: str | None
+    regimes: list[RegimeAnalysis]
+    breaks_k: list[Quantity]
+    sigma_300k_ms_cm: Quantity
+    bic: dict[str, float] = Field(description="Less that of one Arrhenius law.")
+
+
+class TransportDocument(StepDocument):
+    """Collective transport at each temperature, and its law."""
+
+    kind: Literal["transport"] = "transport"
+    level: str
+    points: list[TransportAnalysis]
+    laws: dict[str, LawAnalysis] = Field(description="Of sigma_ne and of sigma.")
+    left_out: dict[str, str]
+
+
+class StructurePoint(Model):
+    """Structure at one temperature; a part that the data do not allow is left out."""
+
+    temperature_k: float
+    structure: StructureAnalysis
+    speciation: SpeciationAnalysis | None = None
+    octahedra: OctahedraAnalysis | None = None
+    environment: EnvironmentAnalysis | None = None
+
+
+class StructureDocument(StepDocument):
+    """Structure at each temperature."""
+
+    kind: Literal["structure"] = "structure"
+    level: str
+    mobile: str
+    points: list[StructurePoint]
+    order_transition_k: Quantity | None = Field(
+        None, description="Where the inter-chain correlation of the bridge axes jumps."
+    )
+    left_out: dict[str, str]
+
+
+class LandscapePoint(Model):
+    """Landscape of the mobile ions at one temperature."""
+
+    landscape: LandscapeAnalysis
+    hops: HopsAnalysis | None = None
+    topology: TopologyAnalysis | None = None
+
+
+class LandscapeDocument(StepDocument):
+    """Landscape at each temperature; the grids lie in files."""
+
+    kind: Literal["landscape"] = "landscape"
+    level: str
+    mobile: str
+    points: list[LandscapePoint]
+    left_out: dict[str, str]

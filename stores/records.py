@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from ..errors import DocumentError
+from .analyses import LandscapeDocument, StructureDocument, TransportDocument
 from .documents import (
     SCHEMA_VERSION,
     CandidateDocument,
@@ -38,6 +39,9 @@ STEP_DOCUMENTS: dict[str, type[StepDocument]] = {
         MeltQuenchDocument,
         MDDocument,
         DiffusionDocument,
+        TransportDocument,
+        StructureDocument,
+        LandscapeDocument,
     )
 }
 

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..analysis.passage import Passage, read_passage
 from ..errors import HaloflowError, InputError, UnknownNameError
-from ..makers.landscape import measure_hops, measure_landscape, measure_topology
+from ..makers.landscape import (
+    host_paths_of,
+    measure_hops,
+    measure_landscape,
+    measure_topology,
+)
 from ..makers.structure import (
     measure_environment,
     measure_octahedra,
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..analysis.density import DensityGrid
+    from ..analysis.host_paths import HostPaths
     from ..stores.analyses import LandscapeAnalysis
 
 SAMPLE_FRAMES = 200
@@ -73,6 +79,7 @@ class Run:
     """A trajectory that was read, with what it is called and how it ran."""
 
     request: Request
+    trajectory: Trajectory
     passage: Passage
     temperature_k: float | None
     frame_ps: float | None
@@ -88,9 +95,15 @@ class Run:
         return value
 
     @cached_property
+    def paths(self) -> HostPaths:
+        """Return where the mobile ions are, made once."""
+        unwrapped = self.trajectory.unwrapped
+        return host_paths_of(self.passage, self.trajectory.blocks, unwrapped=unwrapped)
+
+    @cached_property
     def landscape(self) -> tuple[LandscapeAnalysis, DensityGrid]:
         """Return the landscape and the density behind it, made once."""
-        return measure_landscape(self.passage, self.require("temperature", self.temperature_k))
+        return measure_landscape(self.paths, self.require("temperature", self.temperature_k))
 
 
 @dataclass(frozen=True)
@@ -129,7 +142,7 @@ def _landscape(run: Run) -> Model:
 
 def _hops(run: Run) -> Model:
     return measure_hops(
-        run.passage,
+        run.paths,
         run.landscape[1],
         frame_ps=run.require("frame-ps", run.frame_ps),
         quadrupole_mhz=run.request.quadrupole_mhz,
@@ -220,7 +233,13 @@ def _read(
         n_sample=SAMPLE_FRAMES,
         on_progress=report,
     )
-    return Run(request, passage, request.temperature_k or trajectory.temperature_k, own or asked)
+    return Run(
+        request,
+        trajectory,
+        passage,
+        request.temperature_k or trajectory.temperature_k,
+        own or asked,
+    )
 
 
 def _facts(run: Run, trajectory: Trajectory) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from jobflow import Job, OutputReference
 
 from ..identity import content_hash, step_uuid, structure_hash
@@ -14,6 +15,7 @@ from ..makers.md import MDMaker
 from ..makers.melt_quench import MeltQuenchMaker
 from ..makers.relax import RelaxMaker, StaticMaker
 from ..makers.step import StepMaker, plan_job
+from ..makers.trajectory_makers import LandscapeMaker, StructureMaker, TransportMaker
 from ..systems.phases import get_phase
 from .cost import Cost, analysis_cost, dynamics_cost
 from .references import competing_phases, lowest_crystal, shipped_energies
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from ..systems.mixture import IntegerUnits
     from .candidates import Candidate
     from .sweep import Sweep
+
+_SAME_CELL = 1e-3
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,32 @@ def crystal_steps(candidate: Candidate, sweep: Sweep, supercell: Structure) -> S
     if sweep.stages.md != sweep.stages.relax or len(supercell) != len(unit_cell):
         start = _relax(chain, "relax-md", sweep.stages.md, supercell, sweep)
     temperatures = sweep.md.crystal_temperatures_k or sweep.md.temperatures_k
-    _transport(chain, candidate, sweep, start, temperatures_k=temperatures, n_atoms=len(supercell))
+    _transport(
+        chain,
+        candidate,
+        sweep,
+        start,
+        temperatures_k=temperatures,
+        n_atoms=len(supercell),
+        repeats=_repeats(supercell, unit_cell),
+        n_octahedra=_n_octahedra(candidate, supercell),
+    )
     return chain
+
+
+def _repeats(supercell: Structure, unit_cell: Structure) -> tuple[int, int, int] | None:
+    """Return the cells along each vector, where the supercell has the vectors of its cell."""
+    matrix = np.linalg.solve(unit_cell.lattice.matrix.T, supercell.lattice.matrix.T).T
+    whole = np.rint(np.diag(matrix)).astype(int)
+    if np.abs(matrix - np.diag(whole)).max() > _SAME_CELL:
+        return None
+    a, b, c = whole.tolist()
+    return a, b, c
+
+
+def _n_octahedra(candidate: Candidate, supercell: Structure) -> int:
+    formers = candidate.mixture.formers(candidate.mobile)
+    return sum(round(float(supercell.composition[former])) for former in formers)
 
 
 def glass_steps(candidate: Candidate, sweep: Sweep, units: IntegerUnits) -> StepChain:
@@ -230,6 +258,8 @@ def _transport(
     temperatures_k: list[float],
     n_atoms: int,
     suffix: str = "",
+    repeats: tuple[int, int, int] | None = None,
+    n_octahedra: int = 0,
 ) -> None:
     md = sweep.md
     runs = []
@@ -259,15 +289,18 @@ def _transport(
             )
         )
     charge = max(candidate.mixture.element_oxidation_states()[candidate.mobile])
-    chain.add(
-        f"diffusion{suffix}",
-        DiffusionMaker(
-            mobile=candidate.mobile,
-            charge=charge,
-            known_glass_transition_k=candidate.glass_transition_k,
-        ),
-        inputs={"runs": [output_of(run) for run in runs]},
-        parents={run.name: run.identity for run in runs},
-        after=tuple(runs),
-        cost=analysis_cost(),
-    )
+    mobile, tg_k = candidate.mobile, candidate.glass_transition_k
+    for made in (
+        DiffusionMaker(mobile=mobile, charge=charge, known_glass_transition_k=tg_k),
+        TransportMaker(mobile=mobile, charge=charge, known_glass_transition_k=tg_k),
+        StructureMaker(mobile=mobile, crystal=candidate.phase == "crystal"),
+        LandscapeMaker(mobile=mobile, repeats=repeats, n_octahedra=n_octahedra),
+    ):
+        chain.add(
+            f"{made.kind}{suffix}",
+            made,
+            inputs={"runs": [output_of(run) for run in runs]},
+            parents={run.name: run.identity for run in runs},
+            after=tuple(runs),
+            cost=analysis_cost(),
+        )

@@ -1,0 +1,129 @@
+"""What Makers share that analyse the MD runs of a candidate: each run read once, in blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from ..analysis.passage import Passage, read_passage
+from ..errors import HaloflowError, InputError
+from ..quantity import worst
+from ..units import FS_PER_PS
+from .diffusion import production_of
+from .step import StepContext, StepMaker, step_job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ..analysis.frames import FloatArray
+    from ..engines.trajectory import TrajectoryReader
+    from ..stores.documents import MDDocument, StepDocument
+
+_SAMPLE_FRAMES = 100
+_COORDINATES_PER_BLOCK = 3_000_000
+FoundT = TypeVar("FoundT")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One MD run, read."""
+
+    run: MDDocument
+    reader: TrajectoryReader
+    passage: Passage
+
+    @property
+    def frame_ps(self) -> float:
+        """Time between frames, ps."""
+        return self.run.trajectory_interval_steps * self.run.timestep_fs / FS_PER_PS
+
+    def blocks(self) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """Read the run again."""
+        return blocks_of(self.reader)
+
+
+def blocks_of(reader: TrajectoryReader) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Yield positions and cells of a trajectory in blocks."""
+    per_block = max(2, _COORDINATES_PER_BLOCK // (3 * reader.n_atoms))
+    for start in range(0, reader.n_frames, per_block):
+        stop = start + per_block
+        yield reader.positions(start, stop), reader.cells(start, stop)
+
+
+@dataclass
+class RunsMaker(StepMaker):
+    """Base of Makers that analyse MD runs at several temperatures, of those that are there."""
+
+    mobile: str = "Na"
+
+    needs_all_inputs: ClassVar[bool] = False
+
+    @step_job(needs_all_inputs=False)
+    def make(
+        self, runs: list[MDDocument | None], parents: dict[str, str] | None = None
+    ) -> StepDocument | dict[str, Any]:
+        """Analyse `runs` at different temperatures; ``None`` stands for one that failed.
+
+        Raises
+        ------
+        InputError
+            If none is left, or they are of different levels.
+        """
+        present = self._present(runs)
+        known = parents or {f"{run.temperature_k:g}K": run.identity for run in present}
+        return self.run_step(lambda context: self.analyse(present, context), known)
+
+    def analyse(self, runs: Sequence[MDDocument], context: StepContext) -> StepDocument:
+        """Return the document of the runs, from cold to hot."""
+        raise NotImplementedError
+
+    def _present(self, runs: Sequence[MDDocument | None]) -> list[MDDocument]:
+        present = [run for run in runs if run is not None]
+        if not present or len({run.level for run in present}) > 1:
+            raise InputError(
+                f"{self.kind} needs MD runs of one level of theory",
+                given=[f"{run.temperature_k:g} K at {run.level}" for run in present],
+                remedy="look at the md steps with `haloflow show`",
+            )
+        return sorted(present, key=lambda run: run.temperature_k)
+
+    def each(
+        self,
+        runs: Sequence[MDDocument],
+        context: StepContext,
+        left_out: dict[str, str],
+        measure: Callable[[Reading], FoundT],
+    ) -> list[FoundT]:
+        """Return what `measure` finds in each run; why not, goes to `left_out`."""
+        found = []
+        for run in runs:
+            reader = production_of(run, context.files_dir)
+            if reader is None:
+                left_out[f"{run.temperature_k:g} K"] = "no production"
+                continue
+            try:
+                passage = read_passage(
+                    blocks_of(reader),
+                    reader.species.tolist(),
+                    self.mobile,
+                    unwrapped=True,
+                    n_sample=_SAMPLE_FRAMES,
+                )
+                found.append(measure(Reading(run, reader, passage)))
+            except HaloflowError as error:
+                left_out[f"{run.temperature_k:g} K"] = str(error)
+        return found
+
+    def common(
+        self, runs: Sequence[MDDocument], context: StepContext, left_out: dict[str, str]
+    ) -> dict[str, Any]:
+        """Return the fields that all documents of this module share."""
+        notes = [f"{at}: {why}" for at, why in left_out.items()]
+        return {
+            "identity": context.identity,
+            "status": worst(*(run.status for run in runs)),
+            "note": "; ".join(notes),
+            "provenance": self.provenance(context),
+            "level": runs[0].level,
+            "left_out": left_out,
+        }

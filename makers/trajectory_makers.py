@@ -1,0 +1,234 @@
+"""Makers of the analyses of a candidate's MD runs: transport, structure, landscape."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from ..analysis.axis_correlation import order_transition
+from ..analysis.regimes import fit_regimes
+from ..stores.analyses import (
+    LandscapeDocument,
+    LandscapePoint,
+    LawAnalysis,
+    RegimeAnalysis,
+    StructureDocument,
+    StructurePoint,
+    TransportAnalysis,
+    TransportDocument,
+)
+from ..stores.documents import FileReference
+from .curves import if_possible, thinned
+from .landscape import (
+    SPACING_A,
+    host_paths_of,
+    measure_hops,
+    measure_landscape,
+    measure_topology,
+)
+from .readings import Reading, RunsMaker
+from .structure import (
+    measure_environment,
+    measure_octahedra,
+    measure_speciation,
+    measure_structure,
+)
+from .transport import measure_transport
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..analysis.density import DensityGrid
+    from ..quantity import Quantity
+    from ..stores.documents import MDDocument
+    from .step import StepContext
+
+_N_LAGS = 120
+_TARGET_K = 300.0
+
+
+@dataclass
+class TransportMaker(RunsMaker):
+    """Collective conductivity, Haven ratio and cross-displacements at each temperature.
+
+    Attributes
+    ----------
+    mobile, charge
+        The mobile ion and its charge in e.
+    known_glass_transition_k
+        Measured glass transition: points below it are of another law.
+    """
+
+    name: str = "transport"
+    charge: float = 1.0
+    known_glass_transition_k: float | None = None
+
+    kind: ClassVar[str] = "transport"
+    code_version: ClassVar[int] = 1
+
+    def analyse(self, runs: Sequence[MDDocument], context: StepContext) -> TransportDocument:
+        """Return transport at each temperature, and its laws."""
+        left_out: dict[str, str] = {}
+        points = self.each(runs, context, left_out, self._point)
+        return TransportDocument(
+            points=points,
+            laws={
+                name: law
+                for name in ("sigma_ne_ms_cm", "sigma_ms_cm")
+                if (law := if_possible(lambda name=name: self._law(points, name)))  # type: ignore[misc]
+            },
+            **self.common(runs, context, left_out),
+        )
+
+    def _point(self, reading: Reading) -> TransportAnalysis:
+        return measure_transport(
+            reading.passage,
+            self.mobile,
+            frame_ps=reading.frame_ps,
+            temperature_k=reading.run.temperature_k,
+            charges={self.mobile: self.charge},
+            lags=thinned(1, reading.passage.n_frames - 1, _N_LAGS).tolist(),
+        )
+
+    def _law(self, points: Sequence[TransportAnalysis], quantity: str) -> LawAnalysis:
+        values: list[Quantity] = [getattr(point, quantity) for point in points]
+        found = fit_regimes(
+            [float(point.temperature_k or 0.0) for point in points],
+            values,
+            extrapolate_to_k=_TARGET_K,
+            tg_k=self.known_glass_transition_k,
+        )
+        return LawAnalysis(
+            name=found.name,
+            regimes=[
+                RegimeAnalysis(
+                    lower_k=one.lower_k,
+                    upper_k=one.upper_k,
+                    activation_energy_ev=one.activation_energy_ev,
+                    n_points=one.n_points,
+                )
+                for one in found.regimes
+            ],
+            breaks_k=list(found.breaks_k),
+            sigma_300k_ms_cm=found.extrapolated,
+            bic=found.bic,
+        )
+
+
+@dataclass
+class StructureMaker(RunsMaker):
+    """Pairs, polyhedra, octahedra and surroundings at each temperature.
+
+    Attributes
+    ----------
+    mobile
+        The mobile ion.
+    crystal
+        Whether the powder pattern is that of a crystal.
+    """
+
+    name: str = "structure"
+    crystal: bool = False
+
+    kind: ClassVar[str] = "structure"
+    code_version: ClassVar[int] = 1
+
+    def analyse(self, runs: Sequence[MDDocument], context: StepContext) -> StructureDocument:
+        """Return the structure at each temperature."""
+        left_out: dict[str, str] = {}
+        points = self.each(runs, context, left_out, self._point)
+        return StructureDocument(
+            mobile=self.mobile,
+            points=points,
+            order_transition_k=_transition(points),
+            **self.common(runs, context, left_out),
+        )
+
+    def _point(self, reading: Reading) -> StructurePoint:
+        passage = reading.passage
+        return StructurePoint(
+            temperature_k=reading.run.temperature_k,
+            structure=measure_structure(passage, crystal=self.crystal),
+            speciation=if_possible(lambda: measure_speciation(passage)),
+            octahedra=if_possible(lambda: measure_octahedra(passage)),
+            environment=if_possible(lambda: measure_environment(passage)),
+        )
+
+
+def _transition(points: Sequence[StructurePoint]) -> Quantity | None:
+    known = [
+        (point.temperature_k, point.octahedra.correlation["bridge_inter_chain"])
+        for point in points
+        if point.octahedra is not None
+    ]
+    usable = [(t, q) for t, q in known if q.value is not None and q.sd is not None]
+    found = if_possible(lambda: order_transition([t for t, _ in usable], [q for _, q in usable]))
+    return found.temperature_k if found and found.delta_bic is not None else None
+
+
+@dataclass
+class LandscapeMaker(RunsMaker):
+    """Free energy, sites, hops and topology of the mobile ions at each temperature.
+
+    Attributes
+    ----------
+    mobile
+        The mobile ion.
+    spacing_a
+        Largest edge of a voxel, A.
+    repeats, n_octahedra
+        Cells of a crystal in the box and octahedra in it, to count sites per octahedron.
+    """
+
+    name: str = "landscape"
+    spacing_a: float = SPACING_A
+    repeats: tuple[int, int, int] | None = None
+    n_octahedra: int = 0
+
+    kind: ClassVar[str] = "landscape"
+    code_version: ClassVar[int] = 1
+
+    def analyse(self, runs: Sequence[MDDocument], context: StepContext) -> LandscapeDocument:
+        """Return the landscape at each temperature, its densities in files."""
+        left_out: dict[str, str] = {}
+        found = self.each(runs, context, left_out, self._point)
+        return LandscapeDocument(
+            mobile=self.mobile,
+            points=[point for point, _ in found],
+            files=[_density_file(point, grid, context) for point, grid in found],
+            **self.common(runs, context, left_out),
+        )
+
+    def _point(self, reading: Reading) -> tuple[LandscapePoint, DensityGrid]:
+        paths = host_paths_of(reading.passage, reading.blocks, unwrapped=True)
+        landscape, grid = measure_landscape(
+            paths,
+            reading.run.temperature_k,
+            spacing_a=self.spacing_a,
+            repeats=self.repeats,
+            n_octahedra=self.n_octahedra,
+        )
+        point = LandscapePoint(
+            landscape=landscape,
+            hops=if_possible(lambda: measure_hops(paths, grid, frame_ps=reading.frame_ps)),
+            topology=if_possible(lambda: measure_topology(reading.passage)),
+        )
+        return point, grid
+
+
+def _density_file(point: LandscapePoint, grid: DensityGrid, context: StepContext) -> FileReference:
+    """Write the counts of the density beside the document."""
+    context.directory.mkdir(parents=True, exist_ok=True)
+    path = context.directory / f"density-{point.landscape.temperature_k:g}K.npz"
+    with path.open("wb") as file:
+        np.savez_compressed(file, block_counts=grid.block_counts, cell_a=grid.cell)
+    data = path.read_bytes()
+    return FileReference(
+        path=path.relative_to(context.files_dir).as_posix(),
+        sha256=hashlib.sha256(data).hexdigest(),
+        n_bytes=len(data),
+        role="density",
+    )

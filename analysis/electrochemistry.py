@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _CANDIDATE = "candidate"
 _SAME_AMOUNT = 1e-6
 """Per atom of the candidate."""
-_SAME_VOLTAGE_V = 1e-6
 _ON_HULL_EV = 1e-7
 _TWO_SIDED_95 = 1.96
 
@@ -147,7 +146,7 @@ def stability_window(
         unit, energy_ev_per_atom, entries, level, include_hypothetical
     )
     metal_ev = float(hull.diagram.el_refs[Element(mobile)].energy_per_atom)
-    vertices = _vertices(hull, host, mobile, metal_ev)
+    vertices = _vertices(hull, host, mobile)
     steps = [
         (_voltage(rich, poor, metal_ev), _voltage_sd(rich, poor, error_ev_per_atom))
         for rich, poor in pairwise(vertices)
@@ -200,10 +199,8 @@ def _hull_with_candidate(
     return hull_of([*others.entries, own], None), False
 
 
-def _vertices(
-    hull: CompetingPhases, host: Composition, mobile: str, metal_ev: float
-) -> list[_Vertex]:
-    """Return the kinks from rich to poor in the mobile ion, straight lines cleared of any."""
+def _vertices(hull: CompetingPhases, host: Composition, mobile: str) -> list[_Vertex]:
+    """Return the kinks of the hull from rich to poor in the mobile ion."""
     metal = Composition(mobile)
     found: list[_Vertex] = []
     for composition in hull.diagram.get_critical_compositions(metal, host):
@@ -215,14 +212,7 @@ def _vertices(
         energy = hull.energy_ev_per_atom(whole) * float(whole.num_atoms)
         if not found or found[-1].mobile - n > _SAME_AMOUNT * host.num_atoms:
             found.append(_Vertex(n, energy, hull.products(whole)))
-    kinks: list[_Vertex] = []
-    for index, vertex in enumerate(found):
-        last = index == len(found) - 1
-        above = _voltage(vertex, found[index + 1], metal_ev) if not last else math.inf
-        below = _voltage(kinks[-1], vertex, metal_ev) if kinks else 0.0
-        if above - below > _SAME_VOLTAGE_V:
-            kinks.append(vertex)
-    return kinks
+    return found
 
 
 def _voltage(rich: _Vertex, poor: _Vertex, metal_ev: float) -> float:

@@ -87,6 +87,23 @@ def test_a_mixture_that_gives_and_takes_at_one_voltage_has_no_width():
     assert named(found.reduction_products) == {"NaCl": 3.0, "TaCl5": 1.0}
 
 
+@pytest.mark.parametrize("formula", ["NaCl2", "Na2Cl3", "NaCl3"])
+def test_a_phase_on_a_tie_line_makes_no_step(formula):
+    """x NaCl + y Cl2 at exactly the energy of that mixture."""
+    made_of = Composition(formula)
+    energy = (-7.0 * made_of["Na"] - 2.0 * (made_of["Cl"] - made_of["Na"])) / made_of.num_atoms
+    found = window("NaCl", -3.5, [*BY_HAND, entry("tie", formula, energy)])
+    assert [state.lower_v for state in found.states] == pytest.approx([0.0, 4.0])
+    assert named(found.oxidation_products) == {"Cl2": 0.5}
+
+
+def test_coplanar_facets_make_no_step():
+    """NaTaCl6 at the energy of NaCl + TaCl5: the line to TaCl5 + 3/2 Cl2 crosses its edge."""
+    found = window("NaTaCl8", -2.0, [*BY_HAND, entry("edge", "NaTaCl6", -3.875)])
+    assert [state.lower_v for state in found.states] == pytest.approx([0.0, 3.2, 4.0])
+    assert [s.mobile_per_formula for s in found.states] == pytest.approx([8.0, 3.0, 0.0])
+
+
 def test_other_ions_and_hypothetical_phases_only_if_asked():
     potassium = [replace(e, formula=e.formula.replace("Na", "K")) for e in BY_HAND]
     found = window("KTaCl6", -4.0, potassium, mobile="K")

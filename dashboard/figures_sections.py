@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .view import CandidateView
 
 _ON_HULL_EV = 1e-4
+_SAME_FRACTION = 1e-6
 _TERNARY_HEIGHT = 520
 _TERNARY_CAPTION = (
     "Lines join phases that coexist within this triangle; hollow phases lie above the hull. "
@@ -166,9 +167,10 @@ def _phases_trace(
         "type": kind,
         "mode": "markers+text",
         "name": "phases of the section",
+        "cliponaxis": False,
         **places,
         "text": [
-            text(pretty(phase.entry.formula)) if on_hull else ""
+            text(pretty(phase.entry.formula)) if on_hull and (with_energy or _mixed(phase)) else ""
             for phase, on_hull in zip(phases, stable, strict=True)
         ],
         "textposition": "top center",
@@ -189,6 +191,11 @@ def _phases_trace(
     if with_energy:
         trace["y"] = [phase.energy_ev_per_atom * MEV_PER_EV for phase in phases]
     return trace
+
+
+def _mixed(phase: SectionPhase) -> bool:
+    """Tell a phase inside from a corner, which the axes of a triangle name."""
+    return max(phase.fractions.values()) < 1 - _SAME_FRACTION
 
 
 def ternary_figure(section: SweepSection) -> Figure | None:
@@ -215,6 +222,7 @@ def ternary_figure(section: SweepSection) -> Figure | None:
         {
             "type": "scatterternary",
             "mode": "markers",
+            "cliponaxis": False,
             **_corners(section, [one.fractions]),
             "marker": _star(one, one.document.energy_above_hull_ev_per_atom),
             "hovertext": f"<b>{text(pretty(one.view.title))}</b><br>E_hull "

@@ -82,9 +82,9 @@ def test_a_stopped_run_says_how_to_go_on(stopped):
 def test_the_second_run_reuses_finishes_and_ranks(resumed):
     code, out, err = resumed
     assert code == 0, err
-    assert "1 candidates, 4 steps: 1 reused, 3 to run" in out
-    assert "reused: NaCl crystal (NaCl_B1), 1 of 4 steps" in out
-    assert "3 steps done, 1 reused, 0 failed" in out
+    assert "1 candidates, 7 steps: 1 reused, 6 to run" in out
+    assert "reused: NaCl crystal (NaCl_B1), 1 of 7 steps" in out
+    assert "6 steps done, 1 reused, 0 failed" in out
     assert "below the line" in out
     assert "4 mobile ions are fewer than 24" in out
     assert "unconverged" in out
@@ -98,8 +98,8 @@ def test_the_interrupted_md_was_resumed_not_repeated(folder, resumed, haloflow):
 
 def test_the_store_answers_all_other_commands(folder, resumed, haloflow, tmp_path):
     store = ("--store", folder / "store")
-    assert re.search(r"NaCl crystal .* 4 +–", haloflow("status", *store).stdout)
-    assert "4 reused" in " ".join(haloflow("plan", folder / "tiny.yaml", *store).stdout.split())
+    assert re.search(r"NaCl crystal .* 7 +–", haloflow("status", *store).stdout)
+    assert "7 reused" in " ".join(haloflow("plan", folder / "tiny.yaml", *store).stdout.split())
     assert "NaCl crystal" in haloflow("query", "-w", "sweep == tiny", *store).stdout
     report = tmp_path / "report.html"
     assert haloflow("report", "-o", report, *store).exit_code == 0
@@ -109,5 +109,5 @@ def test_the_store_answers_all_other_commands(folder, resumed, haloflow, tmp_pat
 def test_running_what_is_there_does_nothing_but_rank(folder, resumed):
     code, out, _ = finish(start(folder))
     assert code == 0
-    assert "4 reused, 0 to run" in out
-    assert "0 steps done, 4 reused" in out
+    assert "7 reused, 0 to run" in out
+    assert "0 steps done, 7 reused" in out

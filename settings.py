@@ -24,7 +24,7 @@ class Settings(BaseSettings):
         "store's folder. Needed with a mongodb:// store.",
     )
     workers: int | None = Field(
-        None, ge=1, description="Candidates that run side by side; default: one per core, up to 8."
+        None, ge=1, description="Steps that run side by side; default: one per core, up to 8."
     )
     threads_per_worker: int = Field(
         1, ge=1, description="Threads of one worker. Part of bit-for-bit reproducibility."

@@ -17,6 +17,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from haloflow.cli.main import app
+from haloflow.makers.protocol import MeltQuenchProtocol
 from haloflow.quantity import Status
 from haloflow.settings import get_settings
 from haloflow.stores.connection import open_store
@@ -143,6 +144,18 @@ def test_the_extended_sweep_of_the_tour_reuses_what_the_quickstart_did():
     assert before.steps.keys() < after.steps.keys()
     kept = {c.document.candidate_id for c in before.candidates}
     assert kept < {c.document.candidate_id for c in after.candidates}
+
+
+def test_the_extended_sweep_of_the_tour_realises_the_compositions_it_names():
+    fragment = next(b for b in all_blocks("yaml") if b.page.name == "README.md")
+    quickstart = yaml.safe_load((ROOT / "examples" / "quickstart.yaml").read_text())
+    plan = plan_sweep(parse_sweep(quickstart | yaml.safe_load(fragment.text)))
+    assert not [note for c in plan.candidates for note in c.notes if "asked one" in note]
+
+
+def test_the_packing_density_of_the_docs_is_that_of_the_protocol():
+    scale = MeltQuenchProtocol().density_scale
+    assert f"at {scale:g} of the density" in (DOCS / "glasses.md").read_text()
 
 
 def sections(model, path=""):

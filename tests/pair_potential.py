@@ -1,8 +1,8 @@
 """A fast potential with countable evaluations, for tests of everything around physics.
 
 A name such as ``ase:pair_potential:Pair?size_a=2.5`` makes it a level of theory. Worker
-processes learn by the environment where to count, how long to dawdle and when to fail; the
-physics, and so the identity of a step, stays the same.
+processes learn by the environment where to count, how long to dawdle and at which number of
+atoms to fail; the physics, and so the identity of a step, stays the same.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ class Pair(Calculator):
         }
 
     def _obey_the_environment(self) -> None:
-        if (flag := os.environ.get(FAILING_WHILE)) and Path(flag).exists():
+        flag = Path(os.environ.get(FAILING_WHILE, "/none"))
+        if flag.exists() and len(self.atoms) == int(flag.read_text()):
             raise RuntimeError("the pair potential was told to fail")
         if (delay := os.environ.get(DELAY_S)) is not None:
             time.sleep(float(delay))

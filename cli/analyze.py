@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from ..dashboard.analysis_page import analysis_facts, render_analysis
+from ..dashboard.page import write_page
 from ..dashboard.wording import quantity_text, reason, status_label
 from ..errors import InputError
-from ..stores.analyses import TransportAnalysis
 from ..workflows.analyze import Request, TrajectoryAnalysis, analyze, as_json
 from .console import coloured, console, table
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from ..quantity import Quantity
 
 
 def analyze_file(request: Request, output: Path | None, page: Path | None) -> None:
@@ -35,6 +34,8 @@ def analyze_file(request: Request, output: Path | None, page: Path | None) -> No
         found = analyze(request, report)
     if output is not None:
         _write(output, json.dumps(as_json(found), indent=1))
+    if page is not None:
+        write_page(render_analysis(found), page, "page")
     _print_numbers(found)
     out = console()
     for name, why in found.left_out.items():
@@ -60,23 +61,17 @@ def _print_numbers(found: TrajectoryAnalysis) -> None:
     out = console()
     atoms = " ".join(f"{name}{n}" for name, n in facts["species"].items())
     out.print(f"{facts['n_frames']:,} frames of {facts['n_atoms']} atoms ({atoms})")
-    transport = found.sections.get("transport")
-    if not isinstance(transport, TransportAnalysis):
-        return
     made = table("", "", "status")
-    rows: list[tuple[str, Quantity | None, str]] = [
-        (f"D({transport.mobile})", transport.diffusivity_cm2_s, "cm²/s"),
-        ("σ, ions that move alone", transport.sigma_ne_ms_cm, "mS/cm"),
-        ("σ, collective", transport.sigma_ms_cm, "mS/cm"),
-        ("Haven ratio", transport.haven_ratio, ""),
-    ]
-    for name, quantity, unit in rows:
-        if quantity is not None:
-            word = coloured(status_label(quantity.status))
-            why = reason(quantity)
-            made.add_row(
-                name,
-                f"{quantity_text(quantity)} {unit}",
-                word + Text(f": {why}" if why else "", style="dim"),
-            )
-    out.print(made)
+    for fact in analysis_facts(found.sections):
+        if fact.quantity is None:
+            made.add_row(fact.name, fact.text, "")
+            continue
+        why = reason(fact.quantity)
+        word = coloured(status_label(fact.quantity.status))
+        made.add_row(
+            fact.name,
+            f"{quantity_text(fact.quantity)} {fact.unit}".rstrip(),
+            word + Text(f": {why}" if why else "", style="dim"),
+        )
+    if made.row_count:
+        out.print(made)

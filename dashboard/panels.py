@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..stores.analyses import LandscapeDocument, StructureDocument, TransportDocument
 from ..stores.documents import (
     DiffusionDocument,
     HullDocument,
@@ -12,6 +13,8 @@ from ..stores.documents import (
     RelaxDocument,
 )
 from ..systems.electrodes import list_electrodes
+from .analysis_figures import analysis_figures, runs_of
+from .cautions import caution_notes
 from .figures import SIGMA, conductivity_figure, screening_figure, stability_figure
 from .figures_arrhenius import arrhenius_figure, arrhenius_overview
 from .figures_candidate import density_figure, hull_figure
@@ -23,6 +26,7 @@ from .wording import (
     decomposition_text,
     duration_text,
     formula_units_text,
+    hull_error_note,
     number,
     quantity_text,
     quench_rate_text,
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from ..quantity import Quantity
+    from ..stores.documents import StepDocument
     from .theme import Figure
     from .view import CandidateView
 
@@ -100,7 +105,8 @@ def overview_panels(views: Sequence[CandidateView], screen: Mapping[str, float])
         (
             "overview-stability",
             "Stability",
-            "Energy above the hull of the competing phases, 95 % intervals.",
+            "Energy above the hull of the competing phases, 95 % intervals where the error of the "
+            "level is measured.",
             stability_figure(views, screen.get(ENERGY_LIMIT)),
         ),
         (
@@ -178,6 +184,13 @@ def candidate_panels(view: CandidateView, prefix: str) -> list[Panel]:
                 rdf_figure(document),
             ),
         ]
+    for sample, documents in _by_sample(view).items():
+        figures += [
+            (f"{prefix}-analysis{sample}-{index}", f"{title}{_of(sample)}", caption, figure)
+            for index, (title, caption, figure) in enumerate(
+                analysis_figures(runs_of(documents)), start=1
+            )
+        ]
     figures.append(
         (
             f"{prefix}-density",
@@ -189,12 +202,27 @@ def candidate_panels(view: CandidateView, prefix: str) -> list[Panel]:
     return _panels(figures)
 
 
+def _by_sample(view: CandidateView) -> dict[str, list[StepDocument]]:
+    """Return the analyses of runs of each sample: ``""`` for a crystal, ``"-seed1"``..."""
+    samples: dict[str, list[StepDocument]] = {}
+    for name, document in view.documents.items():
+        if isinstance(document, (TransportDocument, StructureDocument, LandscapeDocument)):
+            samples.setdefault(name.removeprefix(document.kind), []).append(document)
+    return samples
+
+
+def _of(sample: str) -> str:
+    return f" – {sample.removeprefix('-')}" if sample else ""
+
+
 def _hull_caption(document: HullDocument) -> str:
-    return (
-        f"Level {document.level}, {', '.join(document.roles)} phases. A projection of "
-        f"{len(document.entries)} phases on the sodium content: the red bar is E_hull, down to "
-        "the mixture of the green products."
-    )
+    said = [
+        f"A projection of {len(document.entries)} {' and '.join(document.roles)} phases on the "
+        "sodium content: the red bar is E_hull, down to the mixture of the green products.",
+        hull_error_note(document.level),
+        *caution_notes(product.phase_id for product in document.decomposition),
+    ]
+    return " ".join(said)
 
 
 def _window_caption(document: HullDocument) -> str:

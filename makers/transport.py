@@ -10,9 +10,8 @@ from ..analysis.conductivity import charge_path, path_conductivity
 from ..analysis.cross_displacements import N_BLOCKS, mean_cross_displacements
 from ..analysis.diffusion import path_diffusivity
 from ..analysis.directional import diffusion_tensor
-from ..analysis.displacement import mobile_paths
-from ..analysis.msd import msd_fft
 from ..analysis.onsager import onsager_matrix
+from ..analysis.species_msd import species_msd
 from ..errors import AnalysisError
 from ..quantity import Quantity
 from ..stores.analyses import CurveAnalysis, TransportAnalysis
@@ -87,7 +86,7 @@ def measure_transport(
         n_effective_hops=tracer.n_effective_hops,
         principal_axes=tensor.axes.round(4).tolist(),
         principal_diffusivities_cm2_s=[one.diffusivity_cm2_s for one in tensor.along],
-        msd_by_species_a2=_by_species(passage, frame_ps),
+        msd_by_species_a2=_by_species(passage, mobile, frame_ps),
         cross_displacement_a2=_cross_displacements(passage, tracer.n_mobile, frame_ps),
     )
     if temperature_k is None:
@@ -150,25 +149,22 @@ def _charge_path(
     return charge_path(passage.sums_a, _counts(passage), charges)
 
 
-def _by_species(passage: Passage, frame_ps: float) -> dict[str, CurveAnalysis]:
+def _by_species(passage: Passage, mobile: str, frame_ps: float) -> dict[str, CurveAnalysis]:
     """Return the MSD of every species relative to the framework, at the lags of the sample."""
     frames = passage.sample_frames
-    if len(frames) < 2 or passage.path_a.shape[1] == len(passage.species):  # noqa: PLR2004  (a lag)
+    if len(frames) < 2:  # noqa: PLR2004  (a lag)
         return {}
-    framework = ~passage.mobile
     step_ps = float(frames[1] - frames[0]) * frame_ps
-    curves = {}
-    for name in sorted(_counts(passage), key=place_in_formula):
-        path = mobile_paths(
-            passage.sample_a,
-            passage.sample_cells_a,
-            passage.species == name,
-            framework,
-            unwrapped=True,
-        )
-        at = thinned(1, max(1, int(_LONGEST_LAG_SHARE * (len(path) - 1))), _N_PAIR_POINTS)
-        curves[name] = curve(step_ps * at, msd_fft(path).self_a2[at])
-    return curves
+    at = thinned(1, max(1, int(_LONGEST_LAG_SHARE * (len(frames) - 1))), _N_PAIR_POINTS)
+    found = species_msd(
+        passage.sample_a,
+        passage.sample_cells_a,
+        passage.species.tolist(),
+        mobile=[mobile],
+        unwrapped=True,
+    )
+    names = sorted(found, key=place_in_formula)
+    return {name: curve(step_ps * at, found[name].self_a2[at]) for name in names}
 
 
 def _cross_displacements(

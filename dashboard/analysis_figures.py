@@ -1,0 +1,216 @@
+"""All figures of the analyses of runs, in the order of a page; from documents or from a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..stores.analyses import (
+    HopsAnalysis,
+    LandscapeAnalysis,
+    LandscapeDocument,
+    OctahedraAnalysis,
+    SpeciationAnalysis,
+    StructureAnalysis,
+    StructureDocument,
+    TopologyAnalysis,
+    TransportAnalysis,
+    TransportDocument,
+)
+from .figures_analysis_landscape import (
+    barcode_figure,
+    betti_figure,
+    density_projection_figure,
+    free_energy_figure,
+    free_energy_histogram_figure,
+)
+from .figures_analysis_structure import (
+    axis_correlation_figure,
+    chain_figure,
+    ligand_angle_figure,
+    pair_figure,
+    scattering_figures,
+    sharing_figure,
+    speciation_figure,
+)
+from .figures_analysis_transport import (
+    collective_msd_figure,
+    conductivity_pair_figure,
+    cross_displacement_figure,
+    hop_length_figure,
+    species_msd_figure,
+    van_hove_figure,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..stores.documents import Model, StepDocument
+    from .theme import Figure
+
+Entry = tuple[str, str, "Figure | None"]
+
+_COLLECTIVE_CAPTION = (
+    "Self: mean over ions. Collective: squared sum of the displacements over their number. "
+    "Relative to the framework."
+)
+_MCD_CAPTION = (
+    "⟨S(a)·S(b)⟩ of the summed displacements of two species, over the number of mobile ions, in "
+    "the barycentric frame; bands are one standard error."
+)
+_PLANES_CAPTION = (
+    "{what}; oblique planes are drawn with their two vectors square to each other. Gaps: no visit."
+)
+_CIJ_CAPTION = (
+    "⟨u(i)·u(j)⟩ of the axes of octahedra, our definition; 1 is aligned. Hollow: few independent "
+    "samples."
+)
+
+
+@dataclass
+class AnalysedRuns:
+    """Runs by name (their temperature), part by part."""
+
+    transport: dict[str, TransportAnalysis] = field(default_factory=dict)
+    structure: dict[str, StructureAnalysis] = field(default_factory=dict)
+    speciation: dict[str, SpeciationAnalysis] = field(default_factory=dict)
+    octahedra: dict[str, OctahedraAnalysis] = field(default_factory=dict)
+    landscape: dict[str, LandscapeAnalysis] = field(default_factory=dict)
+    hops: dict[str, HopsAnalysis] = field(default_factory=dict)
+    topology: dict[str, TopologyAnalysis] = field(default_factory=dict)
+    temperatures_k: dict[str, float] = field(default_factory=dict)
+
+    def add(self, name: str, temperature_k: float | None, parts: Iterable[Model | None]) -> None:
+        """Add the parts of a run under its name."""
+        if temperature_k is not None:
+            self.temperatures_k[name] = temperature_k
+        for part in parts:
+            if isinstance(part, TransportAnalysis):
+                self.transport[name] = part
+            elif isinstance(part, StructureAnalysis):
+                self.structure[name] = part
+            elif isinstance(part, SpeciationAnalysis):
+                self.speciation[name] = part
+            elif isinstance(part, OctahedraAnalysis):
+                self.octahedra[name] = part
+            elif isinstance(part, LandscapeAnalysis):
+                self.landscape[name] = part
+            elif isinstance(part, HopsAnalysis):
+                self.hops[name] = part
+            elif isinstance(part, TopologyAnalysis):
+                self.topology[name] = part
+
+
+def runs_of(documents: Iterable[StepDocument]) -> AnalysedRuns:
+    """Collect the runs of one sample from its documents."""
+    runs = AnalysedRuns()
+    for document in documents:
+        if isinstance(document, TransportDocument):
+            for transport in document.points:
+                at = transport.temperature_k
+                runs.add(f"{at:g} K", at, [transport])
+        elif isinstance(document, StructureDocument):
+            for point in document.points:
+                at = point.temperature_k
+                runs.add(f"{at:g} K", at, [point.structure, point.speciation, point.octahedra])
+        elif isinstance(document, LandscapeDocument):
+            for found in document.points:
+                at = found.landscape.temperature_k
+                runs.add(f"{at:g} K", at, [found.landscape, found.hops, found.topology])
+    return runs
+
+
+def analysis_figures(runs: AnalysedRuns) -> list[Entry]:
+    """Return title, caption and figure of everything that the runs show."""
+    return [
+        *_motion(runs),
+        *_structure(runs),
+        *_landscape(runs),
+    ]
+
+
+def _motion(runs: AnalysedRuns) -> list[Entry]:
+    return [
+        ("Motion alone and in concert", _COLLECTIVE_CAPTION, collective_msd_figure(runs.transport)),
+        (
+            "Conductivity alone and in concert",
+            "Nernst-Einstein and collective; their ratio is the Haven ratio. 95 % intervals.",
+            conductivity_pair_figure(runs.transport),
+        ),
+        (
+            "Motion of every species",
+            "Mean squared displacement relative to the framework.",
+            species_msd_figure(runs.transport),
+        ),
+        ("Mean cross-displacements", _MCD_CAPTION, cross_displacement_figure(runs.transport)),
+        ("Hop lengths", "Hops between the cores of density basins.", hop_length_figure(runs.hops)),
+        (
+            "How far ions come",
+            "Self part of the van Hove function at some lags.",
+            van_hove_figure(runs.hops),
+        ),
+    ]
+
+
+def _structure(runs: AnalysedRuns) -> list[Entry]:
+    by_temperature = {
+        at: runs.octahedra[name]
+        for name, at in runs.temperatures_k.items()
+        if name in runs.octahedra
+    }
+    return [
+        (
+            "Pairs and coordination",
+            "In the legend: mean number of partners up to the first minimum.",
+            pair_figure(runs.structure),
+        ),
+        *scattering_figures(runs.structure),
+        (
+            "Polyhedra",
+            "95 % of block means; how other cut-offs change a bar stands in its label.",
+            speciation_figure(runs.speciation),
+        ),
+        (
+            "Bridges and sharing",
+            "What the anions do, and by what the polyhedra are joined.",
+            sharing_figure(runs.speciation),
+        ),
+        (
+            "Chain lengths",
+            "Connected sets of network formers.",
+            chain_figure(runs.speciation),
+        ),
+        ("Order of the octahedra", _CIJ_CAPTION, axis_correlation_figure(by_temperature)),
+        (
+            "Where terminal ligands point",
+            "Angular density about the chain.",
+            ligand_angle_figure(runs.octahedra),
+        ),
+    ]
+
+
+def _landscape(runs: AnalysedRuns) -> list[Entry]:
+    barcodes = {name: found.barcodes for name, found in runs.topology.items()}
+    return [
+        (
+            "Free energy landscape",
+            _PLANES_CAPTION.format(what="Lowest F along a cell vector"),
+            free_energy_figure(runs.landscape),
+        ),
+        (
+            "Density of the mobile ions",
+            _PLANES_CAPTION.format(what="Summed along a cell vector"),
+            density_projection_figure(runs.landscape),
+        ),
+        (
+            "Distribution of the free energy",
+            "Over the voxels that ions visited; what was not visited lies higher.",
+            free_energy_histogram_figure(runs.landscape),
+        ),
+        (
+            "Barcodes",
+            "Persistent homology of one frame, periodic images included.",
+            barcode_figure(barcodes),
+        ),
+        ("Features alive at a distance", "Mean over frames.", betti_figure(barcodes)),
+    ]

@@ -1,0 +1,227 @@
+"""Figures of the structure of runs: pairs, scattering, polyhedra, chains, octahedra."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from .menus import with_menu
+from .theme import OKABE_ITO, Figure, Trace, axis, error_bars, fade, layout, pretty, text, trusted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..quantity import Quantity
+    from ..stores.analyses import (
+        OctahedraAnalysis,
+        PopulationAnalysis,
+        ScatteringAnalysis,
+        SpeciationAnalysis,
+        StructureAnalysis,
+    )
+
+_MOST_BARS = 12
+_LINE: Trace = {"type": "scatter", "mode": "lines"}
+_CORRELATIONS: Final = {
+    "bridge_intra_chain": ("O–M–O, in a chain", "circle"),
+    "bridge_inter_chain": ("O–M–O, between chains", "square"),
+    "terminal_intra_chain": ("Cl–M–Cl, in a chain", "circle"),
+    "terminal_inter_chain": ("Cl–M–Cl, between chains", "square"),
+}
+
+
+def pair_figure(runs: Mapping[str, StructureAnalysis]) -> Figure | None:
+    """Draw g(r) of all pairs with the coordination numbers in the legend."""
+    groups = {}
+    for name, run in runs.items():
+        traces = []
+        for index, (pair, rdf) in enumerate(run.rdf.items()):
+            shell = run.coordination.get(pair)
+            shown = f"{pair} ({shell.n:.2f} within {shell.cutoff_a:.2f} Å)" if shell else pair
+            traces.append(
+                _LINE
+                | {
+                    "name": text(shown),
+                    "x": rdf.r_a,
+                    "y": rdf.g,
+                    "line": {"color": OKABE_ITO[index % len(OKABE_ITO)], "width": 1.6},
+                    "visible": True if index < len(OKABE_ITO) else "legendonly",
+                    "hovertemplate": f"%{{x:.2f}} Å: %{{y:.2f}}<extra>{text(pair)}</extra>",
+                }
+            )
+        groups[name] = traces
+    return with_menu(
+        groups, layout(axis("r (Å)", rangemode="tozero"), axis("g(r)", rangemode="tozero"))
+    )
+
+
+def scattering_figures(
+    runs: Mapping[str, StructureAnalysis],
+) -> list[tuple[str, str, Figure | None]]:
+    """Return title, caption and figure of S(q), G(r) and the powder pattern."""
+    known = {name: run.scattering for name, run in runs.items() if run.scattering}
+    if not known:
+        return []
+    first = next(iter(known.values()))
+    range_text = f"q up to {first.q_max_inv_a:.1f} Å⁻¹, {first.window} window"
+    return [
+        (
+            "X-ray structure factor",
+            f"Faber-Ziman S(q): {first.method}.",
+            _lines(known, "q_inv_a", "s", "q (Å<sup>−1</sup>)", "S(q)"),
+        ),
+        (
+            "Reduced pair distribution function",
+            f"G(r) as a measurement would give it: {range_text}.",
+            _lines(known, "r_a", "g_inv_a2", "r (Å)", "G(r) (Å<sup>−2</sup>)"),
+        ),
+        (
+            "Powder pattern",
+            "Cu K-alpha, with polarisation; per atom.",
+            _lines(known, "two_theta_deg", "intensity_e2_per_atom", "2θ (°)", "intensity"),
+        ),
+    ]
+
+
+def _lines(
+    known: Mapping[str, ScatteringAnalysis], x: str, y: str, x_title: str, y_title: str
+) -> Figure:
+    traces = [
+        _LINE
+        | {
+            "name": text(name or "run"),
+            "x": getattr(one, x),
+            "y": getattr(one, y),
+            "line": {"color": OKABE_ITO[index % len(OKABE_ITO)], "width": 1.6},
+            "hovertemplate": "%{x:.2f}: %{y:.3g}<extra>%{fullData.name}</extra>",
+        }
+        for index, (name, one) in enumerate(known.items())
+    ]
+    return {"data": traces, "layout": layout(axis(x_title), axis(y_title))}
+
+
+def speciation_figure(runs: Mapping[str, SpeciationAnalysis]) -> Figure | None:
+    """Draw the populations of polyhedra; grey ends show other cut-offs."""
+    return with_menu(
+        {name: _bars(run.populations, "polyhedra") for name, run in runs.items()},
+        layout(axis("", type="category"), axis("share of polyhedra", rangemode="tozero")),
+    )
+
+
+def chain_figure(runs: Mapping[str, SpeciationAnalysis]) -> Figure | None:
+    """Draw the distribution of chain lengths by distance and by bridges, endless ones apart."""
+    groups = {}
+    for name, run in runs.items():
+        traces: list[Trace] = []
+        for index, chains in enumerate((run.chains_by_distance, run.chains_by_bridges)):
+            rows = dict(sorted(chains.lengths.items(), key=lambda row: int(row[0])))
+            if chains.endless.value > 0:
+                rows["endless"] = chains.endless
+            traces += _bars(rows, chains.rule, colour=OKABE_ITO[index], most=len(rows))
+        groups[name] = traces
+    x = axis("formers in a chain", type="category")
+    return with_menu(groups, layout(x, axis("share of chains", rangemode="tozero")))
+
+
+def sharing_figure(runs: Mapping[str, SpeciationAnalysis]) -> Figure | None:
+    """Draw what the anions do, and how neighbouring polyhedra are joined."""
+    groups = {}
+    for name, run in runs.items():
+        rows = {
+            f"{ligand} {role}": share
+            for ligand, roles in run.roles.items()
+            for role, share in roles.items()
+            if share.value > 0
+        }
+        groups[name] = _bars(rows, "share of the anions") + _bars(
+            {f"{mode} sharing": share for mode, share in run.sharing.items()},
+            "neighbours per former",
+            colour=OKABE_ITO[1],
+        )
+    return with_menu(groups, layout(axis("", type="category"), axis("", rangemode="tozero")))
+
+
+def _bars(
+    rows: Mapping[str, PopulationAnalysis],
+    name: str,
+    *,
+    colour: str = OKABE_ITO[0],
+    most: int = _MOST_BARS,
+) -> list[Trace]:
+    if not rows:
+        return []
+    shown = list(rows.items())[:most]
+    return [
+        {
+            "type": "bar",
+            "name": text(name),
+            "x": [text(pretty(label)) for label, _ in shown],
+            "y": [row.value for _, row in shown],
+            "error_y": {
+                "type": "data",
+                "array": [1.96 * (row.sd or 0.0) for _, row in shown],
+                "thickness": 1.4,
+                "width": 4,
+            },
+            "marker": {"color": fade(colour, 0.75)},
+            "hovertext": [
+                f"{text(pretty(label))}: {row.value:.3f}<br>shorter cut-offs {row.at_shorter:.3f}, "
+                f"longer {row.at_longer:.3f}"
+                for label, row in shown
+            ],
+            "hoverinfo": "text",
+        }
+    ]
+
+
+def axis_correlation_figure(runs: Mapping[float, OctahedraAnalysis]) -> Figure | None:
+    """Draw how far the axes of octahedra agree, in chains and between them, against T."""
+    temperatures = sorted(runs)
+    traces: list[Trace] = []
+    for key, (name, symbol) in _CORRELATIONS.items():
+        found = [(t, runs[t].correlation[key]) for t in temperatures]
+        rows = [(t, q) for t, q in found if q.value is not None]
+        if rows:
+            colour = OKABE_ITO[0] if key.startswith("bridge") else OKABE_ITO[2]
+            traces.append(_correlation(name, rows, colour, symbol))
+    if not traces:
+        return None
+    x, y = axis("temperature (K)"), axis("⟨C<sub>ij</sub>⟩", range=[-0.1, 1.05])
+    return {"data": traces, "layout": layout(x, y)}
+
+
+def _correlation(
+    name: str, rows: Sequence[tuple[float, Quantity]], colour: str, symbol: str
+) -> Trace:
+    values = [float(q.value or 0.0) for _, q in rows]
+    symbols = [symbol if trusted(q) else f"{symbol}-open" for _, q in rows]
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": name,
+        "x": [t for t, _ in rows],
+        "y": values,
+        "error_y": error_bars(values, [q for _, q in rows], colour=fade(colour, 0.5)),
+        "line": {"color": colour, "width": 1.5, "dash": "solid" if symbol == "circle" else "dash"},
+        "marker": {"symbol": symbols, "size": 9, "color": colour, "line": {"width": 1.5}},
+    }
+
+
+def ligand_angle_figure(runs: Mapping[str, OctahedraAnalysis]) -> Figure | None:
+    """Draw where terminal ligands point about their chain, as a polar plot."""
+    traces: list[Trace] = []
+    for index, (name, run) in enumerate(runs.items()):
+        if run.ligand_angle_deg:
+            traces.append(
+                {
+                    "type": "scatterpolar",
+                    "mode": "lines",
+                    "name": text(name or "ligands"),
+                    "theta": [*run.ligand_angle_deg, run.ligand_angle_deg[0]],
+                    "r": [*run.ligand_density_per_degree, run.ligand_density_per_degree[0]],
+                    "line": {"color": OKABE_ITO[index % len(OKABE_ITO)], "width": 1.8},
+                }
+            )
+    if not traces:
+        return None
+    polar = {"radialaxis": {"showticklabels": False, "rangemode": "tozero"}}
+    return {"data": traces, "layout": layout({}, {}, polar=polar)}

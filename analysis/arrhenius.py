@@ -12,6 +12,7 @@ from scipy import stats
 from ..errors import AnalysisError
 from ..quantity import Quantity, Status, worst
 from ..units import BOLTZMANN_EV_PER_K, BOLTZMANN_J_PER_K, ELEMENTARY_CHARGE_C
+from .law_checks import capped, contradictions, cooling_bound, not_activated, passed_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,9 +133,16 @@ def fit_arrhenius(
     them. The marginals of Ea, ln A and ln sigma are then Student's t with n + 2 degrees of
     freedom, n points (Gelman et al., Bayesian Data Analysis, ch. 14).
 
-    Only points of status `ok` enter. With fewer than two of these, points that are
-    `unconverged` but have a value are fitted and the result is `unconverged`, its upper end
-    no higher than the lowest temperature's, which activated motion cannot exceed on cooling.
+    Only points of status `ok` enter, and the law must agree with those left out: where the
+    lower end of its interval lies above one of their upper ends, the result is the bound of
+    these, `unconverged`. Where the extrapolation passes points colder than those of the fit
+    that did not converge, and where the activation energy is not above zero within its
+    error, it is `unconverged` too.
+
+    With fewer than two points of status `ok`, those that are `unconverged` but have a value
+    are fitted and the result is `unconverged`. The upper end of an unconverged result is no
+    higher than that of any point above the target, which activated motion cannot exceed on
+    cooling.
     Two points cannot test the law, so they also give `unconverged`; one gives a bound.
 
     Where a glass transition lies between the points and the target, the points below it are
@@ -161,7 +169,23 @@ def fit_arrhenius(
     bound = cooling_bound(points, extrapolate_to_k)
     if len({point.temperature_k for point in used}) < 2:  # noqa: PLR2004  (a line)
         return _without_fit(points, bound, extrapolate_to_k)
-    return _fit(used, status, "; ".join(notes), bound, extrapolate_to_k)
+    line = _Line.through(used)
+    energy = line.activation_energy_ev
+    doubts = [*passed_by(points, used, extrapolate_to_k), *not_activated(energy)]
+    refuted = contradictions(points, used, line.at)
+    if refuted or doubts:
+        status = worst(status, Status.UNCONVERGED)
+    note = "; ".join([*refuted, *doubts, *notes])
+    extrapolated = replace(line.at(extrapolate_to_k), status=status, note=note)
+    return ArrheniusFit(
+        activation_energy_ev=replace(energy, status=status, note=note),
+        ln_prefactor=float(line.solution[0]),
+        covariance=line.covariance,
+        extrapolated=capped(extrapolated, bound, refuted=bool(refuted)),
+        extrapolate_to_k=extrapolate_to_k,
+        temperatures_used_k=tuple(point.temperature_k for point in used),
+        chi2=line.chi2,
+    )
 
 
 def as_points(
@@ -214,18 +238,6 @@ def _select(
     return used, status, notes
 
 
-def cooling_bound(points: list[Point], target_k: float, power: int = 1) -> float | None:
-    """Return the smallest upper end above the target: sigma T^power falls on cooling."""
-    bounds = [
-        point.sigma.upper * (point.temperature_k / target_k) ** power
-        for point in points
-        if point.sigma.upper is not None
-        and point.temperature_k >= target_k
-        and point.sigma.status in {Status.OK, Status.UNCONVERGED}
-    ]
-    return min(bounds, default=None)
-
-
 def _without_fit(points: list[Point], bound: float | None, target_k: float) -> ArrheniusFit:
     statuses = {point.sigma.status for point in points}
     status = statuses.pop() if len(statuses) == 1 else Status.UNCONVERGED
@@ -244,42 +256,47 @@ def _without_fit(points: list[Point], bound: float | None, target_k: float) -> A
     )
 
 
-def _fit(
-    used: list[Point], status: Status, note: str, bound: float | None, target_k: float
-) -> ArrheniusFit:
-    temperature = np.array([point.temperature_k for point in used])
-    sigma = np.array([point.sigma.value for point in used], dtype=np.float64)
-    weight = 1.0 / np.array([point.relative_sd for point in used], dtype=np.float64)
-    design = np.column_stack([np.ones(len(used)), -1.0 / (BOLTZMANN_EV_PER_K * temperature)])
-    observed = np.log(sigma * temperature)
-    weighted = design * weight[:, None]
-    plain = np.linalg.inv(weighted.T @ weighted)
-    solution = plain @ weighted.T @ (observed * weight)
-    chi2 = float((((observed - design @ solution) * weight) ** 2).sum())
-    freedom = PRIOR_FREEDOM + len(used) - 2
-    covariance = plain * ((PRIOR_FREEDOM + chi2) / freedom)
-    quantile = float(stats.t.ppf(_UPPER_TAIL, freedom))
-    energy, energy_sd = float(solution[1]), math.sqrt(covariance[1, 1])
-    half_width = quantile * energy_sd
-    row = np.array([1.0, -1.0 / (BOLTZMANN_EV_PER_K * target_k)])
-    extrapolated = _extrapolated(
-        float(row @ solution) - math.log(target_k), math.sqrt(row @ covariance @ row), quantile
-    )
-    if status is Status.UNCONVERGED:
-        upper = min(extrapolated.upper or math.inf, math.inf if bound is None else bound)
-        value = min(extrapolated.value or 0.0, upper)
-        extrapolated = replace(extrapolated, value=value, lower=None, upper=upper)
-    return ArrheniusFit(
-        activation_energy_ev=Quantity(
-            energy, energy_sd, energy - half_width, energy + half_width, status, note
-        ),
-        ln_prefactor=float(solution[0]),
-        covariance=covariance.astype(np.float64),
-        extrapolated=replace(extrapolated, status=status, note=note),
-        extrapolate_to_k=target_k,
-        temperatures_used_k=tuple(point.temperature_k for point in used),
-        chi2=chi2,
-    )
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """ln(sigma T) = ln A - Ea / (k T): (ln A, Ea), their covariance, freedom and chi2."""
+
+    solution: FloatArray
+    covariance: FloatArray
+    freedom: float
+    chi2: float
+
+    @classmethod
+    def through(cls, used: list[Point]) -> _Line:
+        temperature = np.array([point.temperature_k for point in used])
+        sigma = np.array([point.sigma.value for point in used], dtype=np.float64)
+        weight = 1.0 / np.array([point.relative_sd for point in used], dtype=np.float64)
+        design = np.column_stack([np.ones(len(used)), -1.0 / (BOLTZMANN_EV_PER_K * temperature)])
+        observed = np.log(sigma * temperature)
+        weighted = design * weight[:, None]
+        plain = np.linalg.inv(weighted.T @ weighted)
+        solution = plain @ weighted.T @ (observed * weight)
+        chi2 = float((((observed - design @ solution) * weight) ** 2).sum())
+        freedom = PRIOR_FREEDOM + len(used) - 2
+        covariance = (plain * ((PRIOR_FREEDOM + chi2) / freedom)).astype(np.float64)
+        return cls(solution, covariance, freedom, chi2)
+
+    @property
+    def quantile(self) -> float:
+        return float(stats.t.ppf(_UPPER_TAIL, self.freedom))
+
+    @property
+    def activation_energy_ev(self) -> Quantity:
+        energy, sd = float(self.solution[1]), math.sqrt(self.covariance[1, 1])
+        half_width = self.quantile * sd
+        return Quantity(energy, sd, energy - half_width, energy + half_width)
+
+    def at(self, temperature_k: float) -> Quantity:
+        row = np.array([1.0, -1.0 / (BOLTZMANN_EV_PER_K * temperature_k)])
+        return _extrapolated(
+            float(row @ self.solution) - math.log(temperature_k),
+            math.sqrt(row @ self.covariance @ row),
+            self.quantile,
+        )
 
 
 def _extrapolated(ln_sigma: float, ln_sd: float, quantile: float) -> Quantity:

@@ -11,7 +11,8 @@ import numpy as np
 from scipy import special
 
 from ..quantity import Quantity, Status, worst
-from .arrhenius import PRIOR_FREEDOM, as_points, cooling_bound
+from .arrhenius import PRIOR_FREEDOM, as_points
+from .law_checks import capped, cooling_bound, not_activated, passed_by
 from .laws import TWO_REGIMES_STEP, VOGEL, candidate_laws, vogel_law
 from .profiled import fit_law, mixed
 
@@ -102,7 +103,10 @@ def fit_regimes(
     Arrhenius law that do not differ by 10 from the chosen one share in the extrapolation, by
     weights exp(-BIC/2).
 
-    Only points of status `ok` enter. Breaks come with the 95 % interval of the profile
+    Only points of status `ok` enter. The result is `unconverged` where it passes colder points
+    that did not converge, where the activation energy on the cold side is not above zero, and
+    where the interval lies above what the points left out allow; then their bound is what
+    remains. Breaks come with the 95 % interval of the profile
     likelihood, energies and extrapolation with that of the posterior, which includes the
     doubt about the breaks and about the scale of the quoted errors.
 
@@ -148,10 +152,14 @@ def fit_regimes(
         gaps = [f"{rival.law.name} by {rival.bic - chosen.bic:+.1f}" for rival in rivals]
         notes.append(f"{chosen.law.name} not told apart from {', '.join(gaps)} in BIC")
     note = "; ".join(notes)
-    extrapolated = _extrapolated(
-        [chosen, *rivals], power * math.log(extrapolate_to_k), status, note
-    )
     is_curve = chosen.law.name == VOGEL
+    extrapolated = _checked(
+        _extrapolated([chosen, *rivals], power * math.log(extrapolate_to_k), status, note),
+        points,
+        used,
+        (extrapolate_to_k, power),
+        _quantity(chosen.parameter(1 if is_curve else chosen.law.nodes.shape[1] + 1)),
+    )
     return TemperatureLaw(
         name=chosen.law.name,
         regimes=() if is_curve else _regimes(chosen, temperature),
@@ -242,6 +250,28 @@ def _extrapolated(
     quantile = float(special.stdtrit(mixture.freedoms[0], 0.975))
     ln_sd = (math.log(upper) - math.log(lower)) / (2.0 * quantile)
     return Quantity(value, value * ln_sd, lower, upper, status, note)
+
+
+def _checked(
+    extrapolated: Quantity,
+    points: list[Point],
+    used: list[Point],
+    target: tuple[float, int],
+    cold_energy_ev: Quantity,
+) -> Quantity:
+    """Lower the status of an extrapolation that points left out, or its slope, speak against."""
+    target_k, power = target
+    bound = cooling_bound([point for point in points if point not in used], *target)
+    refuted = bound is not None and (extrapolated.lower or 0.0) > bound
+    doubts = [*passed_by(points, used, target_k), *not_activated(cold_energy_ev)]
+    if refuted:
+        doubts.insert(0, f"the law is contradicted: points left out allow at most {bound:.2g}")
+    if not doubts:
+        return extrapolated
+    note = "; ".join([*doubts, *filter(None, [extrapolated.note])])
+    status = worst(extrapolated.status, Status.UNCONVERGED)
+    ceiling = cooling_bound(points, target_k, power)
+    return capped(replace(extrapolated, status=status, note=note), ceiling, refuted=refuted)
 
 
 def _regimes(fit: FittedLaw, temperature: FloatArray) -> tuple[Regime, ...]:

@@ -116,12 +116,73 @@ def test_points_with_smaller_errors_weigh_more():
 
 def test_points_that_are_not_ok_are_left_out_and_named():
     sigma = series()
-    sigma[0] = point(100.0, status=Status.UNCONVERGED)
+    sigma[2] = point(100.0, status=Status.UNCONVERGED)
     sigma[5] = point(1e6, status=Status.DECOMPOSED)
     fit = fit_arrhenius(TEMPERATURES, sigma)
     assert fit.activation_energy_ev.value == pytest.approx(0.32, rel=1e-6)
     assert fit.extrapolated.status is Status.OK
-    assert fit.extrapolated.note == "left out: 450 K (unconverged), 800 K (decomposed)"
+    assert fit.extrapolated.note == "left out: 550 K (unconverged), 800 K (decomposed)"
+
+
+def test_a_law_that_a_bound_left_out_contradicts_gives_only_the_bound():
+    """Ea changes at 500 K: the hot points alone would promise 14 times what the cold allow."""
+    temperatures = [400.0, 500.0, 600.0, 800.0, 1000.0]
+    bounds = [Quantity(upper=upper, status=Status.UNCONVERGED) for upper in (0.5, 1.0)]
+    hot = [point(law(t, 0.17, 14.6), 0.1) for t in temperatures[2:]]
+    alone = fit_arrhenius(temperatures[2:], hot).extrapolated
+    assert (alone.status, alone.value) == (Status.OK, pytest.approx(law(300.0, 0.17, 14.6)))
+    assert alone.lower > 3.0
+    fit = fit_arrhenius(temperatures, [*bounds, *hot])
+    assert fit.extrapolated.status is Status.UNCONVERGED
+    assert fit.extrapolated.value is None
+    assert fit.extrapolated.lower is None
+    assert fit.extrapolated.upper == pytest.approx(0.5 * 400.0 / 300.0)
+    assert "the law is contradicted: at most 0.5 at 400 K" in fit.extrapolated.note
+    assert fit.activation_energy_ev.status is Status.UNCONVERGED
+
+
+def test_a_bound_between_the_points_is_tested_too():
+    sigma = series()
+    sigma[2] = Quantity(upper=0.5 * law(550.0), status=Status.UNCONVERGED)
+    fit = fit_arrhenius(TEMPERATURES, sigma)
+    assert fit.extrapolated.value is None
+    assert "at 550 K" in fit.extrapolated.note
+    sigma[2] = Quantity(upper=1.5 * law(550.0), status=Status.UNCONVERGED)
+    assert fit_arrhenius(TEMPERATURES, sigma).extrapolated.status is Status.OK
+
+
+@pytest.mark.parametrize("status", [Status.UNCONVERGED, Status.DIVERGED])
+def test_an_extrapolation_past_colder_points_that_failed_is_not_ok(status):
+    sigma = [Quantity(status=status), *series()[1:]]
+    fit = fit_arrhenius(TEMPERATURES, sigma)
+    assert fit.extrapolated.status is Status.UNCONVERGED
+    assert fit.extrapolated.note.startswith("extrapolated past 450 K, not converged; left out")
+    assert fit.extrapolated.value == pytest.approx(law(300.0), rel=1e-5)
+    assert fit.extrapolated.lower is None
+    inside = fit_arrhenius(TEMPERATURES, sigma, extrapolate_to_k=520.0)
+    assert inside.extrapolated.status is Status.OK
+
+
+def test_points_above_the_transition_do_not_speak_against_the_law_below_it():
+    sigma = series()
+    sigma[3:] = [point(0.2 * law(t)) for t in TEMPERATURES[3:]]
+    assert fit_arrhenius(TEMPERATURES, sigma, tg_k=560.0).extrapolated.status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("energy", "relative_sd", "words"),
+    [(-0.1, 0.02, "activation energy not positive (-0.10 eV)"), (0.02, 0.3, "zero within its")],
+)
+def test_an_activation_energy_that_is_not_above_zero_is_not_ok(energy, relative_sd, words):
+    sigma = [point(law(t, energy), relative_sd) for t in TEMPERATURES]
+    fit = fit_arrhenius(TEMPERATURES, sigma)
+    assert fit.activation_energy_ev.status is Status.UNCONVERGED
+    assert fit.extrapolated.status is Status.UNCONVERGED
+    assert words in fit.extrapolated.note
+    doubtful = [point(q.value, relative_sd, Status.UNCONVERGED) for q in sigma]
+    note = fit_arrhenius(TEMPERATURES, doubtful).activation_energy_ev.note
+    assert words in note
+    assert note.endswith("fitted through unconverged points")
 
 
 def test_unconverged_points_alone_give_an_unconverged_result_with_a_bound():

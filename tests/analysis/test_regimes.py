@@ -128,6 +128,29 @@ def test_a_smooth_curve_is_that_of_vogel_fulcher_and_tammann():
     assert smooth[0].breaks_k == ()
 
 
+def test_points_left_out_speak_against_a_law():
+    given_ = points(straight, NINE[2:], seed=1)
+    cold = list(NINE[:2])
+    for factor, refuted in ((0.3, True), (3.0, False)):
+        uppers = np.exp(straight(cold)) / cold * factor
+        bounds = [Quantity(upper=float(u), status=Status.UNCONVERGED) for u in uppers]
+        found = fit_regimes(NINE, [*bounds, *given_], extrapolate_to_k=300.0).extrapolated
+        assert found.status is Status.UNCONVERGED
+        assert "extrapolated past 300 K, 350 K, not converged" in found.note
+        assert found.lower is None
+        assert ("contradicted" in found.note) == refuted
+        assert (found.value is None) == refuted
+        if refuted:
+            assert found.upper == pytest.approx(uppers[0])
+
+
+def test_a_law_that_falls_on_heating_is_not_ok():
+    given_ = points(lambda t: 5.0 + 0.05 * beta(t), NINE, seed=1)
+    found = fit_regimes(NINE, given_, extrapolate_to_k=250.0)
+    assert found.extrapolated.status is Status.UNCONVERGED
+    assert "activation energy not positive" in found.extrapolated.note
+
+
 def test_one_regime_is_the_arrhenius_fit():
     given_ = points(straight, NINE, seed=3)
     ours, plain = fit_regimes(NINE, given_), fit_arrhenius(list(NINE), given_)

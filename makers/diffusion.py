@@ -74,7 +74,10 @@ class DiffusionMaker(StepMaker):
             )
         present.sort(key=lambda run: run.temperature_k)
         known = parents or {f"{run.temperature_k:g}K": run.identity for run in present}
-        return self.run_step(lambda context: self._analyse(present, len(runs), context), known)
+        used = [run.identity for run in present]
+        return self.run_step(
+            lambda context: self._analyse(present, len(runs), context), known, used
+        )
 
     def _analyse(
         self, runs: list[MDDocument], n_asked: int, context: StepContext

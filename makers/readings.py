@@ -71,7 +71,8 @@ class RunsMaker(StepMaker):
         """
         present = self._present(runs)
         known = parents or {f"{run.temperature_k:g}K": run.identity for run in present}
-        return self.run_step(lambda context: self.analyse(present, context), known)
+        used = [run.identity for run in present]
+        return self.run_step(lambda context: self.analyse(present, context), known, used)
 
     def analyse(self, runs: Sequence[MDDocument], context: StepContext) -> StepDocument:
         """Return the document of the runs, from cold to hot."""

@@ -14,7 +14,7 @@ import psutil
 from jobflow import CURRENT_JOB, Job, JobConfig, Maker, OnMissing, job
 
 from .. import __version__
-from ..engines.potentials import identify, load_potential
+from ..engines.potentials import identify, level_of, load_potential
 from ..errors import EngineError, InputError, InterruptedRunError
 from ..identity import canonical, step_identity, step_uuid, structure_hash
 from ..quantity import Status
@@ -22,11 +22,11 @@ from ..settings import get_settings
 from ..stores.claims import Claims, Owner
 from ..stores.connection import store_of_job
 from ..stores.documents import FileReference, PotentialRecord, Provenance, StepDocument
-from ..stores.results import clear_failure, record_failure, stored_output
+from ..stores.results import clear_failure, record_failure, stored_output, used_all
 from .progress import ProgressReporter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from pymatgen.core import Structure
@@ -112,14 +112,22 @@ def release_claims() -> None:
     _computed.close()
 
 
-def _claim(store: HaloflowStore, identity: str, held: ExitStack) -> dict[str, Any] | None:
+def _claim(
+    store: HaloflowStore, identity: str, used: Collection[str], held: ExitStack
+) -> dict[str, Any] | None:
     """Claim a step into `held`, or return its document once whoever is at it has stored it."""
     claims, owner = Claims(store.claims), Owner.here()
     while not held.enter_context(claims.held(identity, owner)):
-        if (document := stored_output(store, identity)) is not None:
+        if (document := _stored(store, identity, used)) is not None:
             return document
         time.sleep(_LOOK_INTERVAL_S)
-    return stored_output(store, identity)
+    return _stored(store, identity, used)
+
+
+def _stored(store: HaloflowStore, identity: str, used: Collection[str]) -> dict[str, Any] | None:
+    """Return the step's document, unless it was made without some of the parents `used`."""
+    document = stored_output(store, identity)
+    return document if document is not None and used_all(document, used) else None
 
 
 @dataclass
@@ -127,13 +135,16 @@ class StepMaker(Maker):
     """Base of the Makers: one physical step, known by what it does.
 
     Subclasses are dataclasses whose fields are the step's settings; all of them but
-    ``name`` enter the identity.
+    `not_physics` enter the identity.
     """
 
     name: str = "step"
 
     kind: ClassVar[str]
     code_version: ClassVar[int]
+
+    not_physics: ClassVar[tuple[str, ...]] = ("name", "checkpoint_interval")
+    """Settings without influence on the result."""
 
     needs_all_inputs: ClassVar[bool] = True
     """Whether the step is lost when one of its parents fails."""
@@ -144,8 +155,13 @@ class StepMaker(Maker):
         return ()
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings that decide the result."""
+        """Return the settings as they were given."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
+
+    def physics(self) -> dict[str, Any]:
+        """Return what decides the result; the same in every spelling of the settings."""
+        found = {k: v for k, v in self.settings().items() if k not in self.not_physics}
+        return found | ({"level": level_of(found["level"])} if "level" in found else {})
 
     def identity(self, parents: dict[str, str]) -> str:
         """Identify the step that starts from `parents` (input name to identity or hash)."""
@@ -153,7 +169,7 @@ class StepMaker(Maker):
             self.kind,
             self.code_version,
             {
-                "settings": self.settings(),
+                "settings": self.physics(),
                 "potentials": [identify(level).as_parameters() for level in self.levels],
                 "parents": parents,
             },
@@ -163,8 +179,18 @@ class StepMaker(Maker):
         self,
         work: Callable[[StepContext], DocumentT],
         parents: dict[str, str],
+        used: Collection[str] | None = None,
     ) -> DocumentT | dict[str, Any]:
         """Run `work` once in the world: reuse what is stored, wait for who is at it.
+
+        Parameters
+        ----------
+        work
+            Makes the document.
+        parents
+            What the step starts from: input to identity or hash.
+        used
+            Those of the parents that gave a result; default: all.
 
         Raises
         ------
@@ -176,11 +202,13 @@ class StepMaker(Maker):
         self._require_planned(identity)
         with ExitStack() as held:
             store = held.enter_context(store_of_job(CURRENT_JOB.store))
-            stored = _claim(store, identity, held)
+            arrived = {k: v for k, v in parents.items() if used is None or v in used}
+            needed = () if self.needs_all_inputs else tuple(arrived.values())
+            stored = _claim(store, identity, needed, held)
             if stored is not None:
                 return stored
             directory = step_directory(store.files_dir, identity)
-            context = StepContext(identity, directory, store.files_dir, parents)
+            context = StepContext(identity, directory, store.files_dir, arrived)
             document = self._work(work, context, store)
             _computed.push(held.pop_all())  # jobflow stores the document after this returns
             return document

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..identity import step_uuid
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from .connection import HaloflowStore
 
@@ -33,12 +33,23 @@ def stored_outputs(store: HaloflowStore, identities: Iterable[str]) -> dict[str,
 
 def finished(store: HaloflowStore, identities: Iterable[str]) -> set[str]:
     """Return those of `identities` that have a stored document."""
-    done: set[str] = set()
+    return set(heads(store, identities))
+
+
+def heads(store: HaloflowStore, identities: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return status, note and parents of those steps that have a stored document."""
+    found: dict[str, dict[str, Any]] = {}
+    fields = ["uuid", "output.status", "output.note", "output.provenance.parents"]
     for some in _batches(identities):
         by_uuid = {step_uuid(identity): identity for identity in some}
-        rows = store.outputs.query({"uuid": {"$in": list(by_uuid)}}, properties=["uuid"])
-        done.update(by_uuid[row["uuid"]] for row in rows)
-    return done
+        for row in store.outputs.query({"uuid": {"$in": list(by_uuid)}}, properties=fields):
+            found[by_uuid[row["uuid"]]] = row.get("output") or {}
+    return found
+
+
+def used_all(document: Mapping[str, Any], parents: Iterable[str]) -> bool:
+    """Tell whether a stored document was made from all of `parents`."""
+    return set(document.get("provenance", {}).get("parents", ())).issuperset(parents)
 
 
 def forget(store: HaloflowStore, identities: Collection[str]) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..engines.potentials import identify, require_coverage
 from ..errors import InputError, SweepError
 from ..identity import content_hash
 from ..stores.documents import CandidateDocument
-from ..stores.results import finished
+from ..stores.results import heads, used_all
 from ..systems.crystals import crystal_model
 from ..systems.mixture import DEFAULT_N_MOBILE
 from ..systems.phases import get_phase
@@ -18,6 +18,8 @@ from .references import library_gaps
 from .steps import PlannedStep, crystal_steps, glass_steps
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..stores.connection import HaloflowStore
     from .sweep import Sweep
 
@@ -152,8 +154,8 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
     _require_levels(sweep, candidates)
     drafts = [_draft(candidate, sweep) for candidate in candidates]
     steps = {step.identity: step for draft in drafts for step in draft.steps}
-    stored = finished(store, steps) if store is not None else set()
-    done = {identity for identity in stored if _is_whole(steps[identity], stored)}
+    stored = heads(store, steps) if store is not None else {}
+    done = {identity for identity, head in stored.items() if _is_whole(steps[identity], head)}
     plans = [
         CandidatePlan(
             draft.document,
@@ -164,12 +166,12 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
         )
         for draft in drafts
     ]
-    return Plan(sweep, plans, frozenset(stored - done))
+    return Plan(sweep, plans, frozenset(stored.keys() - done))
 
 
-def _is_whole(step: PlannedStep, stored: set[str]) -> bool:
+def _is_whole(step: PlannedStep, head: Mapping[str, Any]) -> bool:
     """Tell whether a stored result had all its inputs."""
-    return step.maker.needs_all_inputs or stored.issuperset(step.after)
+    return step.maker.needs_all_inputs or used_all(head, step.after)
 
 
 def _require_levels(sweep: Sweep, candidates: list[Candidate]) -> None:

@@ -6,6 +6,8 @@ import math
 from statistics import fmean, variance
 from typing import TYPE_CHECKING
 
+from scipy import special
+
 from ..quantity import Quantity, Status, worst
 
 if TYPE_CHECKING:
@@ -18,9 +20,14 @@ def combine(samples: Sequence[Quantity], *, n_expected: int, logarithmic: bool =
     """Return the mean over samples, its error within and between them kept apart in the note.
 
     The variance is the mean variance inside a run plus the variance between the samples
-    (their scatter less what the runs' errors explain): the spread to expect of one more
-    sample. Samples of which only bounds are known widen the interval, and their status makes
-    the result no better than theirs.
+    (their scatter less what the runs' errors explain).
+
+    The 95 % interval is for one more sample, made and measured in the same way: mean +- t s
+    sqrt(1 + 1/n), with s the scatter of the n samples and t the quantile of Student's t with
+    n - 1 degrees of freedom. It is never narrower than the interval of a run, whose error may
+    be common to all samples. Samples of which only bounds are known widen it, and their
+    status makes the result no better than theirs; where a value is bounded on one side only,
+    so is the mean.
 
     Parameters
     ----------
@@ -44,6 +51,10 @@ def combine(samples: Sequence[Quantity], *, n_expected: int, logarithmic: bool =
         lower, upper = _bounds(bounded)
         return Quantity(None, None, lower, upper, worst(*statuses), _joined(notes))
     mean, sd, lower, upper, note = _mean(known, logarithmic=logarithmic)
+    if any(sample.lower is None and sample.upper is not None for sample in known):
+        lower = None
+    if any(sample.upper is None and sample.lower is not None for sample in known):
+        upper = None
     if bounded:
         below, above = _bounds(bounded)
         lower = None if lower is None or below is None else min(lower, below)
@@ -78,11 +89,11 @@ def _mean(
         return values[0], only.sd, only.lower, only.upper, ""
     in_log = logarithmic and min(values) > 0
     points = [math.log(value) for value in values] if in_log else values
-    errors = [_log_sd(sample) if in_log else sample.sd for sample in known]
-    within = fmean((error or 0.0) ** 2 for error in errors)
+    within = fmean(_sd(sample, in_log=in_log) ** 2 for sample in known)
     between = max(0.0, variance(points) - within)
     centre, spread = fmean(points), math.sqrt(within + between)
-    low, high = centre - Z95 * spread, centre + Z95 * spread
+    half = _half_width(points, within)
+    low, high = centre - half, centre + half
     kind = "geometric mean" if in_log else "mean"
     unit = " in ln" if in_log else ""
     note = (
@@ -95,8 +106,18 @@ def _mean(
     return centre, spread, low, high, note
 
 
-def _log_sd(sample: Quantity) -> float | None:
-    """Return the standard deviation of ln(value), from the interval where it is known."""
+def _half_width(points: Sequence[float], within: float) -> float:
+    """Return half the 95 % interval of one more sample."""
+    n = len(points)
+    student = float(special.stdtrit(n - 1, 0.975))
+    scatter = student * math.sqrt(variance(points) * (1.0 + 1.0 / n))
+    return max(scatter, Z95 * math.sqrt(within))
+
+
+def _sd(sample: Quantity, *, in_log: bool) -> float:
+    """Return the standard deviation of the value or its logarithm; 0 where it is unknown."""
+    if not in_log:
+        return sample.sd or 0.0
     if sample.lower and sample.upper and sample.lower > 0:
         return (math.log(sample.upper) - math.log(sample.lower)) / (2 * Z95)
-    return sample.sd / sample.value if sample.sd is not None and sample.value else None
+    return sample.sd / sample.value if sample.sd is not None and sample.value else 0.0

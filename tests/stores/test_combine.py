@@ -32,8 +32,8 @@ def test_decades_are_averaged_in_the_logarithm():
     samples = [Quantity(value, None, value / 2, value * 2) for value in (0.1, 1.0, 10.0)]
     found = combine(samples, n_expected=3, logarithmic=True)
     assert found.value == pytest.approx(1.0)
-    spread = math.log(10)
-    assert found.upper == pytest.approx(math.exp(1.96 * spread), rel=1e-3)
+    half = 4.3027 * math.log(10) * math.sqrt(1 + 1 / 3)  # Student's t, two degrees of freedom
+    assert math.log(found.upper) == pytest.approx(half, rel=1e-4)
     assert found.lower == pytest.approx(1 / found.upper)
     assert "geometric mean of 3 samples" in found.note
     signed = combine([Quantity(-1.0, 0.1), Quantity(1.0, 0.1)], n_expected=2, logarithmic=True)
@@ -54,3 +54,35 @@ def test_bounds_widen_the_interval_and_forbid_ok():
     assert only == Quantity(None, None, None, 5.0, UNCONVERGED, "too short; no plateau")
     nan = combine([Quantity(math.nan, None, None, None, UNCONVERGED, "x"), known], n_expected=2)
     assert nan.value == 1.0
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+@pytest.mark.parametrize("within", [0.0, 0.3, 1.0, 3.0])
+def test_the_interval_holds_one_more_sample(n, within):
+    """Samples scatter by 1 in ln; each is measured with an error `within` that it quotes."""
+    rng = np.random.default_rng(17 + n)
+    n_trials = 1500
+    ln = rng.normal(size=(n_trials, n + 1)) + within * rng.normal(size=(n_trials, n + 1))
+    held = []
+    for row in ln:
+        samples = [
+            Quantity(math.exp(x), math.exp(x) * within, math.exp(x - half), math.exp(x + half))
+            for x, half in ((x, 1.96 * within) for x in row[:-1])
+        ]
+        found = combine(samples, n_expected=n, logarithmic=True)
+        held.append(found.lower <= math.exp(row[-1]) <= found.upper)
+    assert 0.935 <= np.mean(held) <= (0.965 if within == 0.0 else 0.995)
+
+
+def test_the_interval_of_a_mean_is_never_narrower_than_a_runs_own():
+    """Runs may share their error, as that of a potential, and agree all the same."""
+    found = combine([Quantity(1.0, 0.2)] * 3, n_expected=3)
+    assert found.upper - found.value == pytest.approx(1.96 * 0.2, rel=1e-3)
+
+
+def test_a_value_without_a_lower_end_gives_a_mean_without_one():
+    open_below = Quantity(2.0, 0.2, None, 2.5, UNCONVERGED, "few hops")
+    found = combine([Quantity(1.0, 0.1, 0.8, 1.2), open_below], n_expected=2, logarithmic=True)
+    assert found.lower is None
+    assert found.upper > 2.5
+    assert combine([Quantity(1.0, None, 0.5), Quantity(2.0)], n_expected=2).upper is None

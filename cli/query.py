@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from ..dashboard.wording import NOTHING, number
+from ..dashboard.wording import NOTHING, hull_error_note, number
 from ..stores.fields import DEFAULT_COLUMNS, FIELDS, get_fields, rows
 from ..stores.query import find_summaries
 from ..workflows.status import update_summaries
@@ -46,6 +46,7 @@ def show_query(
         console().print("No candidate fits.")
     elif names or sort:
         _print_table(found, names or list(DEFAULT_COLUMNS))
+        _print_hull_errors(found, names or list(DEFAULT_COLUMNS))
     else:
         print_ranking(console(), found)
 
@@ -78,6 +79,15 @@ def _print_table(found: Sequence[CandidateSummary], names: list[str]) -> None:
     for row in rows(found, names):
         made.add_row(*(_cell(value) for value in row.values()))
     console().print(made)
+
+
+def _print_hull_errors(found: Sequence[CandidateSummary], names: list[str]) -> None:
+    """Say how far E_hull can be trusted, where it is a column."""
+    if not any(name.startswith("e_hull") for name in names):
+        return
+    levels = {summary.levels["hull"] for summary in found if "hull" in summary.levels}
+    for level in sorted(levels):
+        console().print(Text(f"- {hull_error_note(level)}", style="dim"))
 
 
 def _cell(value: Any) -> Text:  # noqa: ANN401  (any JSON value)

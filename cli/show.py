@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.padding import Padding
 from rich.text import Text
 
+from ..dashboard.cautions import shown_phases
 from ..dashboard.panels import candidate_facts
 from ..dashboard.view import CandidateView
 from ..dashboard.wording import (
@@ -49,7 +50,7 @@ def show_candidate(store: str | None, name: str) -> None:
     _print_literature(out, summary)
     _print_steps(out, summary, documents)
     out.print(f"Files lie under {files_dir}")
-    for note in footnotes([summary]):
+    for note in footnotes([summary], shown_phases(documents.values())):
         out.print(Text(f"- {note}", style="dim"))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymatgen.core import Composition
 
+from .cautions import caution_line, marked
 from .theme import (
     GREEN,
     GREY,
@@ -84,12 +85,13 @@ def _entries_trace(name: str, entries: list[HullEntry], look: dict[str, Any], mo
         "name": name,
         "x": [mobile_fraction(entry.formula, mobile) for entry in entries],
         "y": [entry.formation_energy_ev_per_atom for entry in entries],
-        "text": [text(pretty(entry.formula)) for entry in entries],
+        "text": [text(pretty(marked(entry.formula, entry.phase_id))) for entry in entries],
         "marker": {**look, "line": {"width": 1.5, "color": look["color"]}},
         "hovertext": [
             f"<b>{text(pretty(entry.formula))}</b> {text(entry.phase_id)} ({text(entry.role)})<br>"
             f"formation {entry.formation_energy_ev_per_atom:.3f} eV/atom<br>"
             f"above hull {entry.energy_above_hull_ev_per_atom * MEV_PER_EV:.1f} meV/atom"
+            f"{caution_line(entry.phase_id)}"
             for entry in entries
         ],
         "hoverinfo": "text",

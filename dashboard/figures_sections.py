@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..quantity import Quantity
+from .cautions import caution_line, caution_notes, marked
 from .sections import sweep_sections
 from .theme import (
     GREEN,
@@ -20,7 +21,7 @@ from .theme import (
     text,
     trusted,
 )
-from .wording import MEV_PER_EV, energy_text, formula_units_text
+from .wording import MEV_PER_EV, energy_text, formula_units_text, hull_error_note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,20 +51,21 @@ def section_figures(
     for index, section in enumerate(sweep_sections(views), start=1):
         of = pretty(" – ".join(section.components))
         along = (
-            f"Level {section.level}. Energies against the unmixed components; the hull is that "
-            "of all phases, at its dots the phases change."
+            "Energies against the unmixed components; the hull is that of all phases, at its "
+            f"dots the phases change. {hull_error_note(section.level)}"
         )
+        models = " ".join(caution_notes(_shown(section)))
         figures += [
             (
                 f"overview-section-{index}",
                 f"Hull along {of}",
-                along,
+                f"{along} {models}",
                 pseudo_binary_figure(section),
             ),
             (
                 f"overview-ternary-{index}",
                 f"Phases of {of}",
-                _TERNARY_CAPTION,
+                f"{_TERNARY_CAPTION} {models}",
                 ternary_figure(section),
             ),
             (
@@ -74,6 +76,15 @@ def section_figures(
             ),
         ]
     return figures
+
+
+def _shown(section: SweepSection) -> list[str]:
+    """Return the ids of the phases that the figures of a section name."""
+    of_triangle = section.triangle.phases if section.triangle is not None else ()
+    return [
+        *(phase.entry.phase_id for phase in (*section.line.phases, *of_triangle)),
+        *(product.phase_id for point in section.line.points for product in point.products),
+    ]
 
 
 def pseudo_binary_figure(section: SweepSection) -> Figure:
@@ -170,7 +181,9 @@ def _phases_trace(
         "cliponaxis": False,
         **places,
         "text": [
-            text(pretty(phase.entry.formula)) if on_hull and (with_energy or _mixed(phase)) else ""
+            text(pretty(marked(phase.entry.formula, phase.entry.phase_id)))
+            if on_hull and (with_energy or _mixed(phase))
+            else ""
             for phase, on_hull in zip(phases, stable, strict=True)
         ],
         "textposition": "top center",
@@ -184,6 +197,7 @@ def _phases_trace(
             f"({text(phase.entry.role)})<br>"
             f"{phase.energy_ev_per_atom * MEV_PER_EV:.1f} meV/atom against the components<br>"
             f"above hull {phase.energy_above_hull_ev_per_atom * MEV_PER_EV:.1f} meV/atom"
+            f"{caution_line(phase.entry.phase_id)}"
             for phase in phases
         ],
         "hoverinfo": "text",

@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from .view import CandidateView
 
 ENERGY_LIMIT = "energy_above_hull_ev_per_atom"
+_STABILITY_CAPTION = (
+    "Energy above the hull of the competing phases, 95 % intervals where the error of the level "
+    "is measured."
+)
 _ARRHENIUS_CAPTION = (
     "Line: Arrhenius law of the ok points, dotted where extrapolated, 95 % band. Hollow: not "
     "converged; triangles: bounds. Grey: published at room temperature."
@@ -105,8 +109,7 @@ def overview_panels(views: Sequence[CandidateView], screen: Mapping[str, float])
         (
             "overview-stability",
             "Stability",
-            "Energy above the hull of the competing phases, 95 % intervals where the error of the "
-            "level is measured.",
+            _STABILITY_CAPTION,
             stability_figure(views, screen.get(ENERGY_LIMIT)),
         ),
         (
@@ -216,9 +219,12 @@ def _of(sample: str) -> str:
 
 
 def _hull_caption(document: HullDocument) -> str:
-    said = [
+    what = (
         f"A projection of {len(document.entries)} {' and '.join(document.roles)} phases on the "
-        "sodium content: the red bar is E_hull, down to the mixture of the green products.",
+        "sodium content: the red bar is E_hull, down to the mixture of the green products."
+    )
+    said = [
+        what,
         hull_error_note(document.level),
         *caution_notes(product.phase_id for product in document.decomposition),
     ]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from ..quantity import Status
 from ..stores.fields import FIELDS
+from ..workflows.levels import level_error_ev_per_atom
+from .cautions import caution_notes, marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -169,15 +171,16 @@ def reason(quantity: Quantity | None) -> str:
 
 
 def decomposition_text(products: Iterable[HullProduct]) -> str:
-    """Write products as ``0.53 NaCl + 0.47 TaOCl3``, largest first."""
+    """Write products as ``0.53 NaCl + 0.47 TaOCl3``, largest first, models with a dagger."""
     ordered = sorted(products, key=lambda product: -product.amount)
-    return " + ".join(f"{product.amount:.2f} {product.formula}" for product in ordered) or NOTHING
+    parts = (f"{p.amount:.2f} {marked(p.formula, p.phase_id)}" for p in ordered)
+    return " + ".join(parts) or NOTHING
 
 
 def formula_units_text(products: Iterable[HullProduct | Product]) -> str:
-    """Write products in formula units as ``2 NaCl + 0.5 Cl2``, largest first."""
+    """Write products in formula units as ``2 NaCl + 0.5 Cl2``; order and daggers as above."""
     ordered = sorted(products, key=lambda product: -product.amount)
-    parts = (f"{number(product.amount)} {product.formula}" for product in ordered)
+    parts = (f"{number(p.amount)} {marked(p.formula, p.phase_id)}" for p in ordered)
     return " + ".join(part.removeprefix("1.00 ") for part in parts) or NOTHING
 
 
@@ -222,15 +225,18 @@ def size_text(n_bytes: float) -> str:
     return f"{n_bytes:.0f} B"
 
 
-def footnotes(summaries: Iterable[CandidateSummary]) -> list[str]:
-    """Say at which levels the table's numbers stand, and how far to trust them."""
+def footnotes(summaries: Iterable[CandidateSummary], phase_ids: Iterable[str] = ()) -> list[str]:
+    """Say at which levels the table's numbers stand, and how far to trust them.
+
+    The cautions of the phases that E_hull is measured against, and of further phases that are
+    shown, by id, come last.
+    """
     rows = list(summaries)
     hull = sorted({row.levels["hull"] for row in rows if "hull" in row.levels})
     dynamics = sorted({row.levels["md"] for row in rows if "md" in row.levels})
     rates = sorted({row.quench_rate_k_s for row in rows if row.quench_rate_k_s is not None})
     notes = []
-    if hull:
-        notes.append(f"E_hull: level {', '.join(hull)}.{_hull_caution(hull)}")
+    notes += [hull_error_note(level) for level in hull]
     if dynamics:
         notes.append(f"Transport: level {', '.join(dynamics)}. {EXTRAPOLATION_NOTE}")
     if rates:
@@ -242,13 +248,19 @@ def footnotes(summaries: Iterable[CandidateSummary]) -> list[str]:
             "relaxed, and conduct better, than slowly cooled ones."
         )
     cautions = {f"{row.label}: {row.phase_note}." for row in rows if row.phase_note}
-    return notes + sorted(cautions)
+    products = [product.phase_id for row in rows for product in row.decomposition]
+    return notes + sorted(cautions) + caution_notes([*products, *phase_ids])
 
 
-def _hull_caution(levels: list[str]) -> str:
-    if not any(level.startswith("chgnet") for level in levels):
-        return ""
+def hull_error_note(level: str) -> str:
+    """Say how large the error of E_hull is at a level of theory."""
+    known = level_error_ev_per_atom(level)
+    size = (
+        "is not measured in these systems"
+        if known is None
+        else f"is some {known * MEV_PER_EV:.0f} meV/atom in these systems"
+    )
     return (
-        " A CHGNet-type E_hull carries an error of some 30 meV/atom in these systems and may be "
-        "negative for that reason alone: let DFT decide close cases."
+        f"E_hull: level {level}. The error of this level {size}: E_hull may be negative for that "
+        "reason alone, so let DFT decide close cases."
     )

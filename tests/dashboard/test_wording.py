@@ -124,9 +124,23 @@ def test_footnotes_say_levels_their_error_rates_and_cautions(views):
     assert "NaTaCl6 crystal: searched model" in notes
 
 
-def test_the_caution_about_chgnet_stands_only_where_it_is_used(views):
-    other = views[0].summary.model_copy(update={"levels": {"hull": "vasp-r2scan"}})
-    assert wording.footnotes([other])[0] == "E_hull: level vasp-r2scan."
+@pytest.mark.parametrize("level", ["chgnet-0.3.0", "mace-medium", "sevennet-0", "mace:my.model"])
+def test_the_error_of_e_hull_is_not_measured_at_other_levels_and_each_says_so(views, level):
+    other = views[0].summary.model_copy(update={"levels": {"hull": level}})
+    note = wording.footnotes([other])[0]
+    assert note.startswith(f"E_hull: level {level}. The error of this level is not measured")
+    assert "let DFT decide" in note
+
+
+def test_products_that_are_models_or_unverified_carry_a_dagger_and_a_footnote(views):
+    product = HullProduct(phase_id="NaTaCl6_P21c", formula="NaTaCl6", amount=1.0)
+    sound = HullProduct(phase_id="TaO2_of_mine", formula="TaO2", amount=0.5)
+    assert wording.decomposition_text([product, sound]) == "1.00 NaTaCl6† + 0.50 TaO2"
+    assert wording.formula_units_text([product, sound]) == "NaTaCl6† + 0.500 TaO2"
+    summary = views[0].summary.model_copy(update={"decomposition": [product, sound]})
+    notes = wording.footnotes([summary])
+    assert "† NaTaCl6_P21c: searched model, not a measured structure." in notes
+    assert not [note for note in notes if "TaO2_of_mine" in note]
 
 
 def test_several_quench_rates_are_given_as_a_range(views):

@@ -21,6 +21,7 @@ from ..units import FS_PER_PS
 from .step import StepContext, StepMaker, step_job
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ..analysis.diffusion import DiffusivityEstimate
@@ -51,7 +52,7 @@ class DiffusionMaker(StepMaker):
     known_glass_transition_k: float | None = None
 
     kind: ClassVar[str] = "diffusion"
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
     needs_all_inputs: ClassVar[bool] = False
 
     @step_job(needs_all_inputs=False)
@@ -59,6 +60,9 @@ class DiffusionMaker(StepMaker):
         self, runs: list[MDDocument | None], parents: dict[str, str] | None = None
     ) -> DiffusionDocument | dict[str, Any]:
         """Analyse `runs` at different temperatures; ``None`` stands for one that failed.
+
+        In the order from cold to hot a ``None`` before the first result is the coldest asked
+        for: what is extrapolated past it is `unconverged`.
 
         Raises
         ------
@@ -72,15 +76,16 @@ class DiffusionMaker(StepMaker):
                 given=[f"{run.temperature_k:g} K at {run.level}" for run in present],
                 remedy="look at the md steps with `haloflow show`",
             )
+        n_lost_cold = next(index for index, run in enumerate(runs) if run is not None)
         present.sort(key=lambda run: run.temperature_k)
         known = parents or {f"{run.temperature_k:g}K": run.identity for run in present}
         used = [run.identity for run in present]
         return self.run_step(
-            lambda context: self._analyse(present, len(runs), context), known, used
+            lambda context: self._analyse(present, len(runs), n_lost_cold, context), known, used
         )
 
     def _analyse(
-        self, runs: list[MDDocument], n_asked: int, context: StepContext
+        self, runs: list[MDDocument], n_asked: int, n_lost_cold: int, context: StepContext
     ) -> DiffusionDocument:
         points, curves, rdfs = [], [], []
         for run in runs:
@@ -92,29 +97,27 @@ class DiffusionMaker(StepMaker):
             points.append(self._point(run, estimate))
             curves.append(_msd_curve(run, estimate))
             rdfs += _rdf_curves(run, reader)
-        transition = glass_transition(
-            [run.temperature_k for run in runs],
-            [run.density_g_cm3.value or float(run.structure.density) for run in runs],
-        ).tg_k
+        transition = kink_of(runs)
         law = fit_arrhenius(
             [point.temperature_k for point in points],
             [point.sigma_ms_cm for point in points],
             extrapolate_to_k=_TARGET_K,
             tg_k=transition.value or self.known_glass_transition_k,
         )
-        status = worst(law.extrapolated.status, *(run.status for run in runs))
+        sigma_300k = _without_coldest(law.extrapolated, n_lost_cold)
+        status = worst(sigma_300k.status, *(run.status for run in runs))
         lost = n_asked - len(runs)
         return DiffusionDocument(
             identity=context.identity,
             status=status,
-            note=f"{lost} of {n_asked} MD runs failed" if lost else law.extrapolated.note,
+            note=f"{lost} of {n_asked} MD runs failed" if lost else sigma_300k.note,
             provenance=self.provenance(context),
             level=runs[0].level,
             mobile=self.mobile,
             charge=self.charge,
             points=points,
             activation_energy_ev=law.activation_energy_ev,
-            sigma_300k_ms_cm=law.extrapolated,
+            sigma_300k_ms_cm=sigma_300k,
             glass_transition_k=transition,
             msd=curves,
             rdf=rdfs,
@@ -130,7 +133,7 @@ class DiffusionMaker(StepMaker):
         )
 
     def _point(self, run: MDDocument, estimate: DiffusivityEstimate) -> TransportPoint:
-        diffusivity = _judged(estimate.diffusivity_cm2_s, run, estimate.n_mobile)
+        diffusivity = judged(estimate.diffusivity_cm2_s, run, estimate.n_mobile)
         sigma = nernst_einstein_ms_cm(
             diffusivity,
             n_mobile=estimate.n_mobile,
@@ -158,7 +161,37 @@ def production_of(run: MDDocument, files_dir: Path) -> TrajectoryReader | None:
     return reader if reader.n_frames > 1 else None
 
 
-def _judged(diffusivity: Quantity, run: MDDocument, n_mobile: int) -> Quantity:
+def kink_of(runs: Sequence[MDDocument]) -> Quantity:
+    """Return the glass transition in the settled densities of the runs that are sound."""
+    settled = [
+        (run.temperature_k, run.density_g_cm3.value)
+        for run in runs
+        if run.status is Status.OK
+        and run.density_g_cm3.status is Status.OK
+        and run.density_g_cm3.value is not None
+    ]
+    found = glass_transition([t for t, _ in settled], [density for _, density in settled]).tg_k
+    n_dropped = len(runs) - len(settled)
+    if not n_dropped:
+        return found
+    note = f"{n_dropped} of {len(runs)} runs have no settled density"
+    return replace(found, note="; ".join(filter(None, [found.note, note])))
+
+
+def _without_coldest(sigma: Quantity, n_lost: int) -> Quantity:
+    """Return sigma as it stands when the coldest runs asked for gave nothing."""
+    if not n_lost:
+        return sigma
+    note = f"the {n_lost} coldest MD runs failed" if n_lost > 1 else "the coldest MD run failed"
+    return replace(
+        sigma,
+        lower=None,
+        status=worst(sigma.status, Status.UNCONVERGED),
+        note="; ".join(filter(None, [note, sigma.note])),
+    )
+
+
+def judged(diffusivity: Quantity, run: MDDocument, n_mobile: int) -> Quantity:
     """Lower the status of a number whose run, density or size does not carry it."""
     doubts = []
     status = diffusivity.status
@@ -169,7 +202,7 @@ def _judged(diffusivity: Quantity, run: MDDocument, n_mobile: int) -> Quantity:
         doubts.append(f"{n_mobile} mobile ions, {DEFAULT_N_MOBILE} needed")
     if run.density_g_cm3.status is Status.UNCONVERGED:
         status = worst(status, Status.UNCONVERGED)
-        doubts.append("density not settled")
+        doubts.append(f"density not settled: {run.density_g_cm3.note}")
     note = "; ".join(part for part in (diffusivity.note, *doubts) if part)
     return replace(diffusivity, status=status, note=note)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..analysis.axis_correlation import order_transition
 from ..analysis.regimes import fit_regimes
+from ..quantity import Quantity, Status
 from ..stores.analyses import (
     LandscapeDocument,
     LandscapePoint,
@@ -22,6 +23,7 @@ from ..stores.analyses import (
 )
 from ..stores.documents import FileReference
 from .curves import if_possible, thinned
+from .diffusion import judged
 from .landscape import (
     SPACING_A,
     host_paths_of,
@@ -42,12 +44,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..analysis.density import DensityGrid
-    from ..quantity import Quantity
     from ..stores.documents import MDDocument
     from .step import StepContext
 
 _N_LAGS = 120
 _TARGET_K = 300.0
+_CARRIED = (
+    "diffusivity_cm2_s",
+    "collective_diffusivity_cm2_s",
+    "sigma_ne_ms_cm",
+    "sigma_ms_cm",
+    "haven_ratio",
+)
 
 
 @dataclass
@@ -67,7 +75,7 @@ class TransportMaker(RunsMaker):
     known_glass_transition_k: float | None = None
 
     kind: ClassVar[str] = "transport"
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
 
     def analyse(self, runs: Sequence[MDDocument], context: StepContext) -> TransportDocument:
         """Return transport at each temperature, and its laws."""
@@ -78,13 +86,13 @@ class TransportMaker(RunsMaker):
             laws={
                 name: law
                 for name in ("sigma_ne_ms_cm", "sigma_ms_cm")
-                if (law := if_possible(lambda name=name: self._law(points, name)))  # type: ignore[misc]
+                if (law := if_possible(lambda name=name: self._law(runs, points, name)))  # type: ignore[misc]
             },
             **self.common(runs, context, left_out),
         )
 
     def _point(self, reading: Reading) -> TransportAnalysis:
-        return measure_transport(
+        found = measure_transport(
             reading.passage,
             self.mobile,
             frame_ps=reading.frame_ps,
@@ -92,12 +100,23 @@ class TransportMaker(RunsMaker):
             charges={self.mobile: self.charge},
             lags=thinned(1, reading.passage.n_frames - 1, _N_LAGS).tolist(),
         )
+        numbers: dict[str, Quantity | None] = {name: getattr(found, name) for name in _CARRIED}
+        return found.model_copy(
+            update={
+                name: judged(number, reading.run, found.n_mobile)
+                for name, number in numbers.items()
+                if number is not None
+            }
+        )
 
-    def _law(self, points: Sequence[TransportAnalysis], quantity: str) -> LawAnalysis:
-        values: list[Quantity] = [getattr(point, quantity) for point in points]
+    def _law(
+        self, runs: Sequence[MDDocument], points: Sequence[TransportAnalysis], quantity: str
+    ) -> LawAnalysis:
+        nothing = Quantity(status=Status.UNCONVERGED, note="no transport")
+        known = {point.temperature_k: getattr(point, quantity) for point in points}
         found = fit_regimes(
-            [float(point.temperature_k or 0.0) for point in points],
-            values,
+            [run.temperature_k for run in runs],
+            [known.get(run.temperature_k) or nothing for run in runs],
             extrapolate_to_k=_TARGET_K,
             tg_k=self.known_glass_transition_k,
         )

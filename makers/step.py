@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import psutil
 from jobflow import CURRENT_JOB, Job, JobConfig, Maker, OnMissing, job
+from pymongo.errors import PyMongoError
 
 from .. import __version__
 from ..engines.potentials import identify, level_of, load_potential
-from ..errors import EngineError, InputError, InterruptedRunError
+from ..errors import EngineError, InputError, InterruptedRunError, StoreError
 from ..identity import canonical, step_identity, step_uuid, structure_hash
 from ..quantity import Status
 from ..settings import get_settings
@@ -109,7 +110,8 @@ _computed = ExitStack()
 
 def release_claims() -> None:
     """Give back the claims on steps that jobflow has stored, or failed to store, by now."""
-    _computed.close()
+    with suppress(StoreError, PyMongoError):  # a store that is gone holds no claims
+        _computed.close()
 
 
 def _claim(

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from ..errors import ClaimError
+from ..errors import ClaimError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -246,6 +246,8 @@ class _Heart:
                     claims.heartbeat(identity, owner)
                 except ClaimError:
                     self.remove(identity, owner)
+                except (StoreError, PyMongoError):
+                    continue  # the store does not answer now; there is the next beat
 
 
 _heart = _Heart()

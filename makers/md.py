@@ -38,7 +38,8 @@ class MDMaker(StepMaker):
     temperature_k
         Of thermostat and initial velocities.
     equilibration_steps
-        Steps at constant pressure before production (0: keep the cell as it is).
+        Steps at constant pressure before production (0: keep the cell as it is; its density
+        is then `unconverged`, and so is what is computed at it).
     full_cell
         Let the cell change its shape in the equilibration (crystals); else only its
         volume (glasses).
@@ -67,7 +68,7 @@ class MDMaker(StepMaker):
     seed: int = 1
 
     kind: ClassVar[str] = "md"
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -184,7 +185,8 @@ def _density(parts: dict[str, MDResult], structure: Structure, status: Status) -
     """Return the density at which production runs, and whether it had settled."""
     value = float(structure.density)
     if "equilibration" not in parts:
-        return Quantity(value, status=status, note="as the start structure's")
+        note = "the start structure's, not equilibrated at this temperature"
+        return Quantity(value, status=worst(status, Status.UNCONVERGED), note=note)
     volumes = parts["equilibration"].thermo["volume_a3"]
     if len(volumes) < _MIN_FRAMES:
         return Quantity(value, status=Status.UNCONVERGED, note="too few frames to judge")

@@ -112,3 +112,15 @@ def test_transport_carries_the_doubts_of_its_runs(workshop, runs):
         assert "4 mobile ions, 24 needed" in point.sigma_ne_ms_cm.note
     assert found.laws["sigma_ms_cm"].name is None
     assert "100 K (diverged)" in found.laws["sigma_ms_cm"].sigma_300k_ms_cm.note
+
+
+def test_a_run_at_a_density_that_was_not_equilibrated_gives_no_ok(workshop):
+    start = get_phase("NaCl_B1").structure()
+    maker = MDMaker(level=LEVEL, temperature_k=100.0, equilibration_steps=0, production_steps=40)
+    run = workshop.run(maker, start)
+    assert run.status is Status.OK
+    assert run.density_g_cm3.value == pytest.approx(start.density)
+    assert run.density_g_cm3.status is Status.UNCONVERGED
+    found = judged(FOUND, run, 24)
+    assert found.status is Status.UNCONVERGED
+    assert "the start structure's, not equilibrated at this temperature" in found.note

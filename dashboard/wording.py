@@ -258,9 +258,9 @@ def hull_error_note(level: str) -> str:
     size = (
         "is not measured in these systems"
         if known is None
-        else f"is some {known * MEV_PER_EV:.0f} meV/atom in these systems"
+        else f"is some {known * MEV_PER_EV:.0f} meV/atom (standard deviation) in these systems"
     )
     return (
-        f"E_hull: level {level}. The error of this level {size}: E_hull may be negative for that "
+        f"E_hull: level {level}. Its error {size}: E_hull may be negative for that "
         "reason alone, so let DFT decide close cases."
     )

@@ -10,6 +10,7 @@ import pytest
 import sample_candidates
 import sample_sweeps
 
+from haloflow.dashboard.wording import hull_error_note, quantity_text
 from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
 from haloflow.stores.fields import FIELDS
@@ -83,7 +84,7 @@ def test_query_ranks_ok_rows_first_and_shows_the_rest_below_the_line(haloflow, s
     text = words(out)
     assert "29.4 3.0 [1.9, 4.9] 0.216 ± 0.009 0.94" in text
     assert "≤ 7.0" in text
-    assert "some 30 meV/atom" in text
+    assert hull_error_note("chgnet-r2scan") in text
     assert "4.0e14 K/s" in text
 
 
@@ -124,6 +125,19 @@ def test_csv_has_a_header_and_one_row_each(haloflow, store_folder):
     glass = next(row for row in rows if row["label"] == "NaTaOCl4 glass")
     assert glass["sweep"] == "quick"
     assert float(glass["d_600K"]) > 1e-6
+
+
+def test_a_table_with_e_hull_says_the_error_of_its_level(haloflow, store_folder):
+    options = ("--store", store_folder, "--columns")
+    out = words(haloflow("query", *options, "label,e_hull").stdout)
+    assert hull_error_note("chgnet-r2scan") in out
+    assert "Its error" not in words(haloflow("query", *options, "label,sigma").stdout)
+
+
+def test_show_marks_products_that_are_models_or_unverified(haloflow, store_folder):
+    out = words(haloflow("show", "TaCl5-0.5Na2S glass", "--store", store_folder).stdout)
+    assert "†" in out.partition("Decomposes to")[2].partition("Steps")[0]
+    assert "† " in out.partition("Files lie under")[2]
 
 
 def test_a_table_of_columns_shows_units_and_unknowns(haloflow, store_folder):
@@ -200,10 +214,10 @@ def test_show_compares_windows_on_the_scale_of_the_published_electrode(haloflow,
         sample_candidates.fill(store, [(candidate, documents)])
     args = ("show", candidate.candidate_id, "--store", tmp_path / "store")
     out = words(haloflow(*args, columns=220).stdout)
-    limit = documents["hull-seed1"].window.oxidation_limit_v.value
-    assert f"Oxidation limit {limit:.2f} ± " in out
+    limit = documents["hull-seed1"].window.oxidation_limit_v
+    assert f"Oxidation limit {quantity_text(limit)} V" in out
     row = next(line for line in out.split("oxidation limit (V)")[1:] if "Ridley" in line)
-    assert f"{limit - get_electrode('Na9Sn4').potential_v:.2f} ± " in row
+    assert quantity_text(get_electrode("Na9Sn4").against(limit)) in row
     assert "NaCl that leaves" in out
 
 

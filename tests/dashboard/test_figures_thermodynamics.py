@@ -125,7 +125,7 @@ def test_the_triangle_joins_phases_that_coexist():
             assert sum(corners) == pytest.approx(1.0)
     assert len(stars(figure)) == 4
     named = next(trace for trace in figure["data"] if "text" in trace)
-    assert set(named["text"]) == {"", "Na₃YCl₆", "Na₂ZrCl₆"}
+    assert set(named["text"]) == {"", "Na₃YCl₆†", "Na₂ZrCl₆†"}
     assert "xaxis" not in figure["layout"]
     assert ternary_figure(sweep_sections(sulfide_views())[0]) is None
 

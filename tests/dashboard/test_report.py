@@ -15,6 +15,7 @@ import sample_candidates
 from haloflow.dashboard.collect import collect_report
 from haloflow.dashboard.panels import candidate_facts
 from haloflow.dashboard.report import Report, render_report, write_report
+from haloflow.dashboard.wording import hull_error_note
 from haloflow.errors import InputError, UnknownNameError
 from haloflow.quantity import Quantity, Status
 from haloflow.stores.connection import open_store
@@ -99,7 +100,7 @@ def test_every_candidate_number_status_and_reason_stands_there(report_html, view
         "through Tg",
         "Not converged or incomplete",
         "searched model, not a measured structure",
-        "some 30 meV/atom",
+        hull_error_note("chgnet-r2scan"),
         "4.0e14 K/s",
         "milled powder",
         "weights sha256 9f2c",

@@ -12,6 +12,7 @@ from haloflow.dashboard import wording
 from haloflow.dashboard.view import unique_titles
 from haloflow.quantity import Quantity, Status
 from haloflow.stores.documents import HullProduct, LiteratureValue
+from haloflow.workflows.levels import level_error_ev_per_atom
 
 
 @pytest.mark.parametrize(
@@ -117,8 +118,8 @@ def test_published_quantities_have_names_and_units(name, label):
 
 def test_footnotes_say_levels_their_error_rates_and_cautions(views):
     notes = " ".join(wording.footnotes(view.summary for view in views))
-    assert "E_hull: level chgnet-r2scan." in notes
-    assert "some 30 meV/atom" in notes
+    error_mev = 1000 * level_error_ev_per_atom("chgnet-r2scan")
+    assert f"E_hull: level chgnet-r2scan. Its error is some {error_mev:.0f} meV/atom" in notes
     assert "Transport: level chgnet-r2scan-d3." in notes
     assert "quenched at 4.0e14 K/s" in notes
     assert "NaTaCl6 crystal: searched model" in notes
@@ -128,7 +129,7 @@ def test_footnotes_say_levels_their_error_rates_and_cautions(views):
 def test_the_error_of_e_hull_is_not_measured_at_other_levels_and_each_says_so(views, level):
     other = views[0].summary.model_copy(update={"levels": {"hull": level}})
     note = wording.footnotes([other])[0]
-    assert note.startswith(f"E_hull: level {level}. The error of this level is not measured")
+    assert note.startswith(f"E_hull: level {level}. Its error is not measured")
     assert "let DFT decide" in note
 
 

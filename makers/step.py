@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import platform
 import time
 from contextlib import ExitStack, suppress
@@ -108,6 +109,7 @@ _computed = ExitStack()
 """Claims on steps that this process has computed, held until their documents are stored."""
 
 
+@atexit.register
 def release_claims() -> None:
     """Give back the claims on steps that jobflow has stored, or failed to store, by now."""
     with suppress(StoreError, PyMongoError):  # a store that is gone holds no claims

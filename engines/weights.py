@@ -7,6 +7,7 @@ import shutil
 import urllib.request
 from dataclasses import dataclass
 from functools import lru_cache
+from http.client import HTTPException
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -106,19 +107,19 @@ class CachedDownload:
         return self.path.is_file()
 
     def obtain(self) -> Path:
-        """Return the file's path, after a download if it is not there."""
+        """Return the file's path, after a download if it is not there.
+
+        mace-torch publishes no checksums: a download is held against the length that the server
+        announces, and the hash of what came is part of every step's identity.
+        """
         if self.present():
             return self.path
         partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with (
-                urllib.request.urlopen(self.url, timeout=_TIMEOUT_S) as response,  # noqa: S310  (https, from our table)
-                partial.open("wb") as file,
-            ):
-                shutil.copyfileobj(response, file)
+            _download(self.url, partial)
             partial.replace(self.path)
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             partial.unlink(missing_ok=True)
             if isinstance(error, HTTPError):
                 error.close()
@@ -129,6 +130,20 @@ class CachedDownload:
                 "or give any local file as mace:PATH",
             ) from error
         return self.path
+
+
+def _download(url: str, path: Path) -> None:
+    """Write the file behind `url` to `path` and onto the disk; an incomplete one is an OSError."""
+    with (
+        urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response,  # noqa: S310  (https, from our table)
+        path.open("wb") as file,
+    ):
+        shutil.copyfileobj(response, file)
+        file.flush()
+        os.fsync(file.fileno())
+        announced, written = response.headers.get("Content-Length"), file.tell()
+    if announced is None or int(announced) != written:
+        raise OSError(f"{written} bytes came, {announced or 'an unknown number'} were announced")
 
 
 @dataclass(frozen=True)

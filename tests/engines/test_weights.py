@@ -1,6 +1,7 @@
 """Where weights come from: wheels, files, downloads over a real socket."""
 
 import threading
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -23,16 +24,21 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def server(tmp_path):
-    (tmp_path / "served").mkdir()
-    handler = partial(Quiet, directory=tmp_path / "served")
+@contextmanager
+def serving(handler):
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
         thread = threading.Thread(target=partial(running.serve_forever, poll_interval=0.01))
         thread.start()
-        yield tmp_path / "served", f"http://127.0.0.1:{running.server_address[1]}"
+        yield f"http://127.0.0.1:{running.server_address[1]}"
         running.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def server(tmp_path):
+    (tmp_path / "served").mkdir()
+    with serving(partial(Quiet, directory=tmp_path / "served")) as url:
+        yield tmp_path / "served", url
 
 
 def test_download_happens_once(server, tmp_path, monkeypatch):
@@ -60,6 +66,38 @@ def test_failed_download_says_where_to_put_the_file(server, tmp_path, monkeypatc
     assert "404" in text
     assert str(tmp_path / "cache" / "mace" / "absentmodel") in text
     assert "give any local file as mace:PATH" in text
+    assert list((tmp_path / "cache" / "mace").iterdir()) == []
+
+
+class Careless(Quiet):
+    """Sends half of each file, and its length if the file's name says so."""
+
+    def do_GET(self):
+        self.send_response(200)
+        if "length" in self.path:
+            self.send_header("Content-Length", "2000")
+        if "chunked" in self.path:
+            self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"7d0\r\n" * ("chunked" in self.path) + b"w" * 1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("length", "1000 bytes came, 2000 were announced"),
+        ("nothing", "1000 bytes came, an unknown number were announced"),
+        ("chunked", "IncompleteRead"),
+    ],
+)
+def test_a_body_that_ends_early_is_refused_and_not_kept(tmp_path, monkeypatch, name, reason):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with serving(Careless) as url:
+        source = CachedDownload(f"{url}/{name}.model")
+        with pytest.raises(PotentialError, match="cannot be downloaded") as caught:
+            source.obtain()
+    assert reason in str(caught.value)
+    assert not source.present()
     assert list((tmp_path / "cache" / "mace").iterdir()) == []
 
 

@@ -177,6 +177,8 @@ class Run:
 
     def _record(self) -> None:
         atoms, settings = self.atoms, self._settings
+        if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+            return  # a guard is about to end the run; what is stored stays usable
         evaluation = self._evaluator.evaluate(atoms)
         kinetic = atoms.get_kinetic_energy()
         volume = abs(float(np.linalg.det(atoms.cell.array)))

@@ -113,7 +113,8 @@ def chain_figure(runs: Mapping[str, SpeciationAnalysis]) -> Figure | None:
     for name, run in runs.items():
         traces: list[Trace] = []
         for index, chains in enumerate((run.chains_by_distance, run.chains_by_bridges)):
-            rows = dict(sorted(chains.lengths.items(), key=lambda row: int(row[0])))
+            known = sorted(chains.lengths.items(), key=lambda row: int(row[0]))
+            rows = {length: share for length, share in known if share.value > 0}
             if chains.endless.value > 0:
                 rows["endless"] = chains.endless
             traces += _bars(rows, chains.rule, colour=OKABE_ITO[index], most=len(rows))

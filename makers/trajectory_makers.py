@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from ..analysis.axis_correlation import order_transition
 from ..analysis.regimes import fit_regimes
+from ..identity import file_sha256
 from ..quantity import Quantity, Status
 from ..stores.analyses import (
     LandscapeDocument,
@@ -244,10 +244,9 @@ def _density_file(point: LandscapePoint, grid: DensityGrid, context: StepContext
     path = context.directory / f"density-{point.landscape.temperature_k:g}K.npz"
     with path.open("wb") as file:
         np.savez_compressed(file, block_counts=grid.block_counts, cell_a=grid.cell)
-    data = path.read_bytes()
     return FileReference(
         path=path.relative_to(context.files_dir).as_posix(),
-        sha256=hashlib.sha256(data).hexdigest(),
-        n_bytes=len(data),
+        sha256=file_sha256(path),
+        n_bytes=path.stat().st_size,
         role="density",
     )

@@ -67,7 +67,7 @@ def measure_transport(
     at = _lags(lags, passage.n_frames)
     charge_ea = _charge_path(passage, mobile, given)
     tracer = path_diffusivity(passage.path_a, frame_ps=frame_ps)
-    tensor = diffusion_tensor(passage.path_a, frame_ps=frame_ps)
+    tensor = if_possible(lambda: diffusion_tensor(passage.path_a, frame_ps=frame_ps))
     found = TransportAnalysis(
         mobile=mobile,
         charge=given.get(mobile, 1.0),
@@ -84,8 +84,10 @@ def measure_transport(
         window_ps=tracer.window_ps,
         loglog_slope=tracer.loglog_slope,
         n_effective_hops=tracer.n_effective_hops,
-        principal_axes=tensor.axes.round(4).tolist(),
-        principal_diffusivities_cm2_s=[one.diffusivity_cm2_s for one in tensor.along],
+        principal_axes=tensor.axes.round(4).tolist() if tensor else [],
+        principal_diffusivities_cm2_s=[one.diffusivity_cm2_s for one in tensor.along]
+        if tensor
+        else [],
         msd_by_species_a2=_by_species(passage, mobile, frame_ps),
         cross_displacement_a2=_cross_displacements(passage, tracer.n_mobile, frame_ps),
     )

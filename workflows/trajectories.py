@@ -27,6 +27,7 @@ Frame = tuple[NDArray[np.str_], NDArray[np.float64], NDArray[np.float64]]
 _SYMBOLS = np.array(chemical_symbols)
 _COORDINATES_PER_BLOCK = 3_000_000
 _DUMP_ATOMS = "ITEM: ATOMS "
+_ALLOWED = "a format that ASE reads: XDATCAR, extxyz, vasprun.xml, traj, LAMMPS dump..."
 _PARTS = ("production", "equilibration")
 
 
@@ -178,7 +179,7 @@ def _named(frames: Iterator[Frame], path: Path) -> Iterator[Frame]:
             raise InputError(
                 "the trajectory cannot be read",
                 given=f"{path.name} after {n_read} frames ({type(error).__name__}: {error})",
-                allowed="a format that ASE reads: XDATCAR, extxyz, vasprun.xml, traj, LAMMPS dump",
+                allowed=_ALLOWED,
                 remedy="check that the file is whole and named as ASE expects",
             ) from error
         n_read += 1
@@ -186,17 +187,23 @@ def _named(frames: Iterator[Frame], path: Path) -> Iterator[Frame]:
 
 
 def _frames_of(path: Path, types: tuple[str, ...]) -> Callable[[], Iterator[Frame]]:
-    from ase.io.formats import UnknownFileTypeError, filetype  # noqa: PLC0415  (slow to import)
+    from ase.io.formats import (  # noqa: PLC0415  (slow to import)
+        UnknownFileTypeError,
+        filetype,
+        ioformats,
+    )
 
     try:
         kind = filetype(str(path))
     except UnknownFileTypeError:
+        kind = ""
+    if kind not in ioformats or not ioformats[kind].can_read:
         raise InputError(
             "the format of the trajectory is not known",
             given=path.name,
-            allowed="a format that ASE reads: XDATCAR, extxyz, vasprun.xml, traj, LAMMPS dump",
+            allowed=_ALLOWED,
             remedy="name the file by its format, e.g. md.extxyz",
-        ) from None
+        )
     if kind == "vasp-xdatcar":
         return lambda: _xdatcar(path)
     if kind == "lammps-dump-text":

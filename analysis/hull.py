@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pymatgen.core import Composition
 
-__all__ = ["HullAnalysis", "HullEntry", "HullPoint", "Product", "hull_analysis"]
+__all__ = ["HullAnalysis", "HullEntry", "HullPoint", "Product", "hull_analysis", "reaction"]
 
 _TOLERANCE = 1e-4
 
@@ -139,7 +139,9 @@ def hull_analysis(
         include_hypothetical=include_hypothetical,
         without=candidate,
     )
-    mixed, reaction_energy = _reaction(candidate, energy_ev_per_atom, entries, components)
+    mixed, reaction_energy = (
+        reaction(formula, energy_ev_per_atom, entries, components) if components else ((), None)
+    )
     elemental = {e.symbol: hull.diagram.el_refs[e].energy_per_atom for e in candidate.elements}
     return HullAnalysis(
         formula=candidate.reduced_formula,
@@ -178,15 +180,31 @@ def _formation(
     return float(energy_ev_per_atom - reference)
 
 
-def _reaction(
-    candidate: Composition,
+def reaction(
+    formula: str,
     energy_ev_per_atom: float,
     entries: Sequence[HullEntry],
-    components: Mapping[str, float] | None,
-) -> tuple[tuple[Product, ...], float | None]:
-    """Return the components per formula unit of the candidate and the energy of reaction."""
-    if not components:
-        return (), None
+    components: Mapping[str, float],
+) -> tuple[tuple[Product, ...], float]:
+    """Return what a candidate is made from and the energy (eV/atom) of that reaction.
+
+    Parameters
+    ----------
+    formula, energy_ev_per_atom, entries, components
+        As for `hull_analysis`.
+
+    Returns
+    -------
+    tuple
+        The components in formula units for `formula` as it is scaled, with the phases whose
+        energies were taken, and the energy of the candidate less theirs.
+
+    Raises
+    ------
+    AnalysisError
+        If components do not sum up to the candidate or have no `reference` phase.
+    """
+    candidate = composition_of(formula)
     amounts = {formula: amount for formula, amount in components.items() if amount}
     total = total_composition(amounts)
     if not total.fractional_composition.almost_equals(
@@ -199,9 +217,9 @@ def _reaction(
         )
     scale = candidate.num_atoms / total.num_atoms
     products, energy = [], 0.0
-    for formula, amount in amounts.items():
-        entry = lowest_reference(formula, entries)
+    for part, amount in amounts.items():
+        entry = lowest_reference(part, entries)
         units = amount * scale
-        products.append(Product(entry.phase_id, formula, units))
-        energy += units * entry.energy_ev_per_atom * composition_of(formula).num_atoms
+        products.append(Product(entry.phase_id, part, units))
+        energy += units * entry.energy_ev_per_atom * composition_of(part).num_atoms
     return tuple(products), energy_ev_per_atom - energy / candidate.num_atoms

@@ -6,6 +6,7 @@ A name is one of `list_potentials`, or points to a model: ``mace:PATH``, ``nep:P
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import metadata
@@ -13,7 +14,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
-from ..errors import CoverageError, InputError, PotentialError
+from ..errors import CoverageError, InputError, PotentialError, UnknownNameError
 from .dispersion import DispersionCorrected
 from .potential_loaders import Setting, covered_elements, optional_package, set_threads
 from .potential_registry import Recipe, find_recipe, registered
@@ -41,7 +42,8 @@ class PotentialIdentity:
         As the user gave it.
     level
         Level of theory: energies of different levels are never mixed. The name, or for a
-        model file its name with the start of its hash, wherever it lies.
+        model file its name with the start of its hash, wherever it lies, and the keywords
+        that change its numbers.
     theory
         The same in words.
     package, package_version
@@ -144,6 +146,22 @@ def identify(name: str) -> PotentialIdentity:
     return _identity(find_recipe(name))
 
 
+def level_of(name: str) -> str:
+    """Return the level of theory of a potential, as documents state it.
+
+    A name that no potential bears, e.g. that of a functional, is a level of its own.
+
+    Raises
+    ------
+    InputError, PotentialError
+        If a path is written wrongly or leads to no file.
+    """
+    try:
+        return _level(find_recipe(name))
+    except UnknownNameError:
+        return name
+
+
 def load_potential(name: str, *, device: str = "cpu", threads: int = 1) -> Potential:
     """Load a potential; the calculator is made once per process and identity.
 
@@ -212,20 +230,13 @@ def _identity(recipe: Recipe) -> PotentialIdentity:
         else _version_or_none(recipe.package) or "without a version"
     )
     sha256 = cached_sha256(recipe.weights.obtain())
-    settings = dict(recipe.settings)
+    settings = _settings(recipe)
     if recipe.dispersion is not None:
         settings["d3_version"] = package_version("dftd3", recipe.extra)
         settings |= recipe.dispersion.as_settings()
-    for key, value in recipe.settings:
-        if isinstance(value, str) and Path(value).is_file():
-            settings[f"{key}_sha256"] = cached_sha256(Path(value))
-    level = recipe.name
-    if recipe.by_path:
-        scheme, _, path = recipe.name.partition(":")
-        level = f"{scheme}:{Path(path.partition('?')[0]).name}@{sha256[:_HASH_DIGITS]}"
     return PotentialIdentity(
         name=recipe.name,
-        level=level,
+        level=_level(recipe),
         theory=recipe.theory,
         package=recipe.package,
         package_version=version,
@@ -233,6 +244,33 @@ def _identity(recipe: Recipe) -> PotentialIdentity:
         elements=recipe.elements,
         settings=tuple(sorted(settings.items())),
     )
+
+
+def _level(recipe: Recipe) -> str:
+    scheme, found, rest = recipe.name.partition(":")
+    if not found:
+        return recipe.name
+    target = _content_name(recipe.weights.obtain()) if recipe.by_path else rest.partition("?")[0]
+    keywords = "&".join(f"{key}={_text(value)}" for key, value in sorted(_settings(recipe).items()))
+    return f"{scheme}:{target}?{keywords}" if keywords else f"{scheme}:{target}"
+
+
+def _settings(recipe: Recipe) -> dict[str, Setting]:
+    """Return the keywords; a file among them is its name and content, wherever it lies."""
+    return {
+        key: _content_name(Path(value))
+        if isinstance(value, str) and Path(value).is_file()
+        else value
+        for key, value in recipe.settings
+    }
+
+
+def _content_name(path: Path) -> str:
+    return f"{path.name}@{cached_sha256(path)[:_HASH_DIGITS]}"
+
+
+def _text(value: Setting) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 @lru_cache(maxsize=8)

@@ -9,10 +9,12 @@ from pymatgen.core import Composition
 
 from ..analysis.competition import HullEntry as Entry
 from ..analysis.electrochemistry import stability_window
-from ..analysis.hull import hull_analysis
+from ..analysis.hull import hull_analysis, reaction
 from ..analysis.segregation import segregation
-from ..errors import InputError
-from ..quantity import Quantity, Status
+from ..engines.potentials import level_of
+from ..errors import AnalysisError, InputError
+from ..identity import content_hash
+from ..quantity import Quantity, Status, worst
 from ..stores.documents import (
     HullDocument,
     HullEntry,
@@ -33,10 +35,16 @@ if TYPE_CHECKING:
     from ..analysis.competition import Product
     from ..analysis.hull import HullAnalysis
 
-LEVEL_ERROR_EV_PER_ATOM = {"chgnet-r2scan": 0.03}
-"""Mean absolute error of formation enthalpies, against experiment for 20 compounds of these
-systems. It is that of the level, not of a run: more of the same does not shrink it."""
+_SD_OVER_MEAN_ABSOLUTE_ERROR = 1.25
+"""Of a normal distribution: sqrt(pi / 2)."""
+LEVEL_ERROR_EV_PER_ATOM = {"chgnet-r2scan": _SD_OVER_MEAN_ABSOLUTE_ERROR * 0.03}
+"""Standard deviation of formation enthalpies, from their mean absolute error against experiment
+for 20 compounds of these systems. It is that of the level, not of a run: more of the same does
+not shrink it."""
+NOT_MEASURED = "error of this level not measured"
+SAME_COMPOSITION = "difference of equal compositions: most of the level's error cancels"
 _TWO_SIDED_95 = 1.96
+_LEAST_COMPONENTS = 2
 
 
 @dataclass
@@ -50,7 +58,7 @@ class HullMaker(StepMaker):
     include_hypothetical
         Whether phases without an experimental report compete; targets never do.
     components
-        Formula to amount: the sweep's own components, for the reaction energy.
+        Formula to amount in the candidate as it was made, for the reaction energy.
     oxidation_states
         Element to its states in this candidate, explicit.
     crystal_phase_ids
@@ -61,6 +69,8 @@ class HullMaker(StepMaker):
         Ion that the electrochemical window is about.
     salt
         Formula of the salt that may leave the candidate.
+    library_gap
+        Why competing phases may be missing; then `E_hull` is out of domain.
     """
 
     name: str = "hull"
@@ -72,9 +82,24 @@ class HullMaker(StepMaker):
     shipped_energies: dict[str, float] = field(default_factory=dict)
     mobile: str = "Na"
     salt: str = "NaCl"
+    library_gap: str = ""
 
     kind: ClassVar[str] = "hull"
-    code_version: ClassVar[int] = 2
+    code_version: ClassVar[int] = 3
+
+    def physics(self) -> dict[str, Any]:
+        """Return what decides the result, with what the library says of the stored phases."""
+        phases = {phase_id: _described(phase_id) for phase_id in self.shipped_energies}
+        own = {"crystal_phase_ids": sorted(self.crystal_phase_ids), "phases": phases}
+        return super().physics() | own
+
+    def identity(self, parents: dict[str, str]) -> str:
+        """Identify the step; a phase that was computed is its energy, formula and role."""
+        described = {
+            name: parent if name == "candidate" else content_hash([parent, _described(name)])
+            for name, parent in parents.items()
+        }
+        return super().identity(described)
 
     @step_job()
     def make(
@@ -110,24 +135,17 @@ class HullMaker(StepMaker):
         energies = self.shipped_energies | {
             phase_id: _energy(document) for phase_id, document in phases.items()
         }
+        level = level_of(self.level)
         entries = [
-            Entry(
-                phase_id, get_phase(phase_id).formula, energy, get_phase(phase_id).role, self.level
-            )
+            Entry(phase_id, get_phase(phase_id).formula, energy, get_phase(phase_id).role, level)
             for phase_id, energy in energies.items()
         ]
-        known = {
-            get_phase(entry.phase_id).composition.reduced_formula
-            for entry in entries
-            if entry.role == "reference"
-        }
         crystals = [energies[phase_id] for phase_id in self.crystal_phase_ids]
         result = hull_analysis(
             candidate.structure.composition.formula,
             _energy(candidate),
             entries,
-            level=self.level,
-            components=self.components if _all_known(self.components, known) else None,
+            level=level,
             oxidation_states=self.oxidation_states,
             include_hypothetical=self.include_hypothetical,
             crystal_energy_ev_per_atom=min(crystals, default=None),
@@ -137,7 +155,7 @@ class HullMaker(StepMaker):
             for document in (candidate, *phases.values())
             if document.status is not Status.OK
         ]
-        found = self._document(result, unconverged, energies, context)
+        found = self._document(result, entries, unconverged, context)
         return found.model_copy(
             update={
                 "window": self._window(found, entries),
@@ -154,10 +172,10 @@ class HullMaker(StepMaker):
             hull.formula,
             hull.energy_ev_per_atom,
             entries,
-            level=self.level,
+            level=hull.level,
             mobile=self.mobile,
             include_hypothetical=self.include_hypothetical,
-            error_ev_per_atom=LEVEL_ERROR_EV_PER_ATOM.get(self.level),
+            error_ev_per_atom=LEVEL_ERROR_EV_PER_ATOM.get(hull.level),
         )
         return StabilityWindow(
             mobile=found.mobile,
@@ -191,7 +209,7 @@ class HullMaker(StepMaker):
             hull.formula,
             hull.energy_ev_per_atom,
             entries,
-            level=self.level,
+            level=hull.level,
             salt=self.salt,
             include_hypothetical=self.include_hypothetical,
         )
@@ -211,55 +229,75 @@ class HullMaker(StepMaker):
             ],
         )
 
+    def _reaction(
+        self, hull: HullAnalysis, entries: list[Entry], status: Status, note: str
+    ) -> tuple[tuple[Product, ...], Quantity]:
+        """Return what the candidate is made from, and the energy of that or why there is none."""
+        if len(self.components) < _LEAST_COMPONENTS:
+            return (), Quantity(
+                status=Status.UNCONVERGED, note="not defined: the candidate has no components"
+            )
+        try:
+            made_from, energy = reaction(
+                hull.formula, hull.energy_ev_per_atom, entries, self.components
+            )
+        except AnalysisError as error:
+            reason = f"not defined: {error.problem} ({error.given})"
+            return (), Quantity(status=Status.UNCONVERGED, note=reason)
+        return made_from, _with_level_error(energy, status, note, hull.level)
+
     def _require_usable(self, document: RelaxDocument | StaticDocument) -> None:
         require_sound(document)
-        if document.level != self.level:
+        level = level_of(self.level)
+        if document.level != level:
             raise InputError(
                 "one hull takes one level of theory",
                 given=f"a {document.kind} at {document.level}",
-                allowed=self.level,
+                allowed=level,
                 remedy="relax everything at the hull's level, or add a static step at it",
             )
 
     def _document(
         self,
         result: HullAnalysis,
+        entries: list[Entry],
         unconverged: list[RelaxDocument | StaticDocument],
-        energies: dict[str, float],
         context: StepContext,
     ) -> HullDocument:
         status = Status.UNCONVERGED if unconverged else Status.OK
-        note = "; ".join(dict.fromkeys(document.note for document in unconverged))
-        sd = LEVEL_ERROR_EV_PER_ATOM.get(self.level)
-
-        def quantity(value: float | None, missing: str) -> Quantity:
-            if value is None:
-                return Quantity(status=Status.UNCONVERGED, note=missing)
-            if not sd:
-                return Quantity(value, status=status, note=note)
-            ends = (value - _TWO_SIDED_95 * sd, value + _TWO_SIDED_95 * sd)
-            return Quantity(value, sd, *ends, status, note)
-
+        note = _joined(document.note for document in unconverged)
+        energies = {entry.phase_id: entry.energy_ev_per_atom for entry in entries}
         crystal = min(self.crystal_phase_ids, key=lambda i: energies[i], default=None)
+        above_hull = _with_level_error(
+            result.energy_above_hull_ev_per_atom, status, note, result.level
+        )
+        if self.library_gap:
+            above_hull = replace(
+                above_hull,
+                status=worst(status, Status.OUT_OF_DOMAIN),
+                note=_joined([self.library_gap, above_hull.note]),
+            )
+        made_from, reaction_energy = self._reaction(result, entries, status, note)
         return HullDocument(
             identity=context.identity,
             status=status,
             note=note,
             provenance=self.provenance(context),
             formula=result.formula,
-            level=self.level,
+            level=result.level,
             energy_ev_per_atom=result.energy_ev_per_atom,
             formation_energy_ev_per_atom=result.formation_energy_ev_per_atom,
-            energy_above_hull_ev_per_atom=quantity(result.energy_above_hull_ev_per_atom, ""),
+            energy_above_hull_ev_per_atom=above_hull,
             decomposition=_products(result.decomposition),
-            reaction_energy_ev_per_atom=quantity(
-                result.reaction_energy_ev_per_atom,
-                "not defined: the candidate has no components with phases in the library",
-            ),
-            reaction_components=_products(result.components),
+            reaction_energy_ev_per_atom=reaction_energy,
+            reaction_components=_products(made_from),
             energy_above_crystal_ev_per_atom=None
-            if crystal is None
-            else quantity(result.energy_above_crystal_ev_per_atom, ""),
+            if result.energy_above_crystal_ev_per_atom is None
+            else Quantity(
+                result.energy_above_crystal_ev_per_atom,
+                status=status,
+                note=_joined([note, SAME_COMPOSITION]),
+            ),
             crystal_phase_id=crystal,
             oxidation_states=result.oxidation_states,
             roles=list(result.roles),
@@ -278,7 +316,26 @@ class HullMaker(StepMaker):
 
 
 def _no_better(limit: Quantity, hull: HullDocument) -> Quantity:
-    return replace(limit, status=hull.status, note=hull.note)
+    above_hull = hull.energy_above_hull_ev_per_atom
+    return replace(limit, status=above_hull.status, note=above_hull.note)
+
+
+def _with_level_error(value: float, status: Status, note: str, level: str) -> Quantity:
+    """Return `value` with the error of its level, where that is known."""
+    sd = LEVEL_ERROR_EV_PER_ATOM.get(level)
+    if sd is None:
+        return Quantity(value, status=status, note=_joined([note, NOT_MEASURED]))
+    ends = (value - _TWO_SIDED_95 * sd, value + _TWO_SIDED_95 * sd)
+    return Quantity(value, sd, *ends, status, note)
+
+
+def _joined(notes: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(note for note in notes if note))
+
+
+def _described(phase_id: str) -> list[str]:
+    phase = get_phase(phase_id)
+    return [phase.formula, phase.role]
 
 
 def _energy(document: RelaxDocument | StaticDocument) -> float:
@@ -290,11 +347,6 @@ def _energy(document: RelaxDocument | StaticDocument) -> float:
             remedy="look at that step with `haloflow show`",
         )
     return energy
-
-
-def _all_known(components: dict[str, float], known: set[str]) -> bool:
-    formulas = [Composition(formula).reduced_formula for formula in components]
-    return len(formulas) > 1 and known.issuperset(formulas)
 
 
 def _products(products: Iterable[Product]) -> list[HullProduct]:

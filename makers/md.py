@@ -9,12 +9,14 @@ import numpy as np
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ..analysis.blocks import block_means, density_equilibrated
+from ..analysis.bonds import ANIONS
 from ..engines.md import MDResult, MDSettings, Tether, run_md
-from ..engines.potentials import require_coverage
+from ..engines.potentials import level_of, require_coverage
 from ..engines.trajectory import TrajectoryReader
 from ..quantity import Quantity, Status, worst
 from ..stores.documents import MDDocument, StepDocument
 from ..units import density_g_cm3
+from .chemistry import final_structure
 from .guards import Stage, dynamics_guards
 from .step import StepContext, StepMaker, parents_of, start_structure, step_job
 
@@ -50,6 +52,8 @@ class MDMaker(StepMaker):
         what conduction loses shows what the framework's motion gives it.
     mobile
         The ion that may leave its place without the sample counting as molten.
+    anions
+        Elements that are anions here; bonds between them are a decomposition.
     """
 
     name: str = "md"
@@ -63,6 +67,7 @@ class MDMaker(StepMaker):
     tether_species: tuple[str, ...] = ()
     tether_alpha_ev_a2: float = 0.0
     mobile: str = "Na"
+    anions: tuple[str, ...] = ANIONS
     trajectory_interval: int = 50
     checkpoint_interval: int = 500
     seed: int = 1
@@ -74,6 +79,12 @@ class MDMaker(StepMaker):
     def levels(self) -> tuple[str, ...]:
         """The one level of this step."""
         return (self.level,)
+
+    def physics(self) -> dict[str, Any]:
+        """Return what decides the result; tethered species come in no order."""
+        alpha = self.tether_alpha_ev_a2 if self.tether_species else 0.0
+        own = {"tether_species": sorted(set(self.tether_species)), "tether_alpha_ev_a2": alpha}
+        return super().physics() | own
 
     @property
     def n_steps(self) -> int:
@@ -115,7 +126,7 @@ class MDMaker(StepMaker):
 
     @property
     def _stage(self) -> Stage:
-        return Stage("crystal" if self.full_cell else "glass", self.mobile)
+        return Stage("crystal" if self.full_cell else "glass", self.mobile, self.anions)
 
     def _parts(self) -> dict[str, MDSettings]:
         parts = {}
@@ -124,7 +135,7 @@ class MDMaker(StepMaker):
             parts["equilibration"] = self._settings(npt, self.equilibration_steps, self.seed)
         tether = None
         if self.tether_species:
-            tether = Tether(self.tether_species, self.tether_alpha_ev_a2)
+            tether = Tether(tuple(sorted(set(self.tether_species))), self.tether_alpha_ev_a2)
         parts["production"] = self._settings(
             "nvt-nose-hoover", self.production_steps, self.seed + 1, tether
         )
@@ -147,8 +158,7 @@ class MDMaker(StepMaker):
 
     def _document(self, parts: dict[str, MDResult], context: StepContext) -> MDDocument:
         last = list(parts.values())[-1]
-        structure = AseAtomsAdaptor.get_structure(last.atoms)
-        structure.remove_site_property("momenta")
+        structure = final_structure(last)
         reached = "production" in parts
         return MDDocument(
             identity=context.identity,
@@ -156,10 +166,10 @@ class MDMaker(StepMaker):
             note=last.note,
             provenance=self.provenance(context),
             files=context.trajectories(parts),
-            level=self.level,
+            level=level_of(self.level),
             ensemble="npt-full then nvt" if self.full_cell else "npt-isotropic then nvt",
             temperature_k=self.temperature_k,
-            temperature_mean_k=float(last.thermo["temperature_k"].mean()),
+            temperature_mean_k=float(np.nanmean(last.thermo["temperature_k"])),
             timestep_fs=self.timestep_fs,
             n_steps=last.n_steps if reached else 0,
             n_steps_target=self.production_steps,

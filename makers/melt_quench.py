@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from ..analysis.evidence import Evidence
 from ..analysis.glass import GROWTH, Crystal, amorphous_evidence, melting_evidence
 from ..engines.potentials import require_coverage
 from ..engines.trajectory import TrajectoryReader
-from ..identity import content_hash
+from ..identity import content_hash, structure_hash
 from ..quantity import Quantity, Status
 from ..stores.documents import MeltQuenchDocument
 from ..systems.packing import PackedBox, pack
 from ..systems.phases import get_phase
-from .chemistry import anion_bonds, glass_evidence, mixture_of, oxygen_states, symbols_of
+from .chemistry import (
+    anion_bonds,
+    final_structure,
+    glass_evidence,
+    mixture_of,
+    oxygen_states,
+    symbols_of,
+)
 from .glass_run import GlassRun
 from .guards import decomposition
 from .protocol import MeltQuenchProtocol
@@ -24,7 +34,6 @@ from .step import StepContext, StepMaker, step_job
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-    from ..analysis.evidence import Evidence
     from ..engines.md import MDResult
     from ..systems.mixture import Mixture
 
@@ -68,6 +77,16 @@ class MeltQuenchMaker(StepMaker):
         """The one level of this step."""
         return (self.level,)
 
+    def physics(self) -> dict[str, Any]:
+        """Return what decides the result, with the packer and the crystal to compare with."""
+        crystal = get_phase(self.crystal_phase_id).structure() if self.crystal_phase_id else None
+        return super().physics() | {
+            "protocol": self.protocol.model_dump(exclude=set(self.not_physics)),
+            "n_mobile": self.n_mobile if self.n_atoms is None else None,
+            "packmol": _packmol_version(),
+            "crystal": None if crystal is None else structure_hash(crystal),
+        }
+
     @step_job()
     def make(
         self, mixture: dict[str, Any], parents: dict[str, str] | None = None
@@ -81,7 +100,7 @@ class MeltQuenchMaker(StepMaker):
         CoverageError
             If the potential does not know an element.
         """
-        known = parents or {"mixture": content_hash(mixture)}
+        known = parents or parents_of_mixture(mixture)
         return self.run_step(lambda context: self._make_glass(mixture_of(mixture), context), known)
 
     def _make_glass(self, mixture: Mixture, context: StepContext) -> MeltQuenchDocument:
@@ -110,12 +129,15 @@ class MeltQuenchMaker(StepMaker):
         self, mixture: Mixture, box: PackedBox, run: GlassRun, context: StepContext
     ) -> MeltQuenchDocument:
         last = run.last
-        structure = AseAtomsAdaptor.get_structure(last.atoms)
-        structure.remove_site_property("momenta")
-        melted = _melted(run.parts.get("hold") or run.parts["melt"], mixture, self.mobile)
+        structure = final_structure(last)
         crystal = get_phase(self.crystal_phase_id).structure() if self.crystal_phase_id else None
-        amorphous = _amorphous(last, crystal)
-        bonds = anion_bonds(structure)
+        melted = amorphous = Evidence(
+            holds=False, criterion="not judged: the run ended early", numbers={}
+        )
+        if not run.broken:
+            melted = _melted(run.parts.get("hold") or run.parts["melt"], mixture, self.mobile)
+            amorphous = _amorphous(last, crystal)
+        bonds = anion_bonds(structure, mixture.anions())
         status, note = last.status, last.note
         if status is Status.OK:
             status, note = self._judge(mixture, box, bonds, melted, amorphous)
@@ -133,7 +155,7 @@ class MeltQuenchMaker(StepMaker):
             level=run.potential.identity.level,
             seed=self.seed,
             energy_ev_per_atom=Quantity(
-                float(last.atoms.get_potential_energy()) / len(structure),
+                _energy_ev(last, len(structure)),
                 status=status,
                 note="potential energy of the last frame",
             ),
@@ -161,7 +183,9 @@ class MeltQuenchMaker(StepMaker):
         amorphous: Evidence,
     ) -> tuple[Status, str]:
         """Return what the sample is, the worst first, and why it is no glass."""
-        broken = decomposition(symbols_of(box.structure), bonds, _peroxides(mixture, box))
+        broken = decomposition(
+            symbols_of(box.structure), bonds, _peroxides(mixture, box), anions=mixture.anions()
+        )
         if broken:
             return Status.DECOMPOSED, broken
         if not melted.holds:
@@ -170,6 +194,26 @@ class MeltQuenchMaker(StepMaker):
             ratio = amorphous.numbers["strongest_reflection_ratio"]
             return Status.CRYSTALLISED, f"a reflection at {ratio:.0f} times the diffuse scattering"
         return Status.OK, ""
+
+
+def parents_of_mixture(canonical: dict[str, Any]) -> dict[str, str]:
+    """Return the parent of a glass of ``Mixture.canonical()``: it and the volumes it is packed at.
+
+    Raises
+    ------
+    CompositionError
+        If the volume of a component is not known.
+    """
+    parts = mixture_of(canonical).amounts
+    volumes = {part.formula: round(part.volume_a3_per_formula, 6) for part in parts}
+    return {"mixture": content_hash({"mixture": canonical, "volumes_a3": volumes})}
+
+
+def _packmol_version() -> str | None:
+    try:
+        return version("packmol")
+    except PackageNotFoundError:
+        return None
 
 
 def _melted(hot: MDResult, mixture: Mixture, mobile: str) -> Evidence:
@@ -213,6 +257,14 @@ def _peroxides(mixture: Mixture, box: PackedBox) -> int:
     """Return the number of O-O bonds that were packed."""
     parts = [part for part in mixture.amounts if part.is_peroxide]
     return sum(round(part.composition["O"] * box.units.counts[part.formula]) // 2 for part in parts)
+
+
+def _energy_ev(last: MDResult, n_atoms: int) -> float | None:
+    """Return the potential energy per atom where the run had one at its end."""
+    if last.atoms.calc is None:
+        return None
+    energy = float(last.atoms.get_potential_energy()) / n_atoms
+    return energy if np.isfinite(energy) else None
 
 
 def _density_warning(ratio: float, *, crystal: bool) -> str:

@@ -331,6 +331,15 @@ class CandidateDocument(Model):
     phase_note: str = Field("", description="E.g. 'searched model'; shown with the candidate.")
     variables: dict[str, float] = Field(default_factory=dict)
     components: dict[str, float]
+    units: dict[str, int] = Field(
+        default_factory=dict, description="Formula units of a glass as it is made."
+    )
+    variables_made: dict[str, float] = Field(
+        default_factory=dict, description="Values of the sweep variables that these units have."
+    )
+    composition_deviation: float = Field(
+        0.0, description="Largest difference of a component's share of the units from the asked."
+    )
     levels: dict[str, str] = Field(description="Stage to level of theory.")
     sweeps: list[str] = Field(default_factory=list)
     n_atoms: int

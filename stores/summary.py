@@ -34,6 +34,8 @@ MIN_MOBILE_IONS = 24
 """Below this many mobile ions transport is not ``ok``, however long the run."""
 MIN_DENSITY_RATIO = 0.85
 """Density of a glass over that of its crystal (or components) below which we warn."""
+_AS_MADE = {"units", "variables_made", "composition_deviation"}
+_EXACT = 1e-6
 SCREEN_CRITERIA = ("energy_above_hull_ev_per_atom", "sigma_300k_ms_cm")
 """Largest energy above hull; least lower bound of sigma(300 K)."""
 
@@ -80,7 +82,7 @@ def summarize(
     conductivity = _transport(candidate, known, lambda doc: doc.sigma_300k_ms_cm)
     return CandidateSummary(
         **candidate.model_dump(
-            exclude={"schema_version", "components", "steps", "screen", "literature"}
+            exclude={"schema_version", "components", "steps", "screen", "literature"} | _AS_MADE
         ),
         chemsys=Composition(candidate.formula).chemical_system,
         n_seeds=len(known.samples),
@@ -255,7 +257,7 @@ def _glass(known: Steps) -> dict[str, Any]:
 
 
 def _warnings(candidate: CandidateDocument, known: Steps) -> list[str]:
-    warnings = []
+    warnings = [_made_as(candidate)] if candidate.composition_deviation > _EXACT else []
     if candidate.n_mobile < MIN_MOBILE_IONS:
         warnings.append(_few_ions(candidate.n_mobile))
     for sample in known.samples:
@@ -267,6 +269,13 @@ def _warnings(candidate: CandidateDocument, known: Steps) -> list[str]:
             reason = state.note or state.status.value.replace("_", " ")
             warnings.append(f"{state.name}: {reason}")
     return list(dict.fromkeys(warnings))
+
+
+def _made_as(candidate: CandidateDocument) -> str:
+    """Say what whole formula units made of the asked composition."""
+    made = " + ".join(f"{count} {formula}" for formula, count in candidate.units.items())
+    point = ", ".join(f"{name} = {value:.2f}" for name, value in candidate.variables_made.items())
+    return f"made as {made}: {point}" if point else f"made as {made}"
 
 
 def _glass_warnings(glass: MeltQuenchDocument) -> list[str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import InputError, SweepError
+from scipy.optimize import minimize_scalar
+
+from ..errors import CompositionError, InputError, SweepError
 from ..systems.components import component
 from ..systems.families import crystal_literature, custom_family, get_family
 from ..systems.formulae import formula_of
@@ -17,9 +20,15 @@ from .sweep import GridRange
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..systems.declarations import LiteratureRow
+    from ..systems.declarations import LiteratureRow, Variable
     from ..systems.families import Family
+    from ..systems.mixture import IntegerUnits
     from .sweep import Phase, Sweep, SystemEntry
+
+_NEAR = 1.0
+_VARIABLE_TOLERANCE = 1e-7
+_ON_THE_LINE = 1e-9
+_NOT_POSSIBLE = 10.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,8 @@ class Candidate:
         Crystal model of the library, for a crystal.
     crystal_ids
         Crystal models of the same composition, for a glass.
+    source, former
+        What makes mixtures of other values of the variables.
     """
 
     label: str
@@ -51,6 +62,37 @@ class Candidate:
     crystal_ids: tuple[str, ...] = ()
     mobile: str = "Na"
     literature: tuple[LiteratureRow, ...] = ()
+    source: Family | None = None
+    former: str | None = None
+
+    def variables_of(self, units: IntegerUnits) -> dict[str, float]:
+        """Return the values of the variables that `units` have; none off the family's line."""
+        if self.source is None or len(self.variables) != 1:
+            return {}
+        ((name, asked),) = self.variables.items()
+        variable = cast("Variable", self.source.variable)
+        total = sum(units.counts.values())
+
+        def miss(value: float) -> float:
+            """Return the squared distance of the shares at `value` from those of `units`."""
+            try:
+                shares = cast("Family", self.source).mixture(value, former=self.former).fractions()
+            except CompositionError:
+                return _NOT_POSSIBLE
+            formulas = shares.keys() | units.counts.keys()
+            return sum(
+                float(shares.get(f, 0) - Fraction(units.counts.get(f, 0), total)) ** 2
+                for f in formulas
+            )
+
+        nearby = max(_NEAR, asked)
+        found = minimize_scalar(
+            miss,
+            bounds=(max(variable.lower, asked - nearby), min(variable.upper, asked + nearby)),
+            method="bounded",
+            options={"xatol": _VARIABLE_TOLERANCE},
+        )
+        return {name: round(float(found.x), 4)} if found.fun < _ON_THE_LINE else {}
 
     @property
     def phase_note(self) -> str:
@@ -142,6 +184,8 @@ def _of_point(
             crystal_ids=same,
             mobile=family.mobile,
             literature=tuple(family.literature_for(point, former=former, phase=phase)),
+            source=family,
+            former=former,
         )
 
 

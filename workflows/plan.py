@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
 
-from ..engines.potentials import identify, require_coverage
+from ..engines.potentials import identify, level_of, require_coverage
 from ..errors import InputError, SweepError
 from ..identity import content_hash
 from ..stores.documents import CandidateDocument
-from ..stores.results import heads, used_all
+from ..stores.results import finished, heads, used_all
 from ..systems.crystals import crystal_model
 from ..systems.mixture import DEFAULT_N_MOBILE
 from ..systems.phases import get_phase
 from .candidates import Candidate, expand
 from .references import library_gaps
-from .steps import PlannedStep, crystal_steps, glass_steps
+from .steps import MoreTemperatures, PlannedStep, crystal_steps, glass_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from .sweep import Sweep
 
 _ID_DIGITS = 8
+_MD_NAME = re.compile(r"md(?P<sample>|-seed\d+)-(?P<temperature_k>[^-]+)K")
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,14 @@ class Plan:
     ----------
     outdated
         Identities of stored results that were made while a parent's was missing.
+    of_others
+        Identities of MD runs of other sweeps, at temperatures that this one does not name.
     """
 
     sweep: Sweep
     candidates: list[CandidatePlan]
     outdated: frozenset[str] = frozenset()
+    of_others: frozenset[str] = frozenset()
 
     @property
     def steps(self) -> dict[str, PlannedStep]:
@@ -152,7 +158,11 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
     """
     candidates = expand(sweep)
     _require_levels(sweep, candidates)
+    _require_tethers(sweep, candidates)
     drafts = [_draft(candidate, sweep) for candidate in candidates]
+    asked = {step.identity for draft in drafts for step in draft.steps}
+    if store is not None:
+        drafts = [_extended(draft, sweep, store) for draft in drafts]
     steps = {step.identity: step for draft in drafts for step in draft.steps}
     stored = heads(store, steps) if store is not None else {}
     done = {identity for identity, head in stored.items() if _is_whole(steps[identity], head)}
@@ -166,7 +176,37 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
         )
         for draft in drafts
     ]
-    return Plan(sweep, plans, frozenset(stored.keys() - done))
+    of_others = {i for i in steps.keys() - asked if steps[i].maker.needs_all_inputs}
+    return Plan(sweep, plans, frozenset(stored.keys() - done), frozenset(of_others))
+
+
+def _extended(draft: CandidatePlan, sweep: Sweep, store: HaloflowStore) -> CandidatePlan:
+    """Add the temperatures at which other sweeps have run MD of the same samples."""
+    document = draft.document
+    recorded = store.candidates.query_one({"candidate_id": document.candidate_id}, ["steps"])
+    others = {
+        name: identity
+        for name, identity in (recorded["steps"] if recorded else {}).items()
+        if (md := _MD_NAME.fullmatch(name))
+        and name not in document.steps
+        and f"diffusion{md['sample']}" in document.steps
+    }
+    done = finished(store, others.values()) if others else set()
+    more: dict[str, list[float]] = {}
+    for name, identity in others.items():
+        if identity in done:
+            sample, temperature_k = cast("re.Match[str]", _MD_NAME.fullmatch(name)).groups()
+            more.setdefault(sample, []).append(float(temperature_k))
+    if not more:
+        return draft
+    wider = _draft(draft.candidate, sweep, more)
+    # a run by other code or weights is not that of this plan
+    same = {name for name, i in others.items() if wider.document.steps.get(name) == i}
+    kept = {
+        sample: [t for t in temperatures if f"md{sample}-{t:g}K" in same]
+        for sample, temperatures in more.items()
+    }
+    return wider if kept == more else _draft(draft.candidate, sweep, kept)
 
 
 def _is_whole(step: PlannedStep, head: Mapping[str, Any]) -> bool:
@@ -184,9 +224,25 @@ def _require_levels(sweep: Sweep, candidates: list[Candidate]) -> None:
             raise
 
 
-def _draft(candidate: Candidate, sweep: Sweep) -> CandidatePlan:
+def _require_tethers(sweep: Sweep, candidates: list[Candidate]) -> None:
+    tethered = sweep.md.tether.species if sweep.md.tether else []
+    for candidate in candidates:
+        elements = {element.symbol for element in candidate.mixture.composition.elements}
+        if strange := sorted(set(tethered) - elements):
+            raise SweepError(
+                f"md.tether.species: {candidate.label} holds no {' or '.join(strange)}",
+                given=tethered,
+                allowed=sorted(elements),
+                remedy="tether species that every candidate holds, or make a sweep of its own",
+            )
+
+
+def _draft(
+    candidate: Candidate, sweep: Sweep, more: MoreTemperatures = MappingProxyType({})
+) -> CandidatePlan:
     notes = []
     size = sweep.size
+    as_made: dict[str, Any] = {}
     if candidate.phase == "glass":
         target = {"target_n_atoms": size.glass_n_atoms} if size.glass_n_atoms else {}
         units = candidate.mixture.integer_units(
@@ -194,8 +250,13 @@ def _draft(candidate: Candidate, sweep: Sweep) -> CandidatePlan:
         )
         if units.max_deviation > 0:
             notes.append(units.statement)
+        as_made = {
+            "units": units.counts,
+            "variables_made": candidate.variables_of(units),
+            "composition_deviation": units.max_deviation,
+        }
         n_atoms, n_mobile = units.n_atoms, units.n_mobile
-        steps = glass_steps(candidate, sweep, units).steps
+        steps = glass_steps(candidate, sweep, units, more).steps
     else:
         model = crystal_model(
             get_phase(str(candidate.phase_id)),
@@ -205,7 +266,7 @@ def _draft(candidate: Candidate, sweep: Sweep) -> CandidatePlan:
         )
         n_atoms, n_mobile = len(model), round(model.composition[candidate.mobile])
         notes += [candidate.phase_note] if candidate.phase_note else []
-        steps = crystal_steps(candidate, sweep, model).steps
+        steps = crystal_steps(candidate, sweep, model, more).steps
     if n_mobile < DEFAULT_N_MOBILE:
         notes.append(
             f"{n_mobile} mobile ions are fewer than {DEFAULT_N_MOBILE}: "
@@ -213,6 +274,7 @@ def _draft(candidate: Candidate, sweep: Sweep) -> CandidatePlan:
         )
     notes += library_gaps({e.symbol for e in candidate.mixture.composition.elements})
     document = _document(candidate, sweep, n_atoms, n_mobile, steps)
+    document = document.model_copy(update=as_made)
     return CandidatePlan(document, candidate, list(steps.values()), frozenset(), notes)
 
 
@@ -229,7 +291,7 @@ def _document(
         phase_note=candidate.phase_note,
         variables=candidate.variables,
         components={part.formula: n for part, n in candidate.mixture.amounts.items()},
-        levels=sweep.stages.model_dump(),
+        levels=_levels(sweep),
         sweeps=[sweep.name],
         n_atoms=n_atoms,
         n_mobile=n_mobile,
@@ -239,21 +301,30 @@ def _document(
     )
 
 
+def _levels(sweep: Sweep) -> dict[str, str]:
+    return {stage: level_of(name) for stage, name in sweep.stages.model_dump().items()}
+
+
 def _candidate_id(candidate: Candidate, sweep: Sweep, n_atoms: int) -> str:
     """Name a candidate by composition, phase, levels, size and protocol.
 
     Seeds and temperatures are left out: more of them extend the same candidate.
     """
+    md = sweep.md.model_dump(exclude={"temperatures_k", "crystal_temperatures_k"})
+    if sweep.md.tether:
+        md["tether"]["species"] = sorted(sweep.md.tether.species)
     defining = {
         "mixture": candidate.mixture.canonical(),
         "phase": candidate.phase,
         "phase_id": candidate.phase_id,
-        "levels": sweep.stages,
+        "levels": _levels(sweep),
         "n_atoms": n_atoms,
         "relax": sweep.relax,
         "hull": sweep.hull,
-        "melt_quench": sweep.melt_quench if candidate.phase == "glass" else None,
-        "md": sweep.md.model_dump(exclude={"temperatures_k", "crystal_temperatures_k"}),
+        "melt_quench": sweep.melt_quench.model_dump(exclude={"checkpoint_interval"})
+        if candidate.phase == "glass"
+        else None,
+        "md": md,
     }
     formula = candidate.mixture.formula.replace(" ", "").replace("+", "-")
     return f"{formula}-{candidate.phase}-{content_hash(defining)[:_ID_DIGITS]}"

@@ -54,16 +54,20 @@ def library_gaps(elements: set[str]) -> list[str]:
     missing = sorted(elements - pure)
     if missing:
         return [f"the phase library has no {', '.join(missing)}: there will be no E_hull"]
+    gap = missing_phases(elements)
+    return [gap] if gap else []
+
+
+def missing_phases(elements: set[str]) -> str:
+    """Say why phases that compete within `elements` may be missing; empty when none are."""
+    phases = load_phases().values()
     collected = sorted({system for phase in phases for system in phase.chemsys})
     if any(elements <= set(system.split("-")) for system in collected):
-        return []
-    systems = ", ".join(collected)
-    return [
-        (
-            f"the phase library was collected for {systems}: competing phases of this mix may be "
-            f"missing, and E_hull too low"
-        )
-    ]
+        return ""
+    return (
+        f"the phase library was collected for {', '.join(collected)}: competing phases of this "
+        "mix may be missing, and E_hull too low"
+    )
 
 
 def lowest_crystal(crystal_ids: Iterable[str]) -> str | None:

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from jobflow import Job, OutputReference
 
-from ..identity import content_hash, step_uuid, structure_hash
+from ..engines.potentials import level_of
+from ..identity import step_uuid, structure_hash
 from ..makers.diffusion import DiffusionMaker
 from ..makers.hull import HullMaker
 from ..makers.md import MDMaker
-from ..makers.melt_quench import MeltQuenchMaker
-from ..makers.relax import RelaxMaker, StaticMaker
+from ..makers.melt_quench import MeltQuenchMaker, parents_of_mixture
+from ..makers.relax import RelaxMaker
 from ..makers.step import StepMaker, plan_job
 from ..makers.trajectory_makers import LandscapeMaker, StructureMaker, TransportMaker
 from ..systems.phases import get_phase
 from .cost import Cost, analysis_cost, dynamics_cost
-from .references import competing_phases, lowest_crystal, shipped_energies
+from .references import competing_phases, lowest_crystal, missing_phases, shipped_energies
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from pymatgen.core import Structure
 
     from ..systems.mixture import IntegerUnits
     from .candidates import Candidate
     from .sweep import Sweep
+
+MoreTemperatures: TypeAlias = "Mapping[str, Sequence[float]]"
+"""Temperatures beside those of the sweep, by sample: ``""``, ``"-seed1"``..."""
 
 _SAME_CELL = 1e-3
 
@@ -95,15 +101,19 @@ def output_of(step: PlannedStep) -> OutputReference:
     return OutputReference(step_uuid(step.identity))
 
 
-def crystal_steps(candidate: Candidate, sweep: Sweep, supercell: Structure) -> StepChain:
-    """Relax, hull, then MD in the supercell and its diffusion."""
+def crystal_steps(
+    candidate: Candidate, sweep: Sweep, supercell: Structure, more: MoreTemperatures
+) -> StepChain:
+    """Relax, hull, then MD in the supercell, at `more` temperatures too, and its diffusion."""
     chain = StepChain()
     phase = get_phase(str(candidate.phase_id))
     unit_cell = phase.structure()
     relaxed = _relax(chain, "relax", sweep.stages.relax, unit_cell, sweep)
-    _hull(chain, candidate, sweep, _at_hull_level(chain, sweep, relaxed, len(unit_cell), ""), "")
+    amounts = {part.formula: n for part, n in candidate.mixture.amounts.items()}
+    at_hull = _at_hull_level(chain, sweep, relaxed, len(unit_cell), "")
+    _hull(chain, candidate, sweep, at_hull, amounts)
     start = relaxed
-    if sweep.stages.md != sweep.stages.relax or len(supercell) != len(unit_cell):
+    if not (_same_level(sweep.stages.md, sweep.stages.relax) and _same_cell(supercell, unit_cell)):
         start = _relax(chain, "relax-md", sweep.stages.md, supercell, sweep)
     temperatures = sweep.md.crystal_temperatures_k or sweep.md.temperatures_k
     _transport(
@@ -111,12 +121,21 @@ def crystal_steps(candidate: Candidate, sweep: Sweep, supercell: Structure) -> S
         candidate,
         sweep,
         start,
-        temperatures_k=temperatures,
+        temperatures_k=[*temperatures, *more.get("", ())],
         n_atoms=len(supercell),
         repeats=_repeats(supercell, unit_cell),
         n_octahedra=_n_octahedra(candidate, supercell),
     )
     return chain
+
+
+def _same_level(one: str, other: str) -> bool:
+    return level_of(one) == level_of(other)
+
+
+def _same_cell(one: Structure, other: Structure) -> bool:
+    """Tell whether two cells of one crystal have the same vectors."""
+    return bool(np.abs(one.lattice.matrix - other.lattice.matrix).max() < _SAME_CELL)
 
 
 def _repeats(supercell: Structure, unit_cell: Structure) -> tuple[int, int, int] | None:
@@ -134,8 +153,10 @@ def _n_octahedra(candidate: Candidate, supercell: Structure) -> int:
     return sum(round(float(supercell.composition[former])) for former in formers)
 
 
-def glass_steps(candidate: Candidate, sweep: Sweep, units: IntegerUnits) -> StepChain:
-    """Per seed: melt and quench, then relax and hull, then MD and its diffusion."""
+def glass_steps(
+    candidate: Candidate, sweep: Sweep, units: IntegerUnits, more: MoreTemperatures
+) -> StepChain:
+    """Per seed: melt and quench, then relax and hull, then MD, `more` of it, and its diffusion."""
     chain = StepChain()
     size = units.n_atoms
     mixture = candidate.mixture.canonical()
@@ -154,19 +175,20 @@ def glass_steps(candidate: Candidate, sweep: Sweep, units: IntegerUnits) -> Step
             f"melt_quench{suffix}",
             maker,
             inputs={"mixture": mixture},
-            parents={"mixture": content_hash(mixture)},
+            parents=parents_of_mixture(mixture),
             cost=dynamics_cost(
                 maker.level, size, maker.protocol.max_steps, maker.protocol.trajectory_interval
             ),
         )
         relaxed = _relax(chain, f"relax{suffix}", sweep.stages.relax, quenched, sweep, n_atoms=size)
-        _hull(chain, candidate, sweep, _at_hull_level(chain, sweep, relaxed, size, suffix), suffix)
+        at_hull = _at_hull_level(chain, sweep, relaxed, size, suffix)
+        _hull(chain, candidate, sweep, at_hull, units.counts, suffix=suffix)
         _transport(
             chain,
             candidate,
             sweep,
             quenched,
-            temperatures_k=sweep.md.temperatures_k,
+            temperatures_k=[*sweep.md.temperatures_k, *more.get(suffix, ())],
             n_atoms=size,
             suffix=suffix,
         )
@@ -202,21 +224,21 @@ def _relax(
 def _at_hull_level(
     chain: StepChain, sweep: Sweep, relaxed: PlannedStep, n_atoms: int, suffix: str
 ) -> PlannedStep:
+    """Relax at the level of the hull, as its phases are."""
     level = sweep.stages.hull
-    if level == sweep.stages.relax:
+    if _same_level(level, sweep.stages.relax):
         return relaxed
-    return chain.add(
-        f"static{suffix}",
-        StaticMaker(level=level),
-        inputs={"start": output_of(relaxed)},
-        parents={"start": relaxed.identity},
-        after=(relaxed,),
-        cost=dynamics_cost(level, n_atoms, 1, 0),
-    )
+    return _relax(chain, f"relax-hull{suffix}", level, relaxed, sweep, n_atoms=n_atoms)
 
 
 def _hull(
-    chain: StepChain, candidate: Candidate, sweep: Sweep, evaluated: PlannedStep, suffix: str
+    chain: StepChain,
+    candidate: Candidate,
+    sweep: Sweep,
+    evaluated: PlannedStep,
+    amounts: Mapping[str, float],
+    *,
+    suffix: str = "",
 ) -> None:
     level = sweep.stages.hull
     phases = competing_phases(candidate, sweep.hull.include_hypothetical)
@@ -229,11 +251,12 @@ def _hull(
     maker = HullMaker(
         level=level,
         include_hypothetical=sweep.hull.include_hypothetical,
-        components={part.formula: n for part, n in candidate.mixture.amounts.items()},
+        components=dict(amounts),
         oxidation_states=candidate.mixture.element_oxidation_states(),
         crystal_phase_ids=candidate.crystal_ids if candidate.phase == "glass" else (),
         shipped_energies=shipped,
         mobile=candidate.mobile,
+        library_gap=missing_phases({e.symbol for e in candidate.mixture.composition.elements}),
     )
     chain.add(
         f"hull{suffix}",
@@ -272,9 +295,10 @@ def _transport(
             full_cell=candidate.phase == "crystal",
             production_steps=md.production_steps,
             trajectory_interval=md.trajectory_interval,
-            tether_species=tuple(md.tether.species) if md.tether else (),
+            tether_species=tuple(sorted(md.tether.species)) if md.tether else (),
             tether_alpha_ev_a2=md.tether.alpha_ev_a2 if md.tether else 0.0,
             mobile=candidate.mobile,
+            anions=tuple(candidate.mixture.anions()),
             seed=md.seed,
         )
         cost = dynamics_cost(maker.level, n_atoms, maker.n_steps, maker.trajectory_interval)

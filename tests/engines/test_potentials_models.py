@@ -1,6 +1,5 @@
 """SevenNet, MACE and NEP by name and by path, through relaxation, MD and restart."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -9,11 +8,12 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from ase.data import chemical_symbols
+from random_nep import random_nep
 
 from haloflow.engines.md import MDSettings, run_md
 from haloflow.engines.potential_loaders import third_party_quiet
 from haloflow.engines.potential_registry import find_recipe, registered
-from haloflow.engines.potentials import identify, load_potential, require_coverage
+from haloflow.engines.potentials import identify, level_of, load_potential, require_coverage
 from haloflow.engines.relax import relax
 from haloflow.engines.relax_settings import RelaxSettings
 from haloflow.errors import CoverageError, PotentialError
@@ -60,6 +60,16 @@ def test_mace_by_path_knows_its_elements_once_loaded(tiny_mace):
     assert identity.elements == tuple(chemical_symbols[z] for z in NUMBERS)
     with pytest.raises(CoverageError, match=r"does not cover Zr.* chgnet-r2scan"):
         require_coverage(identity, ["Na", "Zr", "Cl"])
+
+
+def test_head_and_precision_of_a_mace_file_are_part_of_its_level(tiny_mace):
+    plain = identify(f"mace:{tiny_mace}").level
+    single = identify(f"mace:{tiny_mace}?dtype=float32").level
+    both = f"mace:{tiny_mace}?head=pbe&dtype=float32"
+    swapped = f"mace:{tiny_mace}?dtype=float32&head=pbe"
+    assert single == f"{plain}?dtype=float32"
+    assert identify(both).level == level_of(swapped) == f"{plain}?dtype=float32&head=pbe"
+    assert identify(both).as_parameters() == identify(swapped).as_parameters()
 
 
 def test_mace_file_is_its_content_wherever_it_lies(tiny_mace, tmp_path):
@@ -179,28 +189,7 @@ def test_sevennet_covers_what_is_said():
     assert np.array_equal(potential.calculator.get_property("forces", atoms), first)
 
 
-def random_nep(path, seed=1):
-    """Write a NEP4 of random weights for Na, Ta, O and Cl."""
-    symbols, n_max, basis, neurons = ("Na", "Ta", "O", "Cl"), (3, 3), (4, 4), 5
-    angular = 2
-    descriptors = (n_max[0] + 1) + (n_max[1] + 1) * angular
-    n_network = len(symbols) * neurons * (descriptors + 2) + 1
-    pairs = len(symbols) ** 2
-    n_basis = pairs * sum((n + 1) * (b + 1) for n, b in zip(n_max, basis, strict=True))
-    weights = 0.3 * np.random.default_rng(seed).standard_normal(n_network + n_basis)
-    lines = [
-        f"nep4 {len(symbols)} {' '.join(symbols)}", "cutoff 5 4 100 100",
-        f"n_max {n_max[0]} {n_max[1]}", f"basis_size {basis[0]} {basis[1]}",
-        f"l_max {angular} 0 0", f"ANN {neurons} 0",
-        *(f"{x:.7e}" for x in weights), *(["1.0"] * descriptors),
-    ]  # fmt: skip
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
 def test_nep_by_path(tmp_path):
-    if importlib.util.find_spec("calorine") is None and os.environ.get("CI") != "true":
-        pytest.skip("no calorine here: install the extra [nep], which needs a C++ compiler")
     name = f"nep:{random_nep(tmp_path / 'nep.txt')}"
     identity = identify(name)
     assert identity.elements == ("Na", "Ta", "O", "Cl")

@@ -96,7 +96,7 @@ def test_an_unknown_error_of_a_level_is_not_made_up(place):
 
 def test_documents_of_the_first_code_version_still_load(place):
     row = place("NaTaCl6_P21c").model_dump(mode="json")
-    assert row["provenance"]["code_version"] == 2
+    assert row["provenance"]["code_version"] == HullMaker.code_version > 1
     del row["window"], row["segregation"]
     old = step_of(row)
     assert old.window is None

@@ -12,10 +12,15 @@ import pytest
 from pair_potential import LEVEL
 from tiny_sweeps import CRYSTAL, GLASS, tiny_data, tiny_sweep
 
+from haloflow.engines.potentials import level_of
 from haloflow.errors import CoverageError, SweepError, UnknownNameError
 from haloflow.identity import step_uuid
 from haloflow.stores.connection import open_store
+from haloflow.stores.summary import summarize
+from haloflow.systems.phases import get_phase
+from haloflow.workflows.candidates import expand
 from haloflow.workflows.plan import plan_sweep
+from haloflow.workflows.steps import crystal_steps
 from haloflow.workflows.sweep import parse_sweep
 
 TESTS = Path(__file__).parents[1]
@@ -65,11 +70,29 @@ def test_a_crystal_has_its_steps():
     assert not steps_of(plan, "glass")["md-seed1-300K"].maker.full_cell
 
 
-def test_a_hull_at_another_level_evaluates_the_relaxed_structure():
-    steps = steps_of(plan_sweep(tiny_sweep(stages={"hull": f"{LEVEL}&nan_after=0"})), "crystal")
-    assert steps["static"].after == (steps["relax"].identity,)
-    assert steps["static"].identity in steps["hull"].after
-    assert steps["relax"].identity not in steps["hull"].after
+def test_a_hull_at_another_level_relaxes_the_candidate_as_its_phases_at_that_level():
+    level = f"{LEVEL}&nan_after=0"
+    plan = plan_sweep(tiny_sweep(stages={"hull": level}))
+    for phase, seed in (("crystal", ""), ("glass", "-seed1")):
+        steps = steps_of(plan, phase)
+        again, competitor = steps[f"relax-hull{seed}"], steps["phase-Na_bcc"]
+        assert again.after == (steps[f"relax{seed}"].identity,)
+        assert again.maker == competitor.maker
+        assert again.maker.level == level
+        assert again.identity in steps[f"hull{seed}"].after
+        assert steps[f"relax{seed}"].identity not in steps[f"hull{seed}"].after
+
+
+def test_a_skew_cell_of_as_many_atoms_is_relaxed_before_md():
+    sweep = tiny_sweep(systems=[CRYSTAL])
+    (candidate,) = expand(sweep)
+    cell = get_phase("NaCl_B1").structure()
+    skew = cell.make_supercell([[1, 0, 0], [1, 1, 0], [0, 0, 1]], in_place=False)
+    assert len(skew) == len(cell)
+    for start, names in ((cell, set()), (skew, {"relax-md"})):
+        steps = crystal_steps(candidate, sweep, start).steps
+        assert {name for name in steps if name.startswith("relax-")} == names
+        assert steps["md-300K"].after == (steps["relax-md" if names else "relax"].identity,)
 
 
 def test_another_level_or_cell_for_md_starts_from_a_relaxed_supercell():
@@ -237,6 +260,23 @@ def test_notes_say_what_a_small_or_uneven_sample_means():
     assert all(note.startswith(f"{candidate.document.label}: ") for note in plan.warnings)
 
 
+def test_a_glass_records_the_formula_units_and_the_x_that_were_made():
+    size = {"glass_n_atoms": 42}
+    systems = [{"family": "tacl5-na2s", "x": [0.75, 0.5]}, {"family": "nayzrcl", "x": [1.5]}]
+    plan = plan_sweep(parse_sweep({"name": "uneven", "systems": systems, "size": size}))
+    uneven, even, off_the_line = (c.document for c in plan.candidates)
+    assert uneven.units == {"Na2S": 4, "TaCl5": 5}
+    assert uneven.variables == {"x": 0.75}
+    assert uneven.variables_made == {"x": 0.8}
+    assert uneven.composition_deviation == pytest.approx(4 / 9 - 3 / 7)
+    assert "made as 4 Na2S + 5 TaCl5: x = 0.80" in summarize(uneven, {}).warnings
+    assert even.variables_made == {"x": 0.5}
+    assert not any(text.startswith("made as") for text in summarize(even, {}).warnings)
+    assert off_the_line.units == {"NaCl": 5, "YCl3": 2, "ZrCl4": 5}
+    assert off_the_line.variables_made == {}
+    assert "made as 5 NaCl + 2 YCl3 + 5 ZrCl4" in summarize(off_the_line, {}).warnings
+
+
 def test_a_budget_is_a_limit_on_the_estimate():
     for section, value in (("core_hours", 1e-9), ("disk_gb", 1e-9)):
         plan = plan_sweep(tiny_sweep(budget={section: value}))
@@ -277,7 +317,8 @@ def test_documents_carry_what_a_reader_needs():
     assert glass.components == {"NaCl": 1.0}
     assert (glass.n_atoms, glass.n_mobile) == (16, 8)
     assert (crystal.n_atoms, crystal.phase_id) == (8, "NaCl_B1")
-    assert glass.levels == dict.fromkeys(("relax", "hull", "melt_quench", "md"), LEVEL)
+    assert glass.levels == dict.fromkeys(("relax", "hull", "melt_quench", "md"), level_of(LEVEL))
+    assert (glass.units, glass.composition_deviation) == ({"NaCl": 8}, 0.0)
     assert glass.sweeps == ["tiny"]
     assert glass.screen == {"energy_above_hull_ev_per_atom": 0.1}
     assert glass.candidate_id.startswith("NaCl-glass-")

@@ -2,61 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import shutil
-import sys
-from dataclasses import dataclass
-from importlib import metadata
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
-import psutil
-from packaging.requirements import Requirement
 from rich.text import Text
 
 from .. import __version__
-from ..dashboard.wording import size_text
-from ..engines.availability import State, check_potentials
-from ..engines.potentials import list_potentials
-from ..errors import HaloflowError
-from ..stores.connection import open_store
+from ..workflows.doctor import examination
 from .console import console, table
-from .stores import is_there, store_uri
+from .stores import store_uri
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ..engines.availability import Finding
-
-Verdict = Literal["ok", "note", "problem"]
-OLDEST_PYTHON = (3, 11)
-LITTLE_MEMORY_BYTES = 4e9
-_PROBE = {"_id": "doctor"}
 _COLOURS = {"ok": "green", "note": "yellow", "problem": "bold red"}
-_PIP = "pip install -c constraints.txt"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the examination; a ``problem`` stops sweeps from running."""
-
-    subject: str
-    verdict: Verdict
-    message: str
-    remedy: str = ""
 
 
 def examine(store: str | None) -> bool:
     """Print all checks; return whether nothing stops sweeps from running."""
-    checks = [
-        check_python(sys.version_info[:3]),
-        *check_packages(metadata.requires("haloflow") or []),
-        *check_installed_potentials(),
-        check_packmol(),
-        check_store(store_uri(store)),
-        *check_machine(),
-    ]
+    checks = examination(store_uri(store))
     made = table("", "what", "found", "what to do")
     for check in checks:
         word = Text(check.verdict, style=_COLOURS[check.verdict])
@@ -65,106 +25,6 @@ def examine(store: str | None) -> bool:
     out.print(f"haloflow {__version__} on {platform.platform()}")
     out.print(made)
     problems = sum(check.verdict == "problem" for check in checks)
-    out.print(f"{problems} problems to solve first." if problems else "Ready to run sweeps.")
+    many = "1 problem" if problems == 1 else f"{problems} problems"
+    out.print(f"{many} to solve first." if problems else "Ready to run sweeps.")
     return problems == 0
-
-
-def check_python(found: tuple[int, ...]) -> Check:
-    """Check the version of the interpreter."""
-    version = ".".join(map(str, found))
-    if found[:2] < OLDEST_PYTHON:
-        oldest = ".".join(map(str, OLDEST_PYTHON))
-        return Check("Python", "problem", version, f"make the environment with {oldest} or newer")
-    return Check("Python", "ok", f"{version}, {sys.executable}")
-
-
-def check_packages(lines: Iterable[str]) -> list[Check]:
-    """Check the requirement `lines` that hold without any extra; one line if all are met."""
-    found, wrong = [], []
-    for line in lines:
-        requirement = Requirement(line)
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        remedy = f"{_PIP} '{requirement.name}{requirement.specifier}'"
-        try:
-            version = metadata.version(requirement.name)
-        except metadata.PackageNotFoundError:
-            wrong.append(Check(requirement.name, "problem", "not installed", remedy))
-            continue
-        if not requirement.specifier.contains(version, prereleases=True):
-            message = f"{version}, needed is {requirement.specifier}"
-            wrong.append(Check(requirement.name, "problem", message, remedy))
-        found.append(f"{requirement.name} {version}")
-    return wrong or [Check("core packages", "ok", ", ".join(found))]
-
-
-def check_installed_potentials() -> list[Check]:
-    """List which potentials can be used, and what stands behind those that cannot."""
-    rows = list_potentials()
-    usable = [row.name for row in rows if row.available]
-    missing = [row.name for row in rows if not row.available]
-    checks = []
-    if usable:
-        checks.append(Check("potentials", "ok", ", ".join(usable)))
-    else:
-        line = f"{_PIP} 'haloflow[chgnet]'"
-        checks.append(Check("potentials", "problem", "none can be used", line))
-    if missing:
-        message = f"not here: {', '.join(missing)}"
-        checks.append(Check("potentials", "note", message, "install the extra, or give a file"))
-    findings = [one for one in check_potentials() if one.state is not State.OK]
-    return checks + [_as_check(one) for one in findings]
-
-
-def _as_check(finding: Finding) -> Check:
-    message = f"{finding.state.value}: {finding.message}"
-    return Check(finding.subject, "note", message, finding.remedy)
-
-
-def check_packmol() -> Check:
-    """Check that glasses can be packed."""
-    try:
-        from packmol.cli import get_binary_path  # noqa: PLC0415  (may be missing)
-
-        binary = Path(get_binary_path())
-    except (ImportError, OSError) as error:
-        return Check("packmol", "problem", f"cannot be used: {error}", f"{_PIP} packmol")
-    if not os.access(binary, os.X_OK):
-        return Check("packmol", "problem", f"{binary} cannot be executed", f"{_PIP} packmol")
-    return Check("packmol", "ok", metadata.version("packmol"))
-
-
-def check_store(uri: str) -> Check:
-    """Check that the store can be reached and written; a missing one is not made."""
-    if not is_there(uri):
-        return _check_place(Path(uri).expanduser().absolute())
-    try:
-        with open_store(uri) as store:
-            store.meta.update([_PROBE], key="_id")
-            store.meta.remove_docs(_PROBE)
-            n_candidates = store.candidates.count()
-            name = store.name
-    except (HaloflowError, OSError) as error:
-        return Check("store", "problem", str(error), "name another one with --store")
-    return Check("store", "ok", f"{name}, writable, {n_candidates} candidates")
-
-
-def _check_place(folder: Path) -> Check:
-    parent = next(path for path in (folder, *folder.parents) if path.exists())
-    if not os.access(parent, os.W_OK):
-        remedy = "name a folder you may write to with --store"
-        return Check("store", "problem", f"{parent} is not writable", remedy)
-    free = size_text(shutil.disk_usage(parent).free)
-    return Check("store", "ok", f"{folder} will be made by the first run; {free} free")
-
-
-def check_machine() -> list[Check]:
-    """Report cores and memory."""
-    memory = psutil.virtual_memory().total
-    enough = memory >= LITTLE_MEMORY_BYTES
-    remedy = "" if enough else "run with --workers 1"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return [
-        Check("cores", "ok", f"{cores}"),
-        Check("memory", "ok" if enough else "note", size_text(memory), remedy),
-    ]

@@ -9,12 +9,12 @@ from rich.text import Text
 
 from ..dashboard.wording import duration_text, number, size_text
 from ..errors import SweepError
-from ..stores.connection import open_store
+from ..stores.connection import is_there, open_store
 from ..units import SECONDS_PER_HOUR
 from ..workflows.plan import plan_sweep
 from ..workflows.sweep import load_sweep
 from .console import coloured, console, table
-from .stores import is_there, store_uri
+from .stores import store_uri
 
 if TYPE_CHECKING:
     from pathlib import Path

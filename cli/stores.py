@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..settings import get_settings
 from ..stores.connection import open_store
-from ..stores.embedded import DATABASE_FILE
 
 if TYPE_CHECKING:
     from ..stores.connection import HaloflowStore
@@ -21,8 +19,3 @@ def store_uri(given: str | None) -> str:
 def existing_store(given: str | None) -> HaloflowStore:
     """Open a store that must be there; commands that only read use this."""
     return open_store(store_uri(given), must_exist=True)
-
-
-def is_there(uri: str) -> bool:
-    """Whether opening `uri` would make no new embedded store."""
-    return "://" in uri or (Path(uri).expanduser() / DATABASE_FILE).exists()

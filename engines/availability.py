@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from packaging.specifiers import SpecifierSet
 
-POTENTIAL_EXTRAS: Final = ("chgnet", "mace", "sevennet", "nep")
+_EVALUATED_BY: Final = {
+    "chgnet": "chgnet", "mace": "mace-torch", "sevennet": "sevenn", "nep": "calorine",
+}  # fmt: skip
+POTENTIAL_EXTRAS: Final = tuple(_EVALUATED_BY)
 _E3NN_TRAP: Final = (Version("0.5"), Version("2.6"))
 
 
@@ -43,12 +46,15 @@ class Finding:
         What was found.
     remedy
         A command to copy, or nothing.
+    blocks
+        Whether a potential that is installed cannot be relied on because of it.
     """
 
     subject: str
     state: State
     message: str
     remedy: str = ""
+    blocks: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,10 +127,11 @@ def _against(environment: Installed, needed: Requirement, by: str, extra: str) -
     version = environment.version(needed.name)
     if version is None:
         message = f"not installed, needed by {by}" + (f"[{extra}]" if by == "haloflow" else "")
-        return Finding(needed.name, State.MISSING, message, pip_line([extra]))
+        blocks = by != "haloflow" or environment.version(_EVALUATED_BY[extra]) is not None
+        return Finding(needed.name, State.MISSING, message, pip_line([extra]), blocks)
     if not _fits(needed.specifier, version):
         message = f"{by} needs {needed.name}{needed.specifier}, installed is {version}"
-        return Finding(needed.name, State.CLASH, message, pip_line([extra]))
+        return Finding(needed.name, State.CLASH, message, pip_line([extra]), blocks=True)
     return Finding(needed.name, State.OK, version)
 
 

@@ -164,6 +164,11 @@ def store_of_job(jobstore: JobStore) -> Iterator[HaloflowStore]:
         yield store
 
 
+def is_there(uri: str) -> bool:
+    """Whether opening `uri` would make no new embedded store."""
+    return "://" in uri or (Path(uri).expanduser() / DATABASE_FILE).exists()
+
+
 def open_store(
     uri: str | Path | None = None,
     *,

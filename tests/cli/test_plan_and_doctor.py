@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from haloflow.cli import doctor
+from haloflow.engines.availability import Finding, State, pip_line
 from haloflow.errors import StoreError
 from haloflow.stores.connection import open_store
+from haloflow.workflows import doctor
 
 SWEEP = """
 name: small
@@ -89,7 +92,7 @@ def test_doctor_exits_with_1_when_something_blocks(haloflow):
     result = haloflow("doctor", "--store", "s3://somewhere")
     assert result.exit_code == 1
     assert "problem" in result.stdout
-    assert "1 problems to solve first." in result.stdout
+    assert "1 problem to solve first." in result.stdout
 
 
 def test_an_old_python_is_a_problem():
@@ -117,6 +120,35 @@ def test_no_potential_at_all_is_a_problem(monkeypatch):
     first = doctor.check_installed_potentials()[0]
     assert first.verdict == "problem"
     assert first.remedy == "pip install -c constraints.txt 'haloflow[chgnet]'"
+
+
+@pytest.mark.parametrize(
+    ("finding", "verdict"),
+    [
+        (Finding("e3nn", State.CLASH, "0.5.6", pip_line(["mace"]), blocks=True), "problem"),
+        (Finding("calorine", State.MISSING, "not installed", pip_line(["nep"])), "note"),
+    ],
+)
+def test_a_clash_is_a_problem_and_an_extra_that_is_not_there_a_note(
+    haloflow, tmp_path, monkeypatch, finding, verdict
+):
+    monkeypatch.setattr(doctor, "check_potentials", lambda: [finding])
+    (check,) = [c for c in doctor.check_installed_potentials() if c.subject == finding.subject]
+    assert (check.verdict, check.remedy) == (verdict, finding.remedy)
+    result = haloflow("doctor", "--store", tmp_path / "store")
+    assert result.exit_code == (1 if verdict == "problem" else 0)
+    assert ("Ready to run sweeps." in result.stdout) is (verdict == "note")
+
+
+def test_potentials_that_are_not_installed_come_with_the_pip_line_of_their_extra(monkeypatch):
+    rows = [
+        replace(row, installed_version=None) if row.extra in {"mace", "sevennet"} else row
+        for row in doctor.list_potentials()
+    ]
+    monkeypatch.setattr(doctor, "list_potentials", lambda: rows)
+    notes = [c for c in doctor.check_installed_potentials() if "not installed: " in c.message]
+    assert {c.remedy for c in notes} == {pip_line(["mace"]), pip_line(["sevennet"])}
+    assert any("sevennet-0, sevennet-l3i5" in c.message for c in notes)
 
 
 def test_an_existing_store_is_written_to_and_left_as_it_was(store_folder):

@@ -47,11 +47,19 @@ def test_missing_package_comes_with_its_pip_line():
     assert (problem.subject, problem.state) == ("dftd3", State.MISSING)
     assert problem.message == "not installed, needed by haloflow[chgnet]"
     assert problem.remedy == "pip install -c constraints.txt 'haloflow[chgnet]'"
+    assert problem.blocks, "chgnet is there and its D3 levels cannot be used"
+
+
+def test_an_extra_that_was_not_installed_blocks_nothing():
+    found = check_potentials(environment({**COMPLETE, "mace-torch": None}))
+    (problem,) = problems(found)
+    assert (problem.state, problem.blocks) == (State.MISSING, False)
 
 
 def test_too_old_package_is_a_clash():
     (problem,) = problems(check_potentials(environment({**COMPLETE, "chgnet": "0.3.8"})))
     assert problem.state is State.CLASH
+    assert problem.blocks
     assert problem.message == "haloflow needs chgnet>=0.4.2, installed is 0.3.8"
 
 
@@ -72,6 +80,7 @@ def test_requirement_of_a_package_that_is_gone():
     found = check_potentials(environment(COMPLETE, sevenn=["e3nn>=0.4"]))
     (problem,) = problems(found)
     assert (problem.subject, problem.message) == ("e3nn", "not installed, needed by sevenn 0.10.4")
+    assert problem.blocks
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,15 @@ class MeltQuenchProtocol(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _blocks_hold_frames(self) -> MeltQuenchProtocol:
+        if self.npt_block_steps < self.trajectory_interval:
+            raise ValueError(
+                f"npt_block_steps {self.npt_block_steps} is below "
+                f"trajectory_interval {self.trajectory_interval}"
+            )
+        return self
+
     @property
     def quench_rate_k_s(self) -> float:
         """Cooling rate of the ramp in K/s."""

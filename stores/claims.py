@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
+_logger = logging.getLogger(__name__)
+
 STALE_AFTER_S = 600.0
 _BEATS_BEFORE_STALE = 10
 _START_TOLERANCE_S = 5.0
@@ -45,9 +48,14 @@ class Owner:
         pid = os.getpid()
         return cls(_this_host(), pid, _started_s(pid), secrets.token_hex(8))
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this is, or was, a process of this host."""
+        return self.host == _this_host()
+
     def is_gone(self) -> bool:
         """Tell whether this is a process of this host that no longer runs."""
-        if self.host != _this_host():
+        if not self.is_here:
             return False
         try:
             process = psutil.Process(self.pid)
@@ -87,9 +95,13 @@ class Claim:
     heartbeat_at: datetime
 
     def is_stale(self, stale_after_s: float) -> bool:
-        """Tell whether the owner is dead, or was not heard of for too long."""
-        silence = _now() - self.heartbeat_at
-        return self.owner.is_gone() or silence > timedelta(seconds=stale_after_s)
+        """Tell whether the owner is dead, or on another host and silent for too long.
+
+        On this host the process itself tells, however long it could not reach the store.
+        """
+        if self.owner.is_here:
+            return self.owner.is_gone()
+        return _now() - self.heartbeat_at > timedelta(seconds=stale_after_s)
 
     def __str__(self) -> str:
         age = (_now() - self.heartbeat_at).total_seconds()
@@ -148,13 +160,23 @@ class Claims:
         ClaimError
             Somebody else has taken the step over.
         """
+        held = self.require(identity, owner)
+        record = _record(Claim(identity, owner, held.claimed_at, _now()))
+        mine = {"_id": identity, "owner.token": owner.token}
+        if not self._collection.replace_one(mine, record).matched_count:
+            self.require(identity, owner)
+
+    def require(self, identity: str, owner: Owner) -> Claim:
+        """Return the claim that the owner still holds.
+
+        Raises
+        ------
+        ClaimError
+            Somebody else has taken the step over.
+        """
         holder = self.holder(identity)
         if holder is not None and holder.owner.token == owner.token:
-            record = _record(Claim(identity, owner, holder.claimed_at, _now()))
-            mine = {"_id": identity, "owner.token": owner.token}
-            if self._collection.replace_one(mine, record).matched_count:
-                return
-            holder = self.holder(identity)
+            return holder
         raise ClaimError(
             f"the claim on step {identity[:12]} is lost",
             given=f"claimed by {owner}; now held by {holder or 'nobody'}",
@@ -195,6 +217,23 @@ class Claims:
             time.sleep(min(poll_s, max(deadline - time.monotonic(), 0.0)))
 
     @contextmanager
+    def turn(self, name: str, *, timeout_s: float) -> Iterator[None]:
+        """Be the only one in a short ``with`` block of this name.
+
+        Raises
+        ------
+        ClaimError
+            It is still another's turn after `timeout_s`.
+        """
+        owner = Owner.here()
+        while not self.acquire(name, owner):
+            self.wait(name, timeout_s=timeout_s, poll_s=0.05)
+        try:
+            yield
+        finally:
+            self.release(name, owner)
+
+    @contextmanager
     def held(self, identity: str, owner: Owner) -> Iterator[bool]:
         """Claim a step for a ``with`` block, heartbeats from a thread included.
 
@@ -215,7 +254,11 @@ class Claims:
 
 
 class _Heart:
-    """One thread that beats for all claims held by this process, until they are lost."""
+    """One thread that beats for all claims held by this process, until they are lost.
+
+    What else goes wrong, e.g. a database that is locked or a server that is away, is tried
+    again with the next beat.
+    """
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, str], tuple[Claims, str, Owner]] = {}
@@ -248,6 +291,8 @@ class _Heart:
                     self.remove(identity, owner)
                 except (StoreError, PyMongoError):
                     continue  # the store does not answer now; there is the next beat
+                except Exception as error:  # noqa: BLE001  (each store has its own errors)
+                    _logger.warning("step %s: no heartbeat: %s", identity[:12], error)
 
 
 _heart = _Heart()

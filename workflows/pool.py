@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from multiprocessing.resource_tracker import ensure_running
 from typing import TYPE_CHECKING, Self
 
 from ..settings import get_settings
@@ -52,7 +54,7 @@ class WorkerPool:
             if worker.step is None:
                 with suppress(OSError):  # it has died
                     worker.connection.send(None)
-            elif worker.process.is_alive():
+            elif worker.process.is_alive() and not self._terminated:
                 worker.process.terminate()
         for worker in self._workers:
             worker.process.join(_JOIN_S)
@@ -138,10 +140,25 @@ class WorkerPool:
         process = self._context.Process(
             target=work, args=(theirs, self._store_uri), name="haloflow-worker"
         )
-        with _limited_threads():
+        with _limited_threads(), _without_sigint():
             process.start()
         theirs.close()
         return _Worker(process, ours)
+
+
+@contextmanager
+def _without_sigint() -> Iterator[None]:
+    """Let processes started here never see SIGINT: Ctrl-C is for their manager to pass on.
+
+    A terminal sends it to all of them, and a second signal would end a worker before its
+    checkpoint.
+    """
+    ensure_running()  # it would unblock the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -45,6 +45,11 @@ class StepQueue:
         """Take the most urgent step that can run now."""
         return self._waiting.pop(heappop(self._ready)[1]) if self._ready else None
 
+    def put_back(self, step: PlannedStep) -> None:
+        """Put back a step that was taken but cannot run now."""
+        self._waiting[step.identity] = step
+        heappush(self._ready, (-self._urgency[step.identity], step.identity))
+
     def finished(self, identity: str) -> None:
         """Note a result."""
         for child in self._children.get(identity, ()):

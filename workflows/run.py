@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..errors import ClaimError, SweepError
 from ..makers.progress import Progress, read_progress
-from ..makers.step import step_directory
+from ..makers.step import step_directory, walltime_left_s
 from ..settings import get_settings
 from ..stores.claims import Claims
 from ..stores.connection import open_store
@@ -161,11 +161,17 @@ def _forget_all(store: HaloflowStore, plan: Plan) -> None:
             given="; ".join(str(claim) for claim in live.values()),
             remedy="wait for that process, or stop it",
         )
-    forget(store, plan.steps)
-    for identity in plan.steps:
+    own = plan.steps.keys() - plan.of_others
+    forget(store, own)
+    for identity in own:
         directory = step_directory(store.files_dir, identity)
         if directory.exists():
             shutil.rmtree(directory)
+
+
+def _walltime_is_over() -> bool:
+    left_s = walltime_left_s()
+    return left_s is not None and left_s <= 0
 
 
 def _default_workers() -> int:
@@ -183,6 +189,8 @@ class _Manager:
         self._observer = observer
         self._labels = step_labels(plan)
         self._queue = StepQueue(plan.to_run.values(), plan.done)
+        self._steps = plan.steps
+        self._claims = Claims(store.claims)
         self._candidates = _candidates_by_step(plan)
         self._changed: set[str] = set()
         self._refresh_at = self._show_at = 0.0
@@ -191,9 +199,10 @@ class _Manager:
     def run(self, pool: WorkerPool) -> None:
         """Run until everything is done or failed, or a signal asks to stop."""
         while pool.busy or (self._queue.open and not self.stopping):
-            while pool.idle and not self.stopping and (step := self._queue.take()) is not None:
+            while pool.idle and not self.stopping and (step := self._next()) is not None:
                 pool.submit(step)
                 self._notify_started(step)
+            self.stopping |= not pool.busy and _walltime_is_over()
             if self.stopping:
                 pool.terminate()
             self._refresh_summaries()
@@ -204,8 +213,23 @@ class _Manager:
                 self._show_at = time.monotonic() + _POLL_S
         self._report.interrupted = self.stopping
 
+    def _next(self) -> PlannedStep | None:
+        """Take the most urgent step that no other process is at."""
+        elsewhere: list[PlannedStep] = []
+        while (step := self._queue.take()) is not None and self._is_claimed(step):
+            elsewhere.append(step)
+        for other in elsewhere:
+            self._queue.put_back(other)
+        return step
+
+    def _is_claimed(self, step: PlannedStep) -> bool:
+        return bool(self._claims.live([step.identity]))
+
     def _take_in(self, outcome: Outcome) -> None:
         label = self._labels[outcome.identity]
+        if outcome.is_elsewhere:
+            self._queue.put_back(self._steps[outcome.identity])
+            return
         if outcome.interrupted:
             self.stopping = True
             return

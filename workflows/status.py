@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .plan import Plan
 
 
+_TURN_TIMEOUT_S = 900.0
 _SEED = re.compile(r"-seed\d+(?=-|$)")
 
 
@@ -36,8 +37,20 @@ class CandidateStates:
 def record_candidates(store: HaloflowStore, plan: Plan) -> None:
     """Write the candidates of `plan`.
 
-    A known one keeps the names of its earlier sweeps, and the glasses of their other seeds.
+    A known one keeps the names of its earlier sweeps, the glasses of their other seeds and
+    the MD at their other temperatures. Processes that do this at the same time take turns.
+
+    Raises
+    ------
+    ClaimError
+        If another process is at it and does not end.
     """
+    with Claims(store.claims).turn("candidates", timeout_s=_TURN_TIMEOUT_S):
+        _merge_candidates(store, plan)
+    update_summaries(store)
+
+
+def _merge_candidates(store: HaloflowStore, plan: Plan) -> None:
     rows = []
     for candidate in plan.candidates:
         document = candidate.document
@@ -45,20 +58,19 @@ def record_candidates(store: HaloflowStore, plan: Plan) -> None:
             {"candidate_id": document.candidate_id}, ["sweeps", "steps"]
         )
         sweeps = sorted({*document.sweeps, *(known["sweeps"] if known else [])})
-        kept = _steps_of_other_seeds(known["steps"], document) if known else {}
+        kept = _steps_of_others(known["steps"], document) if known else {}
         merged = document.model_copy(update={"sweeps": sweeps, "steps": kept | document.steps})
         rows.append(candidate_record(merged))
     store.candidates.update(rows)
-    update_summaries(store)
 
 
-def _steps_of_other_seeds(known: dict[str, str], document: CandidateDocument) -> dict[str, str]:
-    """Return the steps of glasses that an earlier sweep made and this one does not."""
+def _steps_of_others(known: dict[str, str], document: CandidateDocument) -> dict[str, str]:
+    """Return the steps of earlier sweeps, of glasses and MD runs that this one has not."""
     samples = {seed.group() for name in document.steps if (seed := _SEED.search(name))}
     return {
         name: identity
         for name, identity in known.items()
-        if (seed := _SEED.search(name)) and seed.group() not in samples
+        if name.startswith("md-") or ((seed := _SEED.search(name)) and seed.group() not in samples)
     }
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import HaloflowError, InterruptedRunError
+from ..errors import ClaimError, HaloflowError, InterruptedRunError
 from ..makers.step import release_claims
 from ..stores.connection import open_store
 
@@ -36,12 +36,15 @@ class Outcome:
         Message for the user; empty when the step returned a document.
     interrupted
         Stopped by a signal or the walltime, after a checkpoint.
+    is_elsewhere
+        Taken over by another process, whose result will do.
     """
 
     identity: str
     wall_s: float
     error: str = ""
     interrupted: bool = False
+    is_elsewhere: bool = False
 
 
 def work(connection: Connection, store_uri: str) -> None:
@@ -51,7 +54,7 @@ def work(connection: Connection, store_uri: str) -> None:
         while True:
             try:
                 step: PlannedStep | None = connection.recv()
-            except (EOFError, OSError, KeyboardInterrupt):
+            except (EOFError, OSError):
                 return
             if step is None:
                 return
@@ -65,11 +68,13 @@ def work(connection: Connection, store_uri: str) -> None:
 
 def _run(step: PlannedStep, jobstore: JobStore) -> Outcome:
     started = time.monotonic()
-    error, interrupted = "", False
+    error, interrupted, is_elsewhere = "", False, False
     try:
         step.to_job().run(jobstore)
-    except (InterruptedRunError, KeyboardInterrupt) as stop:
-        error, interrupted = str(stop) or "interrupted from the keyboard", True
+    except InterruptedRunError as stop:
+        error, interrupted = str(stop), True
+    except ClaimError as taken:
+        error, is_elsewhere = str(taken), True
     except HaloflowError as failure:
         error = str(failure)
     except Exception as failure:  # noqa: BLE001  (one failed step must not end the sweep)
@@ -77,7 +82,7 @@ def _run(step: PlannedStep, jobstore: JobStore) -> Outcome:
         error = (
             f"{type(failure).__name__}: {failure} (in {Path(where.filename).name}:{where.lineno})"
         )
-    return Outcome(step.identity, time.monotonic() - started, error, interrupted)
+    return Outcome(step.identity, time.monotonic() - started, error, interrupted, is_elsewhere)
 
 
 def _stop_with_parent(parent: int) -> None:

@@ -74,10 +74,8 @@ class StepContext:
     @property
     def walltime_s(self) -> float | None:
         """Seconds left to this process, if the settings limit them; at least one."""
-        limit = get_settings().walltime_s
-        if limit is None:
-            return None
-        return max(limit - (time.time() - psutil.Process().create_time()), _LEAST_WALLTIME_S)
+        left_s = walltime_left_s()
+        return None if left_s is None else max(left_s, _LEAST_WALLTIME_S)
 
     def progress(self, total: int) -> ProgressReporter:
         """Return a reporter for `total` units of work."""
@@ -105,6 +103,12 @@ class StepContext:
         ]
 
 
+def walltime_left_s() -> float | None:
+    """Return the seconds left to this process, if the settings limit them."""
+    limit = get_settings().walltime_s
+    return None if limit is None else limit - (time.time() - psutil.Process().create_time())
+
+
 _computed = ExitStack()
 """Claims on steps that this process has computed, held until their documents are stored."""
 
@@ -117,13 +121,18 @@ def release_claims() -> None:
 
 
 def _claim(
-    store: HaloflowStore, identity: str, used: Collection[str], held: ExitStack
+    store: HaloflowStore, identity: str, used: Collection[str], owner: Owner, held: ExitStack
 ) -> dict[str, Any] | None:
     """Claim a step into `held`, or return its document once whoever is at it has stored it."""
-    claims, owner = Claims(store.claims), Owner.here()
+    claims = Claims(store.claims)
     while not held.enter_context(claims.held(identity, owner)):
         if (document := _stored(store, identity, used)) is not None:
             return document
+        if (left_s := walltime_left_s()) is not None and left_s <= _LOOK_INTERVAL_S:
+            raise InterruptedRunError(
+                f"the walltime is over while another process is at step {identity[:12]}",
+                remedy="run the same command again",
+            )
         time.sleep(_LOOK_INTERVAL_S)
     return _stored(store, identity, used)
 
@@ -200,6 +209,8 @@ class StepMaker(Maker):
         ------
         EngineError
             If this machine would make another step than the one planned.
+        ClaimError
+            If another process took the step over meanwhile; the result is not stored.
         """
         release_claims()
         identity = self.identity(parents)
@@ -208,12 +219,14 @@ class StepMaker(Maker):
             store = held.enter_context(store_of_job(CURRENT_JOB.store))
             arrived = {k: v for k, v in parents.items() if used is None or v in used}
             needed = () if self.needs_all_inputs else tuple(arrived.values())
-            stored = _claim(store, identity, needed, held)
+            owner = Owner.here()
+            stored = _claim(store, identity, needed, owner, held)
             if stored is not None:
                 return stored
             directory = step_directory(store.files_dir, identity)
             context = StepContext(identity, directory, store.files_dir, arrived)
             document = self._work(work, context, store)
+            Claims(store.claims).require(identity, owner)  # or else another process is at it
             _computed.push(held.pop_all())  # jobflow stores the document after this returns
             return document
 

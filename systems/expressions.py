@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import operator
+from math import nan
 from typing import TYPE_CHECKING
 
 from ..errors import CompositionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 _BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
@@ -23,7 +24,7 @@ _UNARY: dict[type[ast.unaryop], Callable[[float], float]] = {
 }
 
 
-def evaluate(expression: float | str, variables: Mapping[str, float]) -> float:
+def evaluate(expression: float | str, variables: Mapping[str, float], *, of: str = "") -> float:
     """Evaluate an amount at given values of the variables.
 
     Parameters
@@ -32,6 +33,8 @@ def evaluate(expression: float | str, variables: Mapping[str, float]) -> float:
         A number, or a text of numbers, variable names, ``+ - * /`` and parentheses.
     variables
         Values by name.
+    of
+        What it is the amount of, for messages.
 
     Raises
     ------
@@ -42,11 +45,17 @@ def evaluate(expression: float | str, variables: Mapping[str, float]) -> float:
         return _value(ast.parse(str(expression), mode="eval").body, variables)
     except (SyntaxError, ZeroDivisionError, KeyError, TypeError) as error:
         raise CompositionError(
-            "an amount cannot be read",
+            f"the amount of {of} cannot be read" if of else "an amount cannot be read",
             given=repr(expression),
-            allowed=f"numbers, + - * /, parentheses and the variables {sorted(variables)}",
+            allowed="numbers, + - * /, parentheses and "
+            + (f"the variable {', '.join(sorted(variables))}" if variables else "no variable"),
             remedy="write it like 2.25 - x",
         ) from error
+
+
+def check(expression: float | str, variables: Iterable[str], *, of: str) -> None:
+    """Refuse an amount of `of` that `evaluate` could not read, whatever the variables' values."""
+    evaluate(expression, dict.fromkeys(variables, nan), of=of)
 
 
 def names(expression: float | str) -> frozenset[str]:

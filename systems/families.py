@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from ..errors import CompositionError, InputError, UnknownNameError
 from .data import Row, read_yaml
 from .declarations import ComponentRule, Crystal, LiteratureRow, Variable
-from .expressions import evaluate, names
+from .expressions import check, evaluate
 from .mixture import Mixture
 from .phases import get_phase
 
@@ -63,12 +63,7 @@ class Family(BaseModel):
     def _consistent(self) -> Self:
         known = {variable.name for variable in self.variables}
         for rule in self.components:
-            try:
-                used = names(rule.amount)
-            except SyntaxError as error:
-                raise ValueError(f"amount {rule.amount!r} cannot be read") from error
-            if not used <= known:
-                raise ValueError(f"amount {rule.amount!r} uses {sorted(used - known)}")
+            check(rule.amount, known, of=str(rule.formula))
             if isinstance(rule.formula, dict) and set(rule.formula) != set(self.formers):
                 raise ValueError(f"component {rule.formula} needs a formula for every former")
         for scope in (*self.crystals, *self.literature):
@@ -105,7 +100,8 @@ class Family(BaseModel):
         amounts: dict[Component, float] = {}
         for rule in self.components:
             part = rule.component(chosen)
-            amounts[part] = amounts.get(part, 0.0) + _without_rounding(evaluate(rule.amount, point))
+            amount = evaluate(rule.amount, point, of=part.formula)
+            amounts[part] = amounts.get(part, 0.0) + _without_rounding(amount)
         return Mixture(amounts)
 
     def resolve_former(self, former: str | None) -> str | None:
@@ -237,8 +233,8 @@ def custom_family(
     Raises
     ------
     InputError
-        If the declaration is not consistent; unbalanced or unknown components raise the
-        CompositionError of `component`.
+        If the declaration is not consistent; amounts that cannot be read, and unbalanced or
+        unknown components, raise CompositionError.
     """
     if not isinstance(components, list):
         components = [{"formula": f, "amount": amount} for f, amount in components.items()]
@@ -255,10 +251,11 @@ def custom_family(
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(
-            f"family {id} is not consistent at {'.'.join(map(str, first['loc'])) or 'the top'}",
-            given=f"{first['input']!r:.200}",
+            f"family {id} is not consistent"
+            + (f" at {'.'.join(map(str, first['loc']))}" if first["loc"] else ""),
+            given=f"{first['input'] if first['loc'] else row['title']!r:.200}",
             allowed=first["msg"],
-            remedy="correct this field",
+            remedy="correct this field" if first["loc"] else "correct what is named",
         ) from error
     for rule in family.components:
         for former in family.formers or (None,):

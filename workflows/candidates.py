@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from ..errors import CompositionError, InputError, SweepError
 from ..systems.components import component
+from ..systems.expressions import check, names
 from ..systems.families import crystal_literature, custom_family, get_family
 from ..systems.formulae import formula_of
 from ..systems.mixture import Mixture
@@ -219,7 +220,9 @@ def _check_components(entry: SystemEntry, components: dict[str, float | str], wh
             allowed=list(components),
             remedy="write the formulas as under components",
         )
-    depends = any("x" in str(amount) for amount in components.values())
+    for formula, amount in components.items():
+        check(amount, ["x"], of=formula)
+    depends = any("x" in names(amount) for amount in components.values())
     if depends != (entry.x is not None):
         raise SweepError(
             f"{where}: amounts depend on x, which has no values"

@@ -212,8 +212,32 @@ def test_the_one_to_one_oxychloride_is_not_called_homogeneous():
             CompositionError,
             "Given: {'x': 0.5}. Allowed: a value for each of: none.",
         ),
-        (lambda: custom_family({"Na2S": "y"}), InputError, "Allowed: Value error, amount 'y' uses"),
-        (lambda: custom_family({"Na2S": "1 +"}), InputError, "amount '1 +' cannot be read"),
+        (
+            lambda: custom_family({"Na2S": "y"}, variables={"x": (0, 1)}),
+            CompositionError,
+            (
+                "the amount of Na2S cannot be read. Given: 'y'. Allowed: numbers, + - * /, "
+                "parentheses and the variable x. What to do: write it like 2.25 - x."
+            ),
+        ),
+        (
+            lambda: custom_family({"Na2S": "1 +"}),
+            CompositionError,
+            (
+                "the amount of Na2S cannot be read. Given: '1 +'. Allowed: numbers, + - * /, "
+                "parentheses and no variable."
+            ),
+        ),
+        (
+            lambda: custom_family({"Na2S": "x", "NaCl": "x ** 2"}, variables={"x": (0, 1)}),
+            CompositionError,
+            "the amount of NaCl cannot be read. Given: 'x ** 2'.",
+        ),
+        (
+            lambda: custom_family({"NaCl": "1 / (x - 1)"}, variables={"x": (0, 2)}).mixture(1.0),
+            CompositionError,
+            "the amount of NaCl cannot be read. Given: '1 / (x - 1)'.",
+        ),
         (lambda: custom_family({}), InputError, "family custom is not consistent at components."),
         (lambda: custom_family({"KCl": 1}), CompositionError, "the oxidation states of KCl"),
         (
@@ -226,7 +250,7 @@ def test_the_one_to_one_oxychloride_is_not_called_homogeneous():
                 [{"formula": {"Hf": "HfCl4"}, "amount": 1}], formers=["Hf", "Zr"]
             ),
             InputError,
-            "needs a formula for every former",
+            "component {'Hf': 'HfCl4'} needs a formula for every former",
         ),
         (
             lambda: custom_family({"NaCl": 1}, crystals=[{"phase_id": "NaCl_B1", "former": "Ta"}]),

@@ -233,9 +233,12 @@ X_REMEDY = "write x: [0.5, 1.0] or x: {start: 0.5, stop: 1.0, step: 0.25}."
         ),
         (
             {"components": {"NaCl": 1, "TaCl5": "x + y"}, "x": [1]},
-            InputError,
-            "family custom is not consistent at the top. Given: ",
-            "amount 'x + y' uses ['y']. What to do: correct this field.",
+            CompositionError,
+            (
+                "the amount of TaCl5 cannot be read. Given: 'x + y'. Allowed: numbers, + - * /, "
+                "parentheses and the variable x."
+            ),
+            "write it like 2.25 - x.",
         ),
         (
             {"components": {"NaCl": -1}},

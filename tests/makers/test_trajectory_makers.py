@@ -1,0 +1,157 @@
+"""Analyses of MD runs as steps: documents in the store, grids in files, lost runs left out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sample_documents
+import sample_trajectories
+from pymatgen.core import Lattice, Structure
+
+from haloflow.engines.trajectory import TrajectoryReader
+from haloflow.errors import InputError
+from haloflow.identity import content_hash, file_sha256
+from haloflow.makers.step import step_directory
+from haloflow.makers.trajectory_makers import LandscapeMaker, StructureMaker, TransportMaker
+from haloflow.quantity import Quantity, Status
+from haloflow.stores.documents import FileReference, MDDocument
+from haloflow.stores.limits import encode
+from haloflow.stores.records import step_of
+
+TEMPERATURES_K = (500.0, 600.0, 700.0, 800.0)
+
+
+def run_of(workshop, temperature_k, frames, *, level="chgnet-r2scan-d3", status=Status.OK):
+    """Place a trajectory where the MD step would, and return that step's document."""
+    identity = content_hash([temperature_k, frames.species.tolist(), len(frames.positions)])
+    files_dir = workshop.store.files_dir
+    folder = step_directory(files_dir, identity) / "production" / "trajectory"
+    frames.store(folder, chunk_frames=1000)
+    files = [
+        FileReference(
+            path=chunk.path.relative_to(files_dir).as_posix(),
+            sha256=chunk.sha256,
+            n_bytes=chunk.n_bytes,
+            role="trajectory-production",
+        )
+        for chunk in TrajectoryReader(folder).files
+    ]
+    last = Structure(
+        Lattice(frames.cells[-1]),
+        frames.species.tolist(),
+        frames.positions[-1],
+        coords_are_cartesian=True,
+    )
+    return MDDocument(
+        identity=identity,
+        status=status,
+        provenance=sample_documents.provenance(level),
+        files=files,
+        level=level,
+        ensemble="nvt",
+        temperature_k=temperature_k,
+        timestep_fs=2.0,
+        n_steps=len(frames.positions) * 50,
+        n_steps_target=len(frames.positions) * 50,
+        seed=1,
+        density_g_cm3=Quantity(float(last.density)),
+        trajectory_interval_steps=50,
+        structure=last,
+    )
+
+
+def faster(frames, factor):
+    """Return the frames with the mobile ions moving faster."""
+    positions = frames.positions.copy()
+    mobile = frames.species == "Na"
+    start = positions[:1, mobile]
+    positions[:, mobile] = start + factor * (positions[:, mobile] - start)
+    return sample_trajectories.Frames(positions, frames.cells, frames.species)
+
+
+def test_transport_lands_in_the_store_with_its_laws(workshop):
+    base = sample_trajectories.walk(1000)
+    factors = [np.exp(-0.15 / (2 * 8.617e-5) * (1 / t - 1 / 800.0)) for t in TEMPERATURES_K]
+    runs = [
+        run_of(workshop, t, faster(base, f)) for t, f in zip(TEMPERATURES_K, factors, strict=True)
+    ]
+    found = workshop.run(TransportMaker(), runs)
+    assert found.status is Status.OK
+    assert [point.temperature_k for point in found.points] == list(TEMPERATURES_K)
+    for point, factor in zip(found.points, factors, strict=True):
+        d = point.diffusivity_cm2_s
+        assert d.lower < sample_trajectories.D_A2_PS * 1e-4 * factor**2 < d.upper
+        assert len(point.lags_frames) <= 120
+        assert point.lags_frames[0] == 1
+    law = found.laws["sigma_ne_ms_cm"]
+    (energy,) = [regime.activation_energy_ev for regime in law.regimes]
+    assert energy.lower < 0.15 < energy.upper
+    assert law.sigma_300k_ms_cm.value > 0
+    assert set(found.laws) == {"sigma_ne_ms_cm", "sigma_ms_cm"}
+    assert len(encode(found.model_dump(mode="json"))) < 2e6
+
+
+def test_structure_of_chains_is_that_of_the_crystal(workshop):
+    runs = [run_of(workshop, t, sample_trajectories.chains()) for t in TEMPERATURES_K[:2]]
+    found = workshop.run(StructureMaker(crystal=True), runs)
+    for point in found.points:
+        assert point.structure.coordination["Ta-O"].n == pytest.approx(2.0)
+        assert point.speciation.populations["TaO2Cl4"].value == pytest.approx(1.0)
+        assert point.octahedra.correlation["bridge_inter_chain"].value > 0.98
+        assert point.environment.octahedral.value is not None
+        assert point.structure.scattering is not None
+    assert found.order_transition_k is None
+    assert len(encode(found.model_dump(mode="json"))) < 2e6
+
+
+def test_landscape_keeps_its_grid_in_a_file(workshop):
+    frames = sample_trajectories.chains()
+    n_octahedra = int((frames.species == "Ta").sum())
+    run = run_of(workshop, 600.0, frames)
+    maker = LandscapeMaker(repeats=(1, 1, 1), n_octahedra=n_octahedra)
+    found = workshop.run(maker, [run])
+    (point,) = found.points
+    (path,) = workshop.files(found, "density")
+    assert file_sha256(path) == found.files[0].sha256
+    with np.load(path) as grid:
+        counts = grid["block_counts"].sum(axis=0)
+        assert list(counts.shape) == point.landscape.shape
+        assert counts.sum() == len(frames.positions) * int((frames.species == "Na").sum())
+        np.testing.assert_allclose(grid["cell_a"], frames.cells[0], atol=1e-6)
+    assert point.landscape.sites_per_octahedron is not None
+    assert point.hops.n_hops > 0
+    assert {b.atoms for b in point.topology.barcodes} == {"mobile", "framework"}
+    assert len(encode(found.model_dump(mode="json"))) < 2e6
+
+
+@pytest.mark.parametrize("maker", [TransportMaker(), StructureMaker(), LandscapeMaker()])
+def test_a_lost_run_is_left_out_and_the_document_can_be_read_again(workshop, maker):
+    frames = sample_trajectories.chains(60, 4)
+    runs = [run_of(workshop, 700.0, frames), None, run_of(workshop, 500.0, frames)]
+    runs[0] = runs[0].model_copy(update={"files": []})
+    found = workshop.run(maker, runs)
+    assert found.left_out == {"700 K": "no production"}
+    assert found.note == "700 K: no production"
+    assert len(found.points) == 1
+    stored = workshop.store.outputs.query_one({"output.kind": maker.kind})["output"]
+    assert step_of(stored) == found
+
+
+def test_a_run_that_broke_down_lowers_the_status(workshop):
+    frames = sample_trajectories.chains(60, 4)
+    run = run_of(workshop, 700.0, frames, status=Status.DECOMPOSED)
+    assert workshop.run(StructureMaker(), [run]).status is Status.DECOMPOSED
+
+
+@pytest.mark.parametrize("maker", [TransportMaker(), StructureMaker(), LandscapeMaker()])
+def test_runs_of_several_levels_or_none_are_refused(workshop, maker):
+    frames = sample_trajectories.chains(60, 4)
+    runs = [
+        run_of(workshop, 500.0, frames),
+        run_of(workshop, 600.0, frames, level="chgnet-0.3.0"),
+    ]
+    with pytest.raises(InputError, match=f"{maker.kind} needs MD runs of one level") as error:
+        workshop.run(maker, runs)
+    assert "500 K at chgnet-r2scan-d3, 600 K at chgnet-0.3.0" in str(error.value)
+    with pytest.raises(InputError, match="needs MD runs of one level"):
+        workshop.run(maker, [None])

@@ -157,7 +157,7 @@ def stability_window(
         formula=unit.reduced_formula,
         mobile=mobile,
         reduction_limit_v=_limit(*steps[richer[-1]]) if richer else Quantity(0.0),
-        oxidation_limit_v=_limit(*steps[poorer[0] - 1]),
+        oxidation_limit_v=_limit(*steps[poorer[0] - 1]) if poorer[0] else Quantity(0.0),
         reduction_products=vertices[richer[-1]].products if richer else (),
         oxidation_products=vertices[poorer[0]].products,
         is_metastable=is_metastable,

@@ -15,6 +15,7 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 from ..errors import CoverageError, InputError, PotentialError, UnknownNameError
+from ..identity import canonical
 from .dispersion import DispersionCorrected
 from .potential_loaders import Setting, covered_elements, optional_package, set_threads
 from .potential_registry import Recipe, find_recipe, registered
@@ -270,7 +271,7 @@ def _content_name(path: Path) -> str:
 
 
 def _text(value: Setting) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(canonical(value))
 
 
 @lru_cache(maxsize=8)

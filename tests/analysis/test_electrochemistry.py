@@ -16,6 +16,7 @@ from scipy.optimize import linprog
 
 from haloflow.analysis.electrochemistry import stability_window
 from haloflow.errors import AnalysisError
+from haloflow.quantity import Quantity
 from haloflow.systems.families import list_families
 from haloflow.systems.phases import get_phase, phases_within
 
@@ -26,6 +27,15 @@ BY_HAND = [
     entry("NaCl", "NaCl", -3.5),
     entry("TaCl5", "TaCl5", -4.0),
 ]
+
+
+def test_a_compound_that_gives_off_its_metal_by_itself_is_oxidised_at_0_v():
+    entries = [entry("Na", "Na", -1.0), entry("Cl", "Cl2", -2.0), entry("Ta", "Ta", -3.0)]
+    alone = window("NaCl", -1.4, entries[:2])
+    assert alone.oxidation_limit_v == alone.reduction_limit_v == Quantity(0.0)
+    assert alone.is_metastable
+    salt = [*entries, entry("TaCl", "TaCl", -4.0), entry("NaTaCl", "NaTaCl", -5.0)]
+    assert window("Na2TaCl", -2.0, salt).oxidation_limit_v == Quantity(0.0)
 
 
 def window(formula="NaTaCl6", energy=-4.0, entries=BY_HAND, **options):

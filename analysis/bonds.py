@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ase.data import atomic_numbers, covalent_radii
 
 from ..errors import AnalysisError
 from .blocks import N_BLOCKS, block_quantity
@@ -13,7 +15,7 @@ from .frames import as_frames, as_species, as_trajectory, frame_blocks, require_
 from .neighbours import Pairs, pairs_within
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -29,8 +31,40 @@ BOND_CUTOFFS_A: dict[tuple[str, str], float] = {
 }
 """Longest covalent bond between anions, A; ions of these pairs stay 2.7 A or more apart."""
 
+ANIONS = ("Br", "Cl", "F", "I", "O", "S", "Se")
+"""Elements that are anions where nothing else is said."""
+
+_BOND_OVER_RADII = 1.2
+_SHORT_RADIUS_CUTOFFS_A = {("F", "F"): 1.7, ("F", "O"): 1.7}
+
 PEROXIDE_RANGE_A = (1.35, 1.7)
 DIOXYGEN_MAX_A = 1.25
+
+
+def bond_cutoffs_a(anions: Collection[str]) -> dict[tuple[str, str], float]:
+    """Return the longest covalent bond of each pair of `anions`, A.
+
+    Pairs that :data:`BOND_CUTOFFS_A` does not name, such as Br-Br, get 1.2 times the sum of
+    the covalent radii (Cordero et al., Dalton Trans. 2008, 2832), which lies between the bond
+    (Br2 2.28 A, I2 2.67 A) and the contact of two ions (3.5 A or more). Those of fluorine with
+    itself and oxygen are longer than their radii say (F2 1.41 A): 1.7 A.
+
+    Raises
+    ------
+    AnalysisError
+        For a symbol that is no element.
+    """
+    if unknown := sorted(set(anions) - set(atomic_numbers)):
+        raise AnalysisError("an anion is no element", given=unknown, allowed="chemical symbols")
+    known = BOND_CUTOFFS_A | _SHORT_RADIUS_CUTOFFS_A
+    return {
+        (a, b): known.get((a, b)) or _BOND_OVER_RADII * (_radius_a(a) + _radius_a(b))
+        for a, b in combinations_with_replacement(sorted(set(anions)), 2)
+    }
+
+
+def _radius_a(symbol: str) -> float:
+    return float(covalent_radii[atomic_numbers[symbol]])
 
 
 @dataclass(frozen=True, slots=True)

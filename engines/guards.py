@@ -87,9 +87,10 @@ def finite_guard() -> Guard:
 def temperature_guard(
     settings: MDSettings,
     *,
-    n_sigma: float = 8.0,
-    floor_fraction: float = 1.0,
+    n_sigma: float = 6.0,
+    floor_fraction: float = 0.3,
     grace_steps: int = 0,
+    lag_steps: int = 0,
 ) -> Guard:
     """Return a guard on the kinetic temperature, relative to the target (also along a ramp).
 
@@ -107,6 +108,8 @@ def temperature_guard(
         that start structures release.
     grace_steps
         Steps at the start during which the guard does not look.
+    lag_steps
+        Steps by which the atoms may trail a ramp: all targets since then are allowed.
 
     Raises
     ------
@@ -114,22 +117,27 @@ def temperature_guard(
         If a parameter is negative or not finite.
     """
     _require_not_negative(
-        "temperature guard", n_sigma=n_sigma, floor_fraction=floor_fraction, grace=grace_steps
+        "temperature guard",
+        n_sigma=n_sigma,
+        floor_fraction=floor_fraction,
+        grace=grace_steps,
+        lag=lag_steps,
     )
 
     def guard(atoms: Atoms, step: int) -> GuardVerdict | None:
         if step < grace_steps:
             return None
         degrees = settings.degrees_of_freedom(len(atoms))
-        target = settings.target_temperature_k(step)
-        window = target * (n_sigma * math.sqrt(2.0 / degrees) + floor_fraction)
+        targets = [settings.target_temperature_k(s) for s in (step, max(0, step - lag_steps))]
+        share = n_sigma * math.sqrt(2.0 / degrees) + floor_fraction
+        lowest, highest = min(targets) * (1.0 - share), max(targets) * (1.0 + share)
         found = kinetic_temperature_k(atoms, degrees)
-        if abs(found - target) <= window:
+        if lowest <= found <= highest:
             return None
         return GuardVerdict(
             Status.DIVERGED,
             f"the temperature of {found:.0f} K at step {step} is outside "
-            f"{max(target - window, 0):.0f} to {target + window:.0f} K",
+            f"{max(lowest, 0):.0f} to {highest:.0f} K",
         )
 
     return guard

@@ -6,21 +6,39 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pymatgen.io.ase import AseAtomsAdaptor
 
-from ..analysis.bonds import assign_oxygen_states, count_bonds
+from ..analysis.bonds import assign_oxygen_states, bond_cutoffs_a, count_bonds
+from ..engines.trajectory import TrajectoryReader
 from ..stores.documents import GlassEvidence, OxygenStates
 from ..systems.components import component
 from ..systems.mixture import Mixture
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pymatgen.core import Structure
 
     from ..analysis.evidence import Evidence
+    from ..engines.md import MDResult
 
 
 def symbols_of(structure: Structure) -> list[str]:
     """Return the element symbol of each site."""
     return [site.specie.symbol for site in structure]
+
+
+def final_structure(run: MDResult) -> Structure:
+    """Return the last state of a run; of one that diverged, the last that is finite."""
+    atoms = run.atoms
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+        reader = TrajectoryReader(run.trajectory)
+        atoms = atoms.copy()
+        atoms.positions[:] = reader.positions(-1)[0]
+        atoms.cell[:] = reader.cells(-1)[0]
+    structure: Structure = AseAtomsAdaptor.get_structure(atoms)
+    structure.remove_site_property("momenta")
+    return structure
 
 
 def oxygen_states(structure: Structure) -> OxygenStates | None:
@@ -37,9 +55,14 @@ def oxygen_states(structure: Structure) -> OxygenStates | None:
     )
 
 
-def anion_bonds(structure: Structure) -> dict[str, int]:
-    """Count bonds between anions that occur, e.g. ``{"Cl-Cl": 1}``."""
-    counts = count_bonds(structure.cart_coords, structure.lattice.matrix, symbols_of(structure))
+def anion_bonds(structure: Structure, anions: Collection[str]) -> dict[str, int]:
+    """Count bonds between `anions` that occur, e.g. ``{"Cl-Cl": 1}``."""
+    counts = count_bonds(
+        structure.cart_coords,
+        structure.lattice.matrix,
+        symbols_of(structure),
+        bond_cutoffs_a(anions),
+    )
     return {pair: number for pair, number in counts.items() if number}
 
 

@@ -137,7 +137,7 @@ class GlassRun:
             self.potential.calculator,
             settings,
             self._context.directory / name,
-            guards=dynamics_guards(self._atoms, settings, Stage()),
+            guards=dynamics_guards(self._atoms, settings, Stage(settled=name == "npt")),
             signature=f"{self._context.identity}/{name}",
             on_progress=self._progress.stage(name, n_steps),
             walltime_s=self._context.walltime_s,

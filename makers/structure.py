@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..analysis.axis_correlation import axis_correlation
-from ..analysis.bonds import count_bonds
+from ..analysis.bonds import ANIONS, bond_cutoffs_a, count_bonds
 from ..analysis.cell_lengths import cell_lengths
 from ..analysis.environment import ion_environment
 from ..analysis.free_volume import free_volume
@@ -161,8 +161,9 @@ def measure_speciation(passage: Passage) -> SpeciationAnalysis:
         bridges=[name for name in BRIDGES if name in symbols] or ["Cl"],
     )
     part = _some(passage, _ATOMS_FOR_SCATTERING)
+    cutoffs = bond_cutoffs_a(set(ANIONS) & set(symbols))
     bonds = [
-        Counter(count_bonds(frame, cell, symbols))
+        Counter(count_bonds(frame, cell, symbols, cutoffs))
         for frame, cell in zip(passage.sample_a[part], passage.sample_cells_a[part], strict=True)
     ]
     return SpeciationAnalysis(

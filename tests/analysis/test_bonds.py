@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from haloflow.analysis.bonds import (
     BOND_CUTOFFS_A,
     assign_oxygen_states,
+    bond_cutoffs_a,
     bond_series,
     coordination_numbers,
     count_bonds,
@@ -108,3 +109,23 @@ def test_bad_requests_are_refused(nacl):
         count_bonds(positions[0], cell, species, {("Na", "Cl"): 0.0})
     with pytest.raises(AnalysisError, match="does not occur in the structure"):
         coordination_numbers(positions[0], cell, species, centre="Ta", ligands=["Cl"], cutoff_a=3.0)
+
+
+@pytest.mark.parametrize(
+    ("pair", "bond_a", "contact_a"),
+    [("Br-Br", 2.28, 3.4), ("I-I", 2.67, 3.9), ("F-F", 1.41, 2.4), ("Se-Se", 2.32, 3.3),
+     ("Br-Cl", 2.14, 3.3), ("F-O", 1.42, 2.5), ("Cl-Cl", 1.99, 3.2), ("O-O", 1.49, 2.5)],
+)  # fmt: skip
+def test_every_anion_has_a_bond_that_is_told_from_a_contact(pair, bond_a, contact_a):
+    elements = pair.split("-")
+    cutoffs = bond_cutoffs_a(elements)
+    assert bond_a < cutoffs[tuple(elements)] < contact_a
+    for distance, n in ((bond_a, 1), (contact_a, 0)):
+        positions = [[3.0, 3.0, 3.0], [3.0, 3.0, 3.0 + distance]]
+        assert count_bonds(positions, BOX, elements, cutoffs)[pair] == n
+
+
+def test_bonds_of_what_is_no_element_are_refused():
+    with pytest.raises(AnalysisError, match=r"an anion is no element\. Given: Xx"):
+        bond_cutoffs_a(["Cl", "Xx"])
+    assert bond_cutoffs_a([]) == {}

@@ -74,6 +74,24 @@ def test_temperature_window_follows_a_ramp_and_lets_the_start_be():
     assert guard(at_temperature(9000.0, settings), 10) is not None
 
 
+def test_temperature_window_lets_atoms_trail_a_ramp():
+    settings = MDSettings("nvt-langevin", 2000.0, n_steps=100, temperature_end_k=200.0)
+    trailing = at_temperature(settings.target_temperature_k(40), settings)
+    limits = {"n_sigma": 0.0, "floor_fraction": 0.1}
+    assert temperature_guard(settings, **limits)(trailing, 60) is not None
+    assert temperature_guard(settings, **limits, lag_steps=20)(trailing, 60) is None
+    assert temperature_guard(settings, **limits, lag_steps=5)(trailing, 60) is not None
+    early = at_temperature(2000.0, settings)
+    assert temperature_guard(settings, **limits, lag_steps=90)(early, 20) is None
+
+
+def test_twice_the_temperature_is_no_equilibrium():
+    settings = MDSettings("nvt-nose-hoover", 600.0, n_steps=10)
+    guard = temperature_guard(settings)
+    assert guard(at_temperature(2.0 * 600.0, settings), 5) is not None
+    assert guard(at_temperature(1.3 * 600.0, settings), 5) is None
+
+
 def test_tethered_atoms_have_all_degrees_of_freedom():
     free = MDSettings("nve", 300.0, n_steps=1)
     tied = MDSettings("nve", 300.0, n_steps=1, tether=Tether("Na", 1.0))

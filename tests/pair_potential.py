@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 COUNT_FILE = "PAIR_POTENTIAL_COUNT_FILE"
 DELAY_S = "PAIR_POTENTIAL_DELAY_S"
 FAILING_WHILE = "PAIR_POTENTIAL_FAILING_WHILE"
-LEVEL = "ase:pair_potential:Pair?size_a=2.5&depth_ev=0.05"
+LEVEL = "ase:pair_potential:Pair?depth_ev=0.05&size_a=2.5"
 
 
 class Pair(Calculator):
@@ -33,7 +33,7 @@ class Pair(Calculator):
     size_a, depth_ev
         Of the potential; its depth between equal elements is a quarter.
     nan_after
-        Evaluations after which the energy is not finite any more; 0 for never.
+        Evaluations after which nothing is finite any more; 0 for never, -1 for from the first on.
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "forces", "stress"]
@@ -72,7 +72,7 @@ class Pair(Calculator):
         np.add.at(forces, first, pull)
         stress = 0.5 * (vectors.T @ pull) / self.atoms.get_volume()
         self._n_evaluations += 1
-        broken = self._nan_after and self._n_evaluations > self._nan_after
+        broken = self._nan_after and self._n_evaluations > max(self._nan_after, 0)
         self.results = {
             "energy": np.nan if broken else 0.5 * float(well @ window),
             "forces": np.full_like(forces, np.nan) if broken else forces,

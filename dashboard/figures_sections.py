@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..quantity import Quantity
+from ..workflows.sections import sweep_sections
 from .cautions import caution_line, caution_notes, marked
-from .sections import sweep_sections
 from .theme import (
     GREEN,
     GREY,
@@ -26,9 +26,11 @@ from .wording import MEV_PER_EV, energy_text, formula_units_text, hull_error_not
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..analysis.hull_section import SectionPhase
-    from .sections import SectionCandidate, SweepSection
+    from ..workflows.sections import SectionCandidate, SectionPhase, SweepSection
     from .view import CandidateView
+
+    Section = SweepSection[CandidateView]
+    Shown = SectionCandidate[CandidateView]
 
 _ON_HULL_EV = 1e-4
 _SAME_FRACTION = 1e-6
@@ -78,7 +80,7 @@ def section_figures(
     return figures
 
 
-def _shown(section: SweepSection) -> list[str]:
+def _shown(section: Section) -> list[str]:
     """Return the ids of the phases that the figures of a section name."""
     of_triangle = section.triangle.phases if section.triangle is not None else ()
     return [
@@ -87,7 +89,7 @@ def _shown(section: SweepSection) -> list[str]:
     ]
 
 
-def pseudo_binary_figure(section: SweepSection) -> Figure:
+def pseudo_binary_figure(section: Section) -> Figure:
     """Draw candidates and the hull below them, relative to the unmixed components.
 
     The hull is that of all phases, so most of its mixtures hold phases that do not lie on
@@ -134,12 +136,12 @@ def pseudo_binary_figure(section: SweepSection) -> Figure:
     }
 
 
-def _fraction_title(section: SweepSection) -> str:
+def _fraction_title(section: Section) -> str:
     others = " + ".join(section.components[:-1])
     return text(pretty(f"mole fraction of {section.axis} in {section.axis} + {others}"))
 
 
-def _candidate_trace(one: SectionCandidate, component: str) -> Trace:
+def _candidate_trace(one: Shown, component: str) -> Trace:
     quantity = one.document.energy_above_hull_ev_per_atom
     value = one.mixing_energy_ev_per_atom * MEV_PER_EV
     error = Quantity(one.mixing_energy_ev_per_atom, quantity.sd)
@@ -160,7 +162,7 @@ def _candidate_trace(one: SectionCandidate, component: str) -> Trace:
     }
 
 
-def _star(one: SectionCandidate, quantity: Quantity) -> dict[str, Any]:
+def _star(one: Shown, quantity: Quantity) -> dict[str, Any]:
     filled = trusted(quantity)
     return {
         "symbol": "star" if filled else "star-open",
@@ -212,7 +214,7 @@ def _mixed(phase: SectionPhase) -> bool:
     return max(phase.fractions.values()) < 1 - _SAME_FRACTION
 
 
-def ternary_figure(section: SweepSection) -> Figure | None:
+def ternary_figure(section: Section) -> Figure | None:
     """Draw the triangle of three components with the phases in it that coexist."""
     if section.triangle is None:
         return None
@@ -254,7 +256,7 @@ def ternary_figure(section: SweepSection) -> Figure | None:
     return {"data": traces, "layout": look | {"margin": {"l": 60, "r": 60, "t": 70, "b": 60}}}
 
 
-def _corners(section: SweepSection, fractions: Sequence[dict[str, float]]) -> Trace:
+def _corners(section: Section, fractions: Sequence[dict[str, float]]) -> Trace:
     """Return barycentric coordinates, the component of the axis on top."""
     heavy, middle, light = section.components
     return {
@@ -264,7 +266,7 @@ def _corners(section: SweepSection, fractions: Sequence[dict[str, float]]) -> Tr
     }
 
 
-def segregation_figure(section: SweepSection) -> Figure | None:
+def segregation_figure(section: Section) -> Figure | None:
     """Draw what is gained when salt leaves; ``None`` where no candidate can lose any."""
     known = [one for one in section.candidates if one.document.segregation is not None]
     if not known:
@@ -285,7 +287,7 @@ def segregation_figure(section: SweepSection) -> Figure | None:
     }
 
 
-def _equilibrium_trace(known: Sequence[SectionCandidate], component: str) -> Trace:
+def _equilibrium_trace(known: Sequence[Shown], component: str) -> Trace:
     """Full markers: the equilibrium mixture holds the salt; hollow: it does not."""
     hulls = [one.document for one in known]
     quantities = [hull.energy_above_hull_ev_per_atom for hull in hulls]
@@ -309,7 +311,7 @@ def _equilibrium_trace(known: Sequence[SectionCandidate], component: str) -> Tra
     }
 
 
-def _equilibrium_hover(one: SectionCandidate) -> str:
+def _equilibrium_hover(one: Shown) -> str:
     found = one.document.segregation
     if found is None:
         return ""
@@ -321,7 +323,7 @@ def _equilibrium_hover(one: SectionCandidate) -> str:
     )
 
 
-def _homogeneous_trace(stays: Sequence[SectionCandidate], component: str) -> Trace:
+def _homogeneous_trace(stays: Sequence[Shown], component: str) -> Trace:
     return {
         "type": "scatter",
         "mode": "lines+markers",

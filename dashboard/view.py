@@ -3,48 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..stores.query import DEFAULT_MAX_ENERGY_ABOVE_HULL, rank
+from ..workflows.collect import CandidateResults
 from .theme import OKABE_ITO, PHASE_COLOURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ..stores.documents import CandidateSummary, LiteratureValue, StepDocument
-
-DocumentT = TypeVar("DocumentT", bound="StepDocument")
+    from ..stores.documents import CandidateSummary, StepDocument
 
 
 @dataclass(frozen=True)
-class CandidateView:
+class CandidateView(CandidateResults):
     """One candidate as pages and figures see it.
 
     Attributes
     ----------
-    summary
-        Its row of the ranking.
-    documents
-        Step name to document, of the steps that are done.
     rank
         Place among the ranked candidates, from 1; ``None`` below the line.
     title
         Its label, made unique among the candidates shown together.
     """
 
-    summary: CandidateSummary
-    documents: dict[str, StepDocument] = field(default_factory=dict)
     rank: int | None = None
     title: str = ""
-
-    def of_kind(self, kind: type[DocumentT]) -> dict[str, DocumentT]:
-        """Return the documents of one kind, by step name."""
-        return {name: found for name, found in self.documents.items() if isinstance(found, kind)}
-
-    def literature(self, quantity: str) -> list[LiteratureValue]:
-        """Return the published values of `quantity`."""
-        return [row for row in self.summary.literature if row.quantity == quantity]
 
     @property
     def colour(self) -> str:

@@ -13,9 +13,9 @@ from .cautions import caution_notes, marked
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..analysis.competition import Product
     from ..quantity import Quantity
     from ..stores.documents import CandidateSummary, HullProduct, LiteratureValue
+    from ..workflows.sections import SectionProduct
 
 MEV_PER_EV: Final = 1000.0
 NOTHING: Final = "–"
@@ -177,9 +177,9 @@ def decomposition_text(products: Iterable[HullProduct]) -> str:
     return " + ".join(parts) or NOTHING
 
 
-def formula_units_text(products: Iterable[HullProduct | Product]) -> str:
+def formula_units_text(products: Iterable[HullProduct] | Iterable[SectionProduct]) -> str:
     """Write products in formula units as ``2 NaCl + 0.5 Cl2``; order and daggers as above."""
-    ordered = sorted(products, key=lambda product: -product.amount)
+    ordered = sorted([*products], key=lambda product: -product.amount)
     parts = (f"{number(p.amount)} {marked(p.formula, p.phase_id)}" for p in ordered)
     return " + ".join(part.removeprefix("1.00 ") for part in parts) or NOTHING
 

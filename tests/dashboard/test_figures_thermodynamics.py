@@ -19,10 +19,10 @@ from haloflow.dashboard.figures_sections import (
 from haloflow.dashboard.figures_window import against_metal, window_figure, window_overview
 from haloflow.dashboard.panels import candidate_facts, candidate_panels, overview_panels
 from haloflow.dashboard.report import Report, render_report
-from haloflow.dashboard.sections import sweep_sections
 from haloflow.dashboard.wording import formula_units_text
 from haloflow.quantity import Quantity
 from haloflow.stores.documents import HullDocument, HullProduct, LiteratureValue
+from haloflow.workflows.sections import sweep_sections
 
 ALL_DRAWN = (
     "[...document.querySelectorAll('[data-figure]')]"

@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pymatgen.core import Composition
 
 from ..analysis.competition import HullEntry as Entry
-from ..analysis.hull_section import component_fractions, line_section, ternary_section
+from ..analysis.competition import Product as SectionProduct
+from ..analysis.hull_section import (
+    HullSection,
+    SectionPhase,
+    component_fractions,
+    line_section,
+    ternary_section,
+)
 from ..analysis.reactions import HomogeneousPoint
 from ..analysis.segregation import segregation
 from ..errors import AnalysisError
 from ..stores.documents import HullDocument
+from .collect import CandidateResults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ..analysis.hull_section import HullSection
-    from .view import CandidateView
+__all__ = [
+    "HullSection", "SectionCandidate", "SectionPhase", "SectionProduct", "SweepSection",
+    "sweep_sections",
+]  # fmt: skip
 
 _N_TERNARY = 3
 _SAME = 1e-6
+ResultsT = TypeVar("ResultsT", bound=CandidateResults)
+_Sample = tuple[ResultsT, HullDocument]
 
 
 @dataclass(frozen=True)
-class SectionCandidate:
+class SectionCandidate(Generic[ResultsT]):
     """A computed sample of a candidate in the section of its sweep.
 
     Attributes
@@ -41,7 +53,7 @@ class SectionCandidate:
         the salt lost per formula unit; None where there is no such glass.
     """
 
-    view: CandidateView
+    view: ResultsT
     document: HullDocument
     fractions: dict[str, float]
     mixing_energy_ev_per_atom: float
@@ -50,7 +62,7 @@ class SectionCandidate:
 
 
 @dataclass(frozen=True)
-class SweepSection:
+class SweepSection(Generic[ResultsT]):
     """Candidates of the same components at one level of theory.
 
     Attributes
@@ -70,7 +82,7 @@ class SweepSection:
     components: tuple[str, ...]
     line: HullSection
     triangle: HullSection | None
-    candidates: tuple[SectionCandidate, ...]
+    candidates: tuple[SectionCandidate[ResultsT], ...]
 
     @property
     def axis(self) -> str:
@@ -78,10 +90,7 @@ class SweepSection:
         return self.components[-1]
 
 
-_Sample = tuple["CandidateView", HullDocument]
-
-
-def sweep_sections(views: Sequence[CandidateView]) -> list[SweepSection]:
+def sweep_sections(views: Sequence[ResultsT]) -> list[SweepSection[ResultsT]]:
     """Return a section for each set of components with two compositions or more."""
     samples = [(view, hull) for view in views for hull in view.of_kind(HullDocument).values()]
     keys = dict.fromkeys(
@@ -97,8 +106,8 @@ def sweep_sections(views: Sequence[CandidateView]) -> list[SweepSection]:
 
 
 def _members(
-    samples: Iterable[_Sample], family: str, level: str, components: frozenset[str]
-) -> list[_Sample]:
+    samples: Iterable[_Sample[ResultsT]], family: str, level: str, components: frozenset[str]
+) -> list[_Sample[ResultsT]]:
     """Return the samples of these components, and those that are one of them by itself."""
     single = {Composition(formula).reduced_formula for formula in components}
     return [
@@ -115,8 +124,8 @@ def _members(
 
 
 def _section(
-    family: str, level: str, components: frozenset[str], samples: list[_Sample]
-) -> SweepSection | None:
+    family: str, level: str, components: frozenset[str], samples: list[_Sample[ResultsT]]
+) -> SweepSection[ResultsT] | None:
     order = sorted(components, key=lambda f: (-Composition(f).weight, f))
     placed = [
         (sample, fractions)
@@ -150,7 +159,7 @@ def _section(
     return SweepSection(family, level, tuple(order), line, triangle, candidates)
 
 
-def _entries(samples: Iterable[_Sample]) -> list[Entry]:
+def _entries(samples: Iterable[_Sample[ResultsT]]) -> list[Entry]:
     known: dict[str, Entry] = {}
     for _, hull in samples:
         for entry in hull.entries:
@@ -168,12 +177,12 @@ def _entries(samples: Iterable[_Sample]) -> list[Entry]:
 
 
 def _candidate(
-    sample: _Sample,
+    sample: _Sample[ResultsT],
     fractions: dict[str, float],
     line: HullSection,
     entries: Sequence[Entry],
     glasses: Sequence[HomogeneousPoint],
-) -> SectionCandidate:
+) -> SectionCandidate[ResultsT]:
     view, hull = sample
     gain = amount = None
     if hull.segregation is not None and view.summary.phase == "glass":

@@ -242,7 +242,7 @@ class HullMaker(StepMaker):
                 hull.formula, hull.energy_ev_per_atom, entries, self.components
             )
         except AnalysisError as error:
-            reason = f"not defined: {error.problem} ({error.given})"
+            reason = f"{error.problem} ({error.given})"
             return (), Quantity(status=Status.UNCONVERGED, note=reason)
         return made_from, _with_level_error(energy, status, note, hull.level)
 

@@ -157,8 +157,27 @@ def _of_entry(entry: SystemEntry, where: str) -> Iterator[Candidate]:
         return
     family = _family(entry, where)
     formers: list[str | None] = [*(entry.former or family.formers)] or [None]
+    made: list[Candidate] = []
+    without_model: list[str] = []
     for former, point in product(formers, _points(entry, family, where)):
-        yield from _of_point(entry, family, former, point)
+        found = list(_of_point(entry, family, former, point))
+        made += found
+        if "crystal" in (entry.phases() or ()) and not any(c.phase == "crystal" for c in found):
+            without_model.append(_point_text(former, point))
+    if made and without_model:
+        raise SweepError(
+            f"{where}: family {family.id} has no crystal model at every point",
+            given=f"phase {entry.phase} at {'; '.join(without_model)}",
+            allowed="crystal where the library holds a model of this composition",
+            remedy="leave phase out to take what there is at each point, or take these points "
+            "out of the entry",
+        )
+    yield from made
+
+
+def _point_text(former: str | None, point: dict[str, float]) -> str:
+    parts = [f"M = {former}"] if former else []
+    return ", ".join([*parts, *(f"{name} = {value:g}" for name, value in point.items())])
 
 
 def _of_point(

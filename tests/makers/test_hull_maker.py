@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from jobflow import run_locally
 from sample_documents import relaxed
 
+from haloflow.makers import hull as hull_module
 from haloflow.makers.hull import LEVEL_ERROR_EV_PER_ATOM, HullMaker
 from haloflow.quantity import Quantity, Status
 from haloflow.stores.connection import open_store
@@ -25,13 +28,13 @@ def place(tmp_path, monkeypatch):
     """Return a function that runs the step on a phase of the library, `above` its energy."""
     monkeypatch.chdir(tmp_path)
 
-    def run(phase_id, *, above=0.0, level=LEVEL, status=Status.OK, note="", **settings):
+    def run(phase_id, *, above=0.0, level=LEVEL, status=Status.OK, note="", known=None, **settings):
         phase = get_phase(phase_id)
         energy = phase.energy_per_atom_ev[REFERENCE_LEVEL] + above
         candidate = relaxed(phase.structure(), "c" * 64, level, energy).model_copy(
             update={"status": status, "note": note}
         )
-        energies = shipped(phase.elements)
+        energies = known or shipped(phase.elements)
         maker = HullMaker(level=level, shipped_energies=energies, **settings)
         job = maker.make(candidate)
         with open_store(tmp_path / "store") as store:
@@ -92,6 +95,85 @@ def test_an_unknown_error_of_a_level_is_not_made_up(place):
     found = place("NaTaCl6_P21c", level="some-functional")
     assert found.window.oxidation_limit_v.sd is None
     assert found.window.oxidation_limit_v.lower is None
+
+
+def test_the_error_is_a_standard_deviation_and_cancels_against_the_crystal(place):
+    crystal = {"crystal_phase_ids": ("NaTaOCl4_Cm",)}
+    energies = shipped({"Na", "Ta", "O", "Cl"}) | {
+        "NaTaOCl4_Cm": get_phase("NaTaOCl4_Cm").energy_per_atom_ev[REFERENCE_LEVEL]
+    }
+    found = place("NaTaOCl4_Cm", above=0.06, known=energies, **crystal)
+    assert LEVEL_ERROR_EV_PER_ATOM[LEVEL] == pytest.approx((math.pi / 2) ** 0.5 * 0.03, rel=0.005)
+    hull = found.energy_above_hull_ev_per_atom
+    assert hull.sd == LEVEL_ERROR_EV_PER_ATOM[LEVEL]
+    assert hull.note == ""
+    above = found.energy_above_crystal_ev_per_atom
+    assert above.value == pytest.approx(0.06)
+    assert (above.sd, above.lower, above.upper) == (None, None, None)
+    assert above.note == "difference of equal compositions: most of the level's error cancels"
+
+
+def test_a_level_whose_error_was_not_measured_says_so(place):
+    found = place("NaTaCl6_P21c", level="some-functional", components={"NaCl": 1, "TaCl5": 1})
+    for quantity in (found.energy_above_hull_ev_per_atom, found.reaction_energy_ev_per_atom):
+        assert (quantity.sd, quantity.status) == (None, Status.OK)
+        assert quantity.note == "error of this level not measured"
+
+
+def test_missing_competitors_put_the_hull_out_of_domain_and_nothing_else(place):
+    gap = "the phase library was collected for Na-Ta-Cl"
+    found = place("NaTaOCl4_Cm", above=0.06, library_gap=gap, components={"NaCl": 1, "TaOCl3": 1})
+    assert found.energy_above_hull_ev_per_atom.status is Status.OUT_OF_DOMAIN
+    assert found.energy_above_hull_ev_per_atom.note == gap
+    assert found.energy_above_hull_ev_per_atom.value is not None
+    assert found.window.oxidation_limit_v.status is Status.OUT_OF_DOMAIN
+    assert found.segregation.driving_force_ev_per_atom.status is Status.OUT_OF_DOMAIN
+    assert found.reaction_energy_ev_per_atom.status is Status.OK
+    assert found.status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("components", "missing", "reason"),
+    [
+        (
+            {"NaCl": 1.0, "TaCl5": 1.1},
+            (),
+            "the components do not sum up to the candidate (",
+        ),
+        (
+            {"NaCl": 1.0, "TaCl5": 1.0},
+            ("TaCl5_C2m", "TaCl5_P-1"),
+            "a component has no reference phase, so its reaction energy is not defined (TaCl5)",
+        ),
+        ({"NaTaCl6": 1.0}, (), "not defined: the candidate has no components"),
+    ],
+)
+def test_a_reaction_that_is_not_defined_leaves_the_hull(place, components, missing, reason):
+    energies = shipped({"Na", "Ta", "Cl"})
+    known = {phase_id: e for phase_id, e in energies.items() if phase_id not in missing}
+    found = place("NaTaCl6_P21c", components=components, known=known)
+    assert found.energy_above_hull_ev_per_atom.value is not None
+    assert found.reaction_energy_ev_per_atom.status is Status.UNCONVERGED
+    assert found.reaction_energy_ev_per_atom.note.startswith(reason)
+    assert found.reaction_components == []
+
+
+def test_what_the_library_says_of_a_phase_is_part_of_the_identity(monkeypatch):
+    maker = HullMaker(shipped_energies=shipped({"Na", "Cl"}))
+    parents = {"candidate": "a", "Na2O_antiCaF2": "b"}
+    before = maker.identity(parents)
+    other = {"NaCl_B1": {"role": "hypothetical"}, "Na2O_antiCaF2": {"formula": "Na2O2"}}
+    for name, change in other.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                hull_module,
+                "get_phase",
+                lambda i, name=name, change=change: (
+                    get_phase(i).model_copy(update=change) if i == name else get_phase(i)
+                ),
+            )
+            assert maker.identity(parents) != before
+    assert maker.identity(parents) == before
 
 
 def test_documents_of_the_first_code_version_still_load(place):

@@ -92,6 +92,20 @@ def test_a_crystal_belongs_to_the_point_of_its_composition_only():
     assert ends[2].crystal_ids == ()
 
 
+def test_a_crystal_that_was_asked_for_is_never_left_out():
+    entry = {"family": "na2o-natacl6", "former": ["NaTaCl6"], "x": [0.0, 0.5, 1.0]}
+    for phase in ("crystal", ["glass", "crystal"]):
+        assert refused({"crystal": "NaCl_B1"}, entry | {"phase": phase}) == (
+            "systems.1: family na2o-natacl6 has no crystal model at every point. "
+            f"Given: phase {phase} at M = NaTaCl6, x = 0.5; M = NaTaCl6, x = 1. "
+            "Allowed: crystal where the library holds a model of this composition. "
+            "What to do: leave phase out to take what there is at each point, or take these "
+            "points out of the entry."
+        )
+    (found,) = candidates(entry | {"phase": "crystal", "x": [0.0]})
+    assert found.phase_id == "NaTaCl6_P21c"
+
+
 def test_a_crystal_of_the_library_stands_for_itself():
     (salt,) = candidates({"crystal": "NaCl_B1"})
     assert (salt.label, salt.family, salt.phase) == ("NaCl crystal (NaCl_B1)", "crystal", "crystal")

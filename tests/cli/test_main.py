@@ -10,7 +10,7 @@ import pytest
 import haloflow
 from haloflow.cli.main import app, run
 
-COMMANDS = ("systems", "plan", "run", "status", "query", "show", "report", "doctor")
+COMMANDS = (*("systems", "plan", "run", "status", "query", "show", "report", "analyze", "doctor"),)
 
 
 def fresh(code):

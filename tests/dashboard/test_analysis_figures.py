@@ -1,0 +1,168 @@
+"""Figures of analysed runs: what they draw is what was found, and a browser draws them all."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import sample_trajectories
+from ase.io import write
+
+from haloflow.dashboard.analysis_figures import AnalysedRuns, analysis_figures, runs_of
+from haloflow.dashboard.analysis_page import analysis_facts, render_analysis
+from haloflow.dashboard.menus import with_menu
+from haloflow.stores.analyses import StructureDocument, StructurePoint
+from haloflow.workflows.analyze import Request, analyze
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    path = tmp_path_factory.mktemp("md") / "chains.traj"
+    write(path, sample_trajectories.chains(120).images())
+    return analyze(Request(path, temperature_k=600.0, frame_ps=0.1, quadrupole_mhz=1.0))
+
+
+@pytest.fixture(scope="module")
+def runs(found):
+    runs = AnalysedRuns()
+    for name, temperature in (("500 K", 500.0), ("600 K", 600.0)):
+        parts = dict(found.sections)
+        parts["transport"] = parts["transport"].model_copy(update={"temperature_k": temperature})
+        runs.add(name, temperature, parts.values())
+    return runs
+
+
+@pytest.fixture(scope="module")
+def figures(runs):
+    return {title: figure for title, _, figure in analysis_figures(runs) if figure is not None}
+
+
+def shown(figure):
+    return [trace for trace in figure["data"] if trace.get("visible", True) is True]
+
+
+def test_every_figure_of_the_papers_is_there(figures):
+    assert set(figures) == {
+        "Motion alone and in concert",
+        "Conductivity alone and in concert",
+        "Motion of every species",
+        "Mean cross-displacements",
+        "Hop lengths",
+        "How far ions come",
+        "Pairs and coordination",
+        "X-ray structure factor",
+        "Reduced pair distribution function",
+        "Powder pattern",
+        "Polyhedra",
+        "Bridges and sharing",
+        "Chain lengths",
+        "Order of the octahedra",
+        "Where terminal ligands point",
+        "Free energy landscape",
+        "Density of the mobile ions",
+        "Distribution of the free energy",
+        "Barcodes",
+        "Features alive at a distance",
+    }
+
+
+def test_traces_have_as_many_values_as_places(figures):
+    for figure in figures.values():
+        for trace in figure["data"]:
+            if trace["type"] == "heatmap":
+                assert len(trace["z"]) == len(trace["y"])
+                assert all(len(row) == len(trace["x"]) for row in trace["z"])
+            elif trace["type"] == "scatterpolar":
+                assert len(trace["r"]) == len(trace["theta"])
+            else:
+                assert len(trace["x"]) == len(trace["y"])
+
+
+def test_a_menu_shows_one_run_at_a_time(figures):
+    figure = figures["Polyhedra"]
+    (menu,) = figure["layout"]["updatemenus"]
+    assert [button["label"] for button in menu["buttons"]] == ["500 K", "600 K"]
+    for button in menu["buttons"]:
+        visible = button["args"][0]["visible"]
+        assert len(visible) == len(figure["data"])
+        assert sum(visible) == len(figure["data"]) // 2
+    assert len(shown(figure)) == len(figure["data"]) // 2
+
+
+def test_nothing_to_draw_makes_no_figure():
+    assert with_menu({"500 K": []}, {}) is None
+    titles = [title for title, _, figure in analysis_figures(AnalysedRuns()) if figure is not None]
+    assert titles == []
+
+
+def test_curves_are_the_numbers_found(found, figures):
+    transport = found.sections["transport"]
+    self_curve = figures["Motion alone and in concert"]["data"][0]
+    assert self_curve["y"] == [y for y in transport.msd_self_a2 if y > 0]
+    mcd = {trace["name"]: trace for trace in shown(figures["Mean cross-displacements"])
+           if trace.get("name")}  # fmt: skip
+    assert set(mcd) == {"Na-Ta", "Na-O", "Na-Cl", "Ta-O", "Ta-Cl", "O-Cl"}
+    assert mcd["Na-Cl"]["y"] == transport.cross_displacement_a2["Na-Cl"].y
+    bars = shown(figures["Barcodes"])[0]
+    topology = found.sections["topology"].barcodes[0]
+    births = bars["x"][::3]
+    assert sorted(births) == sorted(birth for birth, _ in topology.bars_a)
+
+
+def test_planes_lie_in_the_cell(found, figures):
+    landscape = found.sections["landscape"]
+    trace = shown(figures["Free energy landscape"])[0]
+    plane = landscape.slices_ev[0]
+    lengths = np.linalg.norm(plane.axes_a, axis=1)
+    assert 0 < min(trace["x"]) < max(trace["x"]) < lengths[0]
+    assert 0 < min(trace["y"]) < max(trace["y"]) < lengths[1]
+    values = [value for row in trace["z"] for value in row if value is not None]
+    assert min(values) == 0.0
+    layout = figures["Free energy landscape"]["layout"]
+    assert layout["xaxis"]["title"]["text"] == "along b (Å)"
+
+
+def test_documents_give_the_same_runs_as_files(found):
+    sections = found.sections
+    point = StructurePoint(
+        temperature_k=600.0,
+        structure=sections["structure"],
+        speciation=sections["speciation"],
+        octahedra=sections["octahedra"],
+    )
+    document = StructureDocument.model_construct(points=[point, point.model_copy()])
+    runs = runs_of([document])
+    assert set(runs.structure) == {"600 K"}
+    assert runs.octahedra["600 K"] == sections["octahedra"]
+    assert runs.temperatures_k == {"600 K": 600.0}
+
+
+def test_facts_hold_the_main_numbers_with_units(found):
+    facts = {fact.name: fact for fact in analysis_facts(found.sections)}
+    transport = found.sections["transport"]
+    assert facts["Haven ratio"].quantity == transport.haven_ratio
+    assert facts["σ, collective"].unit == "mS/cm"
+    assert facts["Polyhedra"].text == "TaO2Cl4 100.0%"
+    assert "conditional on C_Q" in facts["T1 at 132.294 MHz"].quantity.note
+
+
+def test_the_page_says_what_was_left_out_and_escapes_it(found):
+    told = dataclasses.replace(found, left_out={"octahedra": "<script>alert(1)</script>"})
+    html = render_analysis(told)
+    assert "<script>alert(1)" not in html
+    assert "octahedra: &lt;script&gt;alert(1)" in html
+
+
+def test_a_browser_draws_the_page_without_asking_anyone(found, page, tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text(render_analysis(found), encoding="utf-8")
+    page.open(path.as_uri())
+    assert page.ask("document.querySelectorAll('[data-figure]').length") == 19
+    page.ask("window.dispatchEvent(new Event('beforeprint'))")
+    page.wait(
+        "[...document.querySelectorAll('[data-figure]')]"
+        ".every(e => e.querySelector('svg.main-svg'))"
+    )
+    assert page.problems() == []
+    assert [url for url in page.requests() if not url.startswith(("file:", "data:", "blob:"))] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +15,7 @@ from ..analysis.segregation import segregation
 from ..engines.potentials import level_of
 from ..errors import AnalysisError, InputError
 from ..identity import content_hash
-from ..quantity import Quantity, Status, worst
+from ..quantity import TWO_SIDED_95, Quantity, Status, worst
 from ..stores.documents import (
     HullDocument,
     HullEntry,
@@ -35,15 +36,14 @@ if TYPE_CHECKING:
     from ..analysis.competition import Product
     from ..analysis.hull import HullAnalysis
 
-_SD_OVER_MEAN_ABSOLUTE_ERROR = 1.25
-"""Of a normal distribution: sqrt(pi / 2)."""
+_SD_OVER_MEAN_ABSOLUTE_ERROR = (math.pi / 2) ** 0.5
+"""Of a normal distribution."""
 LEVEL_ERROR_EV_PER_ATOM = {"chgnet-r2scan": _SD_OVER_MEAN_ABSOLUTE_ERROR * 0.03}
 """Standard deviation of formation enthalpies, from their mean absolute error against experiment
 for 20 compounds of these systems. It is that of the level, not of a run: more of the same does
 not shrink it."""
 NOT_MEASURED = "error of this level not measured"
 SAME_COMPOSITION = "difference of equal compositions: most of the level's error cancels"
-_TWO_SIDED_95 = 1.96
 _LEAST_COMPONENTS = 2
 
 
@@ -325,7 +325,7 @@ def _with_level_error(value: float, status: Status, note: str, level: str) -> Qu
     sd = LEVEL_ERROR_EV_PER_ATOM.get(level)
     if sd is None:
         return Quantity(value, status=status, note=_joined([note, NOT_MEASURED]))
-    ends = (value - _TWO_SIDED_95 * sd, value + _TWO_SIDED_95 * sd)
+    ends = (value - TWO_SIDED_95 * sd, value + TWO_SIDED_95 * sd)
     return Quantity(value, sd, *ends, status, note)
 
 

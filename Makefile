@@ -50,9 +50,10 @@ types: $(VENV)/.test-installed .make/src/haloflow
 docs: $(VENV)/.test-installed
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
-bench: $(VENV)/.run-installed
+bench: $(VENV)/.test-installed
 	$(BIN)/python benchmarks/md_overhead.py
 	$(BIN)/python benchmarks/job_overhead.py
+	$(BIN)/python benchmarks/analysis.py
 
 clean:
 	rm -rf .make build docs/_build *.egg-info

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+TWO_SIDED_95: Final = 1.96
+"""Standard deviations of a normal distribution to either end of its 95 % interval."""
 
 
 class Status(StrEnum):
@@ -23,6 +27,16 @@ class Status(StrEnum):
     def severity(self) -> int:
         """Position in the order of trust; 0 is ``ok``."""
         return list(Status).index(self)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing can be built on what ended like this."""
+        return self.broke_down or self is Status.FAILED
+
+    @property
+    def broke_down(self) -> bool:
+        """Whether the physics ended it, which is a result and no failure."""
+        return self in {Status.DECOMPOSED, Status.DIVERGED}
 
 
 def worst(*statuses: Status) -> Status:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pymatgen.core import Composition, Element
 
 from ..errors import AnalysisError
-from ..quantity import Quantity
+from ..quantity import TWO_SIDED_95, Quantity
 from .competition import (
     CompetingPhases,
     HullEntry,
@@ -26,7 +26,6 @@ _CANDIDATE = "candidate"
 _SAME_AMOUNT = 1e-6
 """Per atom of the candidate."""
 _ON_HULL_EV = 1e-7
-_TWO_SIDED_95 = 1.96
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,5 +236,5 @@ def _voltage_sd(rich: _Vertex, poor: _Vertex, error_ev_per_atom: float | None) -
 def _limit(voltage_v: float, sd_v: float | None) -> Quantity:
     if sd_v is None:
         return Quantity(voltage_v)
-    ends = (voltage_v - _TWO_SIDED_95 * sd_v, voltage_v + _TWO_SIDED_95 * sd_v)
+    ends = (voltage_v - TWO_SIDED_95 * sd_v, voltage_v + TWO_SIDED_95 * sd_v)
     return Quantity(voltage_v, sd_v, *ends)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import AnalysisError
-from ..quantity import Quantity, Status
+from ..quantity import TWO_SIDED_95, Quantity, Status
 from .density import free_energy, thermal_energy_ev
 from .filling import fill
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .sites import Sites
 
 _LEAST_VISITS = 10.0
-_NORMAL_95 = 1.96
 _LARGEST_BROKEN_SHARE = 0.025
 AXES = ("a", "b", "c")
 
@@ -180,12 +179,12 @@ def _judged(value: float, spread: FloatArray, visits: float) -> Quantity:
         )
     sd = float(finite.std(ddof=1))
     broken = 1.0 - len(finite) / len(spread)
-    upper: float | None = value + _NORMAL_95 * sd
+    upper: float | None = value + TWO_SIDED_95 * sd
     if broken > _LARGEST_BROKEN_SHARE:
         notes.append(f"{broken:.0%} of the resampled densities do not connect")
         upper = None
     status = Status.UNCONVERGED if notes else Status.OK
-    return Quantity(value, sd, max(0.0, value - _NORMAL_95 * sd), upper, status, "; ".join(notes))
+    return Quantity(value, sd, max(0.0, value - TWO_SIDED_95 * sd), upper, status, "; ".join(notes))
 
 
 def site_barriers(

@@ -11,7 +11,7 @@ import re
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from ..quantity import Status
+from ..quantity import TWO_SIDED_95, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,6 @@ PHASE_COLOURS: Final = {"glass": VERMILLION, "crystal": BLUE}
 TEMPERATURE_COLOURS: Final = (
     *("#00224E", "#2A3F6D", "#575C6D", "#7C7B78", "#A59C74", "#D0BF5B", "#E9D54D"),
 )
-Z_95: Final = 1.96
 
 _SUBSCRIPTS: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _ELEMENT_COUNT: Final = re.compile(r"(?<=[A-Z)])(?:[a-z]?)(\d+(?:\.\d+)?)")
@@ -123,7 +122,10 @@ def interval(quantity: Quantity) -> tuple[float, float] | None:
     if lower is not None and upper is not None:
         return lower, upper
     if quantity.value is not None and quantity.sd is not None:
-        return quantity.value - Z_95 * quantity.sd, quantity.value + Z_95 * quantity.sd
+        return (
+            quantity.value - TWO_SIDED_95 * quantity.sd,
+            quantity.value + TWO_SIDED_95 * quantity.sd,
+        )
     return None
 
 

@@ -16,6 +16,8 @@ from ..engines.trajectory import TrajectoryReader
 from ..identity import content_hash, structure_hash
 from ..quantity import Quantity, Status
 from ..stores.documents import MeltQuenchDocument
+from ..stores.summary import MIN_DENSITY_RATIO
+from ..systems.mixture import DEFAULT_N_MOBILE
 from ..systems.packing import PackedBox, pack
 from ..systems.phases import get_phase
 from .chemistry import (
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 
     from ..engines.md import MDResult
     from ..systems.mixture import Mixture
-
-DENSITY_WARNING_RATIO = 0.85
 
 
 @dataclass
@@ -64,13 +64,13 @@ class MeltQuenchMaker(StepMaker):
     level: str = "chgnet-r2scan-d3"
     seed: int = 1
     protocol: MeltQuenchProtocol = field(default_factory=MeltQuenchProtocol)
-    n_mobile: int = 24
+    n_mobile: int = DEFAULT_N_MOBILE
     n_atoms: int | None = None
     mobile: str = "Na"
     crystal_phase_id: str | None = None
 
     kind: ClassVar[str] = "melt_quench"
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -268,10 +268,10 @@ def _energy_ev(last: MDResult, n_atoms: int) -> float | None:
 
 
 def _density_warning(ratio: float, *, crystal: bool) -> str:
-    if ratio >= DENSITY_WARNING_RATIO:
+    if ratio >= MIN_DENSITY_RATIO:
         return ""
     of = "its crystal's" if crystal else "its components'"
     return (
-        f"the density is {ratio:.2f} of {of}, below {DENSITY_WARNING_RATIO}: not equilibrated, "
+        f"the density is {ratio:.2f} of {of}, below {MIN_DENSITY_RATIO}: not equilibrated, "
         "or bound too weakly at this level; do not trust its transport"
     )

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pymatgen.core import Structure
 
 from ..quantity import Quantity, Status
+from ..systems.declarations import PublishedValue
 
 SCHEMA_VERSION = 1
 
@@ -304,18 +305,8 @@ class DiffusionDocument(StepDocument):
     rdf: list[RdfCurve]
 
 
-class LiteratureValue(Model):
+class LiteratureValue(PublishedValue, Model):
     """A published number and the phases that were present."""
-
-    quantity: str
-    value: float | None = None
-    lower: float | None = None
-    upper: float | None = None
-    kind: Literal["experiment", "computed"]
-    phases_present: str
-    source: str
-    conditions: str = ""
-    electrode: str | None = Field(None, description="That voltages refer to; none: the metal.")
 
 
 class CandidateDocument(Model):
@@ -355,7 +346,7 @@ class StepState(Model):
     name: str
     kind: str
     identity: str
-    state: Literal["waiting", "running", "done", "failed"]
+    state: Literal["waiting", "running", "done", "failed", "skipped"]
     status: Status | None = None
     note: str = ""
     wall_s: float = 0.0

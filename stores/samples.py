@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from .documents import CandidateDocument
 
 DocumentT = TypeVar("DocumentT", bound=StepDocument)
-_SEED = re.compile(r"-seed\d+(?=-|$)")
+SEED_PART = re.compile(r"-seed\d+(?=-|$)")
+ANALYSES = ("diffusion", "transport", "structure", "landscape")
+"""Stages that take the MD runs of a sample, those that arrived."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ class Steps:
             step_state(name, identity, documents.get(name), identity in running, failures)
             for name, identity in candidate.steps.items()
         ]
-        seeds = [match.group() for name in candidate.steps if (match := _SEED.search(name))]
+        by_name = {state.name: state for state in states}
+        states = [_or_skipped(state, by_name) for state in states]
+        seeds = [match.group() for name in candidate.steps if (match := SEED_PART.search(name))]
         return cls(states, documents, list(dict.fromkeys(seeds)) or [""])
 
     def document(self, name: str, kind: type[DocumentT]) -> DocumentT | None:
@@ -83,21 +87,91 @@ class Steps:
 
     def missing(self, stage: str) -> Quantity:
         """Return the quantity of a stage of which no sample was computed, and why."""
-        states = [state for state in self.states if state.name.removesuffix(_seed(state)) == stage]
+        by_name = {state.name: state for state in self.states}
+        states = [by_name[f"{stage}{s}"] for s in self.samples if f"{stage}{s}" in by_name]
         if not states:
             return Quantity(status=Status.UNCONVERGED, note="not planned")
-        failed = [state for state in self.states if state.state == "failed"]
-        if failed and {_seed(state) for state in failed} >= set(self.samples):
-            return Quantity(status=Status.FAILED, note=f"{failed[0].name} failed: {failed[0].note}")
+        causes = [cause_of(state.name, by_name) for state in states]
+        known = [cause for cause in causes if cause is not None]
+        if len(known) == len(causes):
+            first = max(known, key=_severity)
+            return Quantity(status=first.status or Status.FAILED, note=_reason(first))
         is_running = any(state.state == "running" for state in states)
         return Quantity(
             status=Status.UNCONVERGED, note="running" if is_running else "not computed yet"
         )
 
+    def limited_by_lost(self, quantity: Quantity, stage: str) -> Quantity:
+        """Return `quantity` no better than samples that broke down before `stage`."""
+        by_name = {state.name: state for state in self.states}
+        for sample in self.samples:
+            state = by_name.get(f"{stage}{sample}")
+            cause = cause_of(state.name, by_name) if state and state.state == "skipped" else None
+            if cause is not None and cause.status is not None:
+                quantity = with_status(quantity, cause.status, _reason(cause))
+        return quantity
 
-def _seed(state: StepState) -> str:
-    match = _SEED.search(state.name)
-    return match.group() if match else ""
+
+def cause_of(name: str, states: Mapping[str, StepState]) -> StepState | None:
+    """Return the step that leaves `name` without a result: itself or one before it.
+
+    Analyses of several MD runs are lost only with all of them, and take a run that broke
+    down as it is.
+    """
+    state = states[name]
+    if state.status is not None and state.state != "skipped":
+        return state if state.status.is_broken else None
+    parents = _parents(name, states)
+    causes = [(states[parent], cause_of(parent, states)) for parent in parents]
+    if _stage(name) in ANALYSES:
+        lost = [cause for parent, cause in causes if cause and parent.state != "done"]
+        return lost[0] if lost and len(lost) == len(causes) else None
+    return next((cause for _, cause in causes if cause is not None), None)
+
+
+def _or_skipped(state: StepState, states: Mapping[str, StepState]) -> StepState:
+    """Return a waiting step as skipped, when what it starts from decomposed or diverged."""
+    cause = cause_of(state.name, states) if state.state == "waiting" else None
+    if cause is None or cause.status is None or cause.state == "failed":
+        return state
+    return state.model_copy(
+        update={"state": "skipped", "status": cause.status, "note": _reason(cause)}
+    )
+
+
+def _severity(state: StepState) -> int:
+    return state.status.severity if state.status else 0
+
+
+def _reason(state: StepState) -> str:
+    word = (state.status or Status.FAILED).value.replace("_", " ")
+    return f"{state.name} {word}: {state.note}" if state.note else f"{state.name} {word}"
+
+
+def _stage(name: str) -> str:
+    return SEED_PART.sub("", name)
+
+
+def _parents(name: str, known: Collection[str]) -> list[str]:
+    """Return the steps that the step `name` starts from, by the names of a candidate's steps."""
+    match = SEED_PART.search(name)
+    sample = match.group() if match else ""
+    glass = f"melt_quench{sample}"
+    relaxed = [f"relax-hull{sample}", f"static{sample}", f"relax{sample}"]
+    stage = _stage(name)
+    if stage in ANALYSES:
+        return [other for other in known if other.startswith(f"md{sample}-")]
+    if stage.startswith("md-"):
+        return _first([glass, "relax-md", "relax"], known)
+    if stage == "hull":
+        return [*_first(relaxed, known), *(o for o in known if o.startswith("phase-"))]
+    if stage in {"relax-hull", "static"}:
+        return _first(relaxed[2:], known)
+    return _first([glass], known) if stage == "relax" else []
+
+
+def _first(names: list[str], known: Collection[str]) -> list[str]:
+    return [name for name in names if name in known][:1]
 
 
 def limited(quantity: Quantity, document: StepDocument | None) -> Quantity:

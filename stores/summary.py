@@ -9,6 +9,7 @@ from pymatgen.core import Composition
 
 from ..errors import InputError
 from ..quantity import Quantity, Status
+from ..systems.mixture import DEFAULT_N_MOBILE
 from .combine import combine
 from .documents import (
     CandidateSummary,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
         TransportPoint,
     )
 
-MIN_MOBILE_IONS = 24
+MIN_MOBILE_IONS = DEFAULT_N_MOBILE
 """Below this many mobile ions transport is not ``ok``, however long the run."""
 MIN_DENSITY_RATIO = 0.85
 """Density of a glass over that of its crystal (or components) below which we warn."""
@@ -107,7 +108,7 @@ def summarize(
         warnings=_warnings(candidate, known),
         steps=known.states,
         literature=list(candidate.literature if literature is None else literature),
-        complete=all(state.state == "done" for state in known.states),
+        complete=all(state.state in {"done", "skipped"} for state in known.states),
         wall_s=sum(state.wall_s for state in known.states),
     )
 
@@ -172,7 +173,8 @@ def _combined(
     samples = known.quantities(stage, kind, read)
     if not samples:
         return known.missing(stage)
-    return combine(samples, n_expected=len(known.samples), logarithmic=logarithmic)
+    combined = combine(samples, n_expected=len(known.samples), logarithmic=logarithmic)
+    return known.limited_by_lost(combined, stage)
 
 
 def _transport(
@@ -265,7 +267,7 @@ def _warnings(candidate: CandidateDocument, known: Steps) -> list[str]:
         if glass is not None:
             warnings += [f"{sample[1:]}: {text}" for text in _glass_warnings(glass)]
     for state in known.states:
-        if state.status is not None and state.status is not Status.OK:
+        if state.status not in {None, Status.OK} and state.state != "skipped":
             reason = state.note or state.status.value.replace("_", " ")
             warnings.append(f"{state.name}: {reason}")
     return list(dict.fromkeys(warnings))

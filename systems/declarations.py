@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isclose
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from .components import Component, component
 from .data import Row
@@ -76,13 +76,9 @@ class Crystal(_Scope):
     phase_id: str
 
 
-class LiteratureRow(_Scope):
+class PublishedValue(BaseModel):
     """A published number, what it was measured or computed on, and where it stands."""
 
-    phase: PhaseKind | None = Field(
-        None, description="Column it belongs to; none when it is of neither a crystal nor a glass."
-    )
-    compound: str | None = Field(None, description="Formula of the crystal that is meant.")
     quantity: str
     value: float | None = None
     lower: float | None = None
@@ -93,6 +89,15 @@ class LiteratureRow(_Scope):
     conditions: str = ""
     electrode: str | None = Field(None, description="That voltages refer to; none: the metal.")
 
+
+class LiteratureRow(PublishedValue, _Scope):
+    """A published value and the candidates of a family that it belongs to."""
+
+    phase: PhaseKind | None = Field(
+        None, description="Column it belongs to; none when it is of neither a crystal nor a glass."
+    )
+    compound: str | None = Field(None, description="Formula of the crystal that is meant.")
+
     def as_document(self) -> dict[str, Any]:
         """Return the fields that a stored literature value has."""
-        return self.model_dump(exclude={"phase", "compound", "former", "at"})
+        return self.model_dump(include=set(PublishedValue.model_fields))

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from ..errors import UnknownNameError
-from ..quantity import Quantity
+from ..quantity import TWO_SIDED_95, Quantity
 from .data import Row, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_TWO_SIDED_95 = 1.96
 
 
 class Electrode(Row):
@@ -66,7 +64,7 @@ class Electrode(Row):
             return voltage_v
         value = voltage_v.value - self.potential_v
         sd = math.hypot(voltage_v.sd or 0.0, self.sd_v)
-        ends = (value - _TWO_SIDED_95 * sd, value + _TWO_SIDED_95 * sd)
+        ends = (value - TWO_SIDED_95 * sd, value + TWO_SIDED_95 * sd)
         return Quantity(value, sd, *ends, voltage_v.status, voltage_v.note)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from ..stores.builders import SummaryBuilder
 from ..stores.claims import Claims
 from ..stores.records import candidate_of, candidate_record, step_of, summary_of
 from ..stores.results import failures, stored_outputs
-from ..stores.samples import step_state
+from ..stores.samples import SEED_PART, Steps
 
 if TYPE_CHECKING:
     from ..stores.connection import HaloflowStore
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 
 _TURN_TIMEOUT_S = 900.0
-_SEED = re.compile(r"-seed\d+(?=-|$)")
 
 
 @dataclass(frozen=True)
@@ -66,11 +64,12 @@ def _merge_candidates(store: HaloflowStore, plan: Plan) -> None:
 
 def _steps_of_others(known: dict[str, str], document: CandidateDocument) -> dict[str, str]:
     """Return the steps of earlier sweeps, of glasses and MD runs that this one has not."""
-    samples = {seed.group() for name in document.steps if (seed := _SEED.search(name))}
+    samples = {seed.group() for name in document.steps if (seed := SEED_PART.search(name))}
     return {
         name: identity
         for name, identity in known.items()
-        if name.startswith("md-") or ((seed := _SEED.search(name)) and seed.group() not in samples)
+        if name.startswith("md-")
+        or ((seed := SEED_PART.search(name)) and seed.group() not in samples)
     }
 
 
@@ -114,14 +113,11 @@ def candidate_states(store: HaloflowStore, sweep_name: str | None = None) -> lis
     found = []
     for document in documents:
         states, progress = [], {}
-        for name, identity in document.steps.items():
-            output = outputs.get(identity)
-            done = None if output is None else step_of(output)
-            state = step_state(name, identity, done, identity in running, failed)
+        for state in Steps.of(document, outputs, running, failed).states:
             if state.state == "running" and (
-                at := read_progress(step_directory(store.files_dir, identity))
+                at := read_progress(step_directory(store.files_dir, state.identity))
             ):
-                progress[name] = at
+                progress[state.name] = at
             states.append(state)
         found.append(CandidateStates(document, states, progress))
     return found

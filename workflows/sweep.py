@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ..errors import SweepError
 from ..makers.protocol import MeltQuenchProtocol
+from ..systems.mixture import DEFAULT_N_MOBILE
 from .validation import sweep_error
 
 if TYPE_CHECKING:
@@ -94,9 +95,13 @@ class SystemEntry(_Section):
 class Size(_Section):
     """How large the simulated samples are."""
 
-    glass_n_mobile: int = Field(24, ge=1, description="Mobile ions in a glass, at least.")
+    glass_n_mobile: int = Field(
+        DEFAULT_N_MOBILE, ge=1, description="Mobile ions in a glass, at least."
+    )
     glass_n_atoms: int | None = Field(None, ge=8, description="Atoms in a glass; overrides.")
-    crystal_n_mobile: int = Field(24, ge=1, description="Mobile ions in a crystal, at least.")
+    crystal_n_mobile: int = Field(
+        DEFAULT_N_MOBILE, ge=1, description="Mobile ions in a crystal, at least."
+    )
     crystal_max_atoms: int = Field(400, ge=2, description="Largest supercell of a crystal.")
 
 

@@ -81,9 +81,13 @@ class MDMaker(StepMaker):
         return (self.level,)
 
     def physics(self) -> dict[str, Any]:
-        """Return what decides the result; tethered species come in no order."""
+        """Return what decides the result; tethered species and anions come in no order."""
         alpha = self.tether_alpha_ev_a2 if self.tether_species else 0.0
-        own = {"tether_species": sorted(set(self.tether_species)), "tether_alpha_ev_a2": alpha}
+        own = {
+            "tether_species": sorted(set(self.tether_species)),
+            "tether_alpha_ev_a2": alpha,
+            "anions": sorted(set(self.anions)),
+        }
         return super().physics() | own
 
     @property

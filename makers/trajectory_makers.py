@@ -153,7 +153,7 @@ class StructureMaker(RunsMaker):
     crystal: bool = False
 
     kind: ClassVar[str] = "structure"
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
 
     def analyse(self, runs: Sequence[MDDocument], context: StepContext) -> StructureDocument:
         """Return the structure at each temperature."""

@@ -17,6 +17,7 @@ from haloflow.makers.guards import (
     melting_guard,
     thermal_guards,
 )
+from haloflow.makers.md import MDMaker
 from haloflow.quantity import Status
 
 HOT = MDSettings("nvt-nose-hoover", 600.0, n_steps=10_000)
@@ -127,3 +128,9 @@ def test_atoms_are_not_changed_by_guards():
     assert isinstance(atoms, Atoms)
     assert np.array_equal(atoms.positions, before.positions)
     assert np.array_equal(atoms.get_momenta(), before.get_momenta())
+
+
+def test_anions_in_any_order_are_the_same_step():
+    one, other = (MDMaker(anions=anions).identity({}) for anions in (("Cl", "O"), ("O", "Cl", "O")))
+    assert one == other
+    assert one != MDMaker(anions=("S",)).identity({})

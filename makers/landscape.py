@@ -156,7 +156,7 @@ def measure_hops(
     grid: DensityGrid,
     *,
     frame_ps: float,
-    quadrupole_mhz: float | None = None,
+    coupling_mhz: float | None = None,
 ) -> HopsAnalysis:
     """Return the hops between sites of a density, and how far ions come in a time.
 
@@ -168,7 +168,7 @@ def measure_hops(
         Their density.
     frame_ps
         Time between frames, ps.
-    quadrupole_mhz
+    coupling_mhz
         Quadrupole coupling C_Q of 23Na, on which a relaxation time rests.
 
     Raises
@@ -179,8 +179,8 @@ def measure_hops(
     hops = find_hops(paths, find_sites(grid), frame_ps=frame_ps)
     histogram = if_possible(lambda: hop_length_histogram(hops))
     times: tuple[Relaxation, ...] = ()
-    if quadrupole_mhz is not None:
-        times = relaxation(hops.correlation_time_ps, coupling_mhz=quadrupole_mhz)
+    if coupling_mhz is not None:
+        times = relaxation(hops.correlation_time_ps, coupling_mhz=coupling_mhz)
     found = HopsAnalysis(
         n_hops=hops.n_hops,
         core_share=hops.core_share,

@@ -59,7 +59,7 @@ class Request:
         Names of the sections wanted; empty for all that the data allow.
     types
         Elements of the atom types of a LAMMPS dump that names none.
-    quadrupole_mhz
+    coupling_mhz
         Quadrupole coupling of 23Na, for T1.
     """
 
@@ -71,7 +71,7 @@ class Request:
     lags: tuple[int, ...] | None = None
     only: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
-    quadrupole_mhz: float | None = None
+    coupling_mhz: float | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _hops(run: Run) -> Model:
         run.paths,
         run.landscape[1],
         frame_ps=run.require("frame-ps", run.frame_ps),
-        quadrupole_mhz=run.request.quadrupole_mhz,
+        coupling_mhz=run.request.coupling_mhz,
     )
 
 
@@ -201,7 +201,7 @@ def _check(request: Request) -> None:
     for name in request.only:
         if name not in SECTIONS:
             raise UnknownNameError.of("section", name, SECTIONS)
-    for name in ("temperature_k", "frame_ps"):
+    for name in ("temperature_k", "frame_ps", "coupling_mhz"):
         value = getattr(request, name)
         if value is not None and not (value > 0 and math.isfinite(value)):
             raise InputError(f"{name} must be positive", given=value, allowed="a number above 0")

@@ -24,7 +24,18 @@ def test_the_whole_line_writes_json_and_a_page(haloflow, trajectory, tmp_path):
     data, page = tmp_path / "out.json", tmp_path / "out.html"
     result = haloflow(
         *("analyze", trajectory, "--mobile", "Na", "--temperature", 500, "--frame-ps", 0.1),
-        *("--charges", "Na=1,Ta=5,O=-2,Cl=-1", "--lags", "1,10,50", "-o", data, "--html", page),
+        *(
+            "--charges",
+            "Na=1,Ta=5,O=-2,Cl=-1",
+            "--lags",
+            "1,10,50",
+            "--coupling-mhz",
+            1.2,
+            "-o",
+            data,
+            "--html",
+            page,
+        ),
     )
     assert result.exit_code == 0, result.output
     found = json.loads(data.read_text())
@@ -32,6 +43,7 @@ def test_the_whole_line_writes_json_and_a_page(haloflow, trajectory, tmp_path):
     assert len(found["transport"]["msd_self_a2"]) == 3
     assert found["transport"]["charge_model"] == "charges of all species"
     assert found["trajectory"]["temperature_k"] == 500
+    assert set(found["hops"]["t1_ms"]) == {"132.294", "73.39"}
     text = words(result.stdout)
     assert "80 frames of 112 atoms (Na16 Ta16 Cl64 O16)" in text
     assert "Haven ratio" in text

@@ -20,7 +20,7 @@ from haloflow.workflows.analyze import Request, analyze
 def found(tmp_path_factory):
     path = tmp_path_factory.mktemp("md") / "chains.traj"
     write(path, sample_trajectories.chains(120).images())
-    return analyze(Request(path, temperature_k=600.0, frame_ps=0.1, quadrupole_mhz=1.0))
+    return analyze(Request(path, temperature_k=600.0, frame_ps=0.1, coupling_mhz=1.0))
 
 
 @pytest.fixture(scope="module")

@@ -205,7 +205,7 @@ def test_wrong_requests_are_refused(folder):
 def test_relaxation_is_conditional_on_the_coupling(folder):
     request = {"temperature_k": 600.0, "frame_ps": FRAME_PS, "only": ("hops",)}
     without = analyze(Request(folder / "chains.traj", **request)).sections["hops"]
-    found = analyze(Request(folder / "chains.traj", quadrupole_mhz=1.0, **request))
+    found = analyze(Request(folder / "chains.traj", coupling_mhz=1.0, **request))
     times = found.sections["hops"].t1_ms
     assert without.t1_ms == {}
     assert set(times) == {"132.294", "73.39"}

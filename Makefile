@@ -7,6 +7,10 @@ STORE  ?= haloflow-store
 # One thread per worker: two workers share two cores, and threads are part of reproducibility.
 export OMP_NUM_THREADS ?= 1
 export PIP_ROOT_USER_ACTION ?= ignore
+# pip builds packages in an environment of their own, which -c alone does not reach; newer
+# versions of pip read the second name there, older ones the first.
+export PIP_CONSTRAINT := $(abspath constraints.txt)
+export PIP_BUILD_CONSTRAINT := $(PIP_CONSTRAINT)
 
 .PHONY: help run test test-only lint types docs bench clean
 help:

@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .bonds import coordination_numbers
 from .displacement import remove_drift
 from .evidence import Evidence
 from .frames import as_frames, as_mask
 from .neighbours import nearest_distance_a
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import ArrayLike
 
 
@@ -49,38 +46,4 @@ def framework_melted(
         holds=msd > nearest**2,
         criterion="MSD of the framework beyond the square of its nearest-neighbour distance",
         numbers={"msd_a2": msd, "nearest_neighbour_a": nearest},
-    )
-
-
-def coordination_lost(
-    positions: ArrayLike,
-    cell: ArrayLike,
-    species: Sequence[str],
-    *,
-    centre: str,
-    ligands: Sequence[str],
-    cutoff_a: float,
-    least: float,
-) -> Evidence:
-    """Judge whether the centres have lost their ligands.
-
-    Parameters
-    ----------
-    positions, cell, species
-        One structure, as in :func:`coordination_numbers`.
-    centre, ligands
-        The network former and its anions.
-    cutoff_a
-        Longest bond, A: the first minimum of their g(r).
-    least
-        Mean number of ligands below which the finding holds.
-    """
-    numbers = coordination_numbers(
-        positions, cell, species, centre=centre, ligands=ligands, cutoff_a=cutoff_a
-    )
-    mean = float(numbers.mean())
-    return Evidence(
-        holds=mean < least,
-        criterion=f"fewer than {least:g} {', '.join(ligands)} within {cutoff_a:g} A of {centre}",
-        numbers={"mean_coordination": mean, "lowest_coordination": float(numbers.min())},
     )

@@ -111,11 +111,6 @@ class Phase(Row):
         return float(_lattice(self.lattice).volume) / self.n_atoms
 
     @property
-    def verified(self) -> bool:
-        """Whether the starting structure was checked against its source."""
-        return self.reference_checked
-
-    @property
     def searched(self) -> bool:
         """Whether the structure, or a part of it, comes from a random search."""
         return bool(re.search(r"random[- ](packing )?search", f"{self.name} {self.reference}"))
@@ -133,7 +128,7 @@ class Phase(Row):
             parts.append(f"modelled as {self.origin}")
         if self.role == "hypothetical":
             parts.append("hypothetical: no experimental report known")
-        if not self.verified:
+        if not self.reference_checked:
             parts.append("unverified: starting structure typed from memory")
         if self.note:
             parts.append(self.note)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from haloflow.analysis.framework import coordination_lost, framework_melted
+from haloflow.analysis.framework import framework_melted
 from haloflow.analysis.neighbours import nearest_distance_a
 from haloflow.errors import AnalysisError
 
@@ -46,14 +46,3 @@ def test_the_framework_must_have_atoms(nacl):
     start, cell, _ = nacl((1, 1, 1))
     with pytest.raises(AnalysisError, match="the framework has no atoms"):
         framework_melted((start[0], cell), (start[0], cell), np.zeros(8, dtype=bool))
-
-
-@pytest.mark.parametrize(("scale", "lost"), [(1.0, False), (1.2, True)])
-def test_coordination_is_lost_when_ligands_leave(nacl, scale, lost):
-    positions, cell, species = nacl((1, 1, 1), a=5.64 * scale)
-    found = coordination_lost(
-        positions, cell, species, centre="Na", ligands=["Cl"], cutoff_a=3.0, least=4.0
-    )
-    assert found.holds is lost
-    assert found.numbers["mean_coordination"] == (0.0 if lost else 6.0)
-    assert found.criterion == "fewer than 4 Cl within 3 A of Na"

@@ -72,14 +72,14 @@ def test_cautions_name_searched_hypothetical_and_unverified_models():
     assert "framework of an isotype" in get_phase("NaTaOCl4_Cm").caution
     assert get_phase("NaTaCl6_R-3").caution.endswith("hypothetical: no experimental report known")
     assert get_phase("NaCl_B1").caution == "unverified: starting structure typed from memory"
-    assert not get_phase("NaCl_B1").verified
+    assert not get_phase("NaCl_B1").reference_checked
     assert get_phase("NaTaSCl4_model").caution == "model structure, not a measured one"
     assert get_phase("ZrCl4_P2c").caution == ""
 
 
 def test_every_unchecked_or_modelled_phase_carries_a_caution():
     for phase in load_phases().values():
-        if not phase.verified or phase.role == "hypothetical" or "model" in phase.origin:
+        if not phase.reference_checked or phase.role == "hypothetical" or "model" in phase.origin:
             assert phase.caution, phase.id
 
 

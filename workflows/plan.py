@@ -248,11 +248,13 @@ def _draft(
         units = candidate.mixture.integer_units(
             **(target or {"target_n_mobile": size.glass_n_mobile}), mobile=candidate.mobile
         )
+        made = candidate.variables_of(units)
         if units.max_deviation > 0:
-            notes.append(units.statement)
+            point = [f"{name} = {value:.2f}" for name, value in made.items()]
+            notes.append("; ".join([units.statement, *point]))
         as_made = {
             "units": units.counts,
-            "variables_made": candidate.variables_of(units),
+            "variables_made": made,
             "composition_deviation": units.max_deviation,
         }
         n_atoms, n_mobile = units.n_atoms, units.n_mobile

@@ -267,6 +267,7 @@ def test_a_glass_records_the_formula_units_and_the_x_that_were_made():
     uneven, even, off_the_line = (c.document for c in plan.candidates)
     assert uneven.units == {"Na2S": 4, "TaCl5": 5}
     assert uneven.variables == {"x": 0.75}
+    assert any("4 Na2S, 5 TaCl5: " in n and n.endswith("; x = 0.80") for n in plan.warnings)
     assert uneven.variables_made == {"x": 0.8}
     assert uneven.composition_deviation == pytest.approx(4 / 9 - 3 / 7)
     assert "made as 4 Na2S + 5 TaCl5: x = 0.80" in summarize(uneven, {}).warnings

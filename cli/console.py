@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from ..errors import HaloflowError
 
 WIDTH_WITHOUT_TERMINAL = 120
-_COLOURS = {"ok": "green", "done": "green", "running": "cyan", "waiting": "dim", "failed": "red"}
+_COLOURS = {
+    "ok": "green",
+    "done": "green",
+    "running": "cyan",
+    "waiting": "dim",
+    "failed": "red",
+    "skipped": "yellow",
+}
 
 
 def console(*, stderr: bool = False) -> Console:

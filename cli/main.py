@@ -148,7 +148,11 @@ def run_command(
     ] = None,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Run again what is stored, and go above the budget."),
+        typer.Option("--force", help="Run everything again from the start."),
+    ] = False,
+    over_budget: Annotated[
+        bool,
+        typer.Option("--over-budget", help="Run though the estimate is above the budget."),
     ] = False,
 ) -> None:
     """Run a sweep, then print the ranking.
@@ -160,7 +164,7 @@ def run_command(
     """
     from .run import run_and_rank
 
-    run_and_rank(sweep, store, workers=workers, force=force)
+    run_and_rank(sweep, store, workers=workers, force=force, over_budget=over_budget)
 
 
 @app.command()
@@ -290,6 +294,12 @@ def analyze_command(
         str | None,
         typer.Option("--types", metavar="EL,...", help="Elements of LAMMPS types 1, 2, 3..."),
     ] = None,
+    coupling_mhz: Annotated[
+        float | None,
+        typer.Option(
+            "--coupling-mhz", metavar="MHZ", help="Quadrupole coupling C_Q of 23Na, for T1."
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="JSON file to write.")
     ] = None,
@@ -317,6 +327,7 @@ def analyze_command(
         lags=integers_of(lags),
         only=words_of(only),
         types=words_of(types),
+        coupling_mhz=coupling_mhz,
     )
     analyze_file(request, output, html)
 

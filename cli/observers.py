@@ -80,6 +80,11 @@ class RunLog:
         self.tracker.failed(label)
         self._say(Text("failed  ", style="bold red") + Text(f"{label}: {message}"))
 
+    def skipped(self, label: StepLabel, message: str) -> None:
+        """Note a step that has nothing to start from."""
+        self.tracker.skipped(label)
+        self._say(Text("skipped ", style="yellow") + Text(f"{label}: {message}"))
+
     def _say(self, line: RenderableType) -> None:
         self._out.print(line, soft_wrap=not self._out.is_terminal)
 

@@ -30,14 +30,18 @@ EXIT_FAILED_STEPS = 1
 EXIT_INTERRUPTED = 130
 
 
-def run_and_rank(path: Path, store: str | None, *, workers: int | None, force: bool) -> None:
+def run_and_rank(
+    path: Path, store: str | None, *, workers: int | None, force: bool, over_budget: bool
+) -> None:
     """Run the sweep file at `path`; exit with 1 when steps failed, 130 when stopped."""
     sweep = load_sweep(path)
     uri = store_uri(store)
     out = console()
     log = LiveLog(out) if out.is_terminal else PlainLog(out)
     with log:
-        report = run_sweep(sweep, uri, workers=workers, force=force, observer=log)
+        report = run_sweep(
+            sweep, uri, workers=workers, force=force, over_budget=over_budget, observer=log
+        )
     _print_outcome(out, report)
     candidates = {plan.document.candidate_id for plan in report.plan.candidates}
     with open_store(uri) as opened:
@@ -57,6 +61,10 @@ def _print_outcome(out: Console, report: RunReport) -> None:
         f"{report.n_done} steps done, {report.n_reused} reused, {report.n_failed} failed in "
         f"{duration_text(report.wall_s)}"
     )
+    if report.skipped:
+        count = "a step does" if len(report.skipped) == 1 else f"{len(report.skipped)} steps do"
+        message = f"{count} not run: the physics before broke down (haloflow status)"
+        out.print(Text(message, style="yellow"))
     if report.failures:
         out.print(Text("What failed and why: haloflow status", style="bold red"))
     if report.interrupted:

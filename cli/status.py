@@ -15,7 +15,7 @@ from .stores import existing_store
 if TYPE_CHECKING:
     from ..workflows.status import CandidateStates
 
-_STATES = ("done", "running", "waiting", "failed")
+_STATES = ("done", "running", "waiting", "failed", "skipped")
 
 
 def show_status(store: str | None, sweep_name: str | None) -> None:
@@ -57,7 +57,7 @@ def _remarks(candidate: CandidateStates) -> list[Text]:
     lines = []
     for step in candidate.steps:
         failed = step.state == "failed"
-        if failed or step.status not in {None, Status.OK}:
+        if failed or (step.state != "skipped" and step.status not in {None, Status.OK}):
             word = coloured("failed" if failed else str(step.status))
             where = Text(f" {candidate.document.label}, {step.name}: ")
             lines.append(word + where + Text(step.note or "no further note", style="dim"))

@@ -98,6 +98,10 @@ class Tracker:
         self.n_failed += 1
         self._settle(label)
 
+    def skipped(self, label: StepLabel) -> None:
+        """Note a step that does not run."""
+        self._settle(label)
+
     def _settle(self, label: StepLabel) -> None:
         self.running.pop(label.identity, None)
         self._settled.add(label.identity)

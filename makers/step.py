@@ -19,7 +19,6 @@ from .. import __version__
 from ..engines.potentials import identify, level_of, load_potential
 from ..errors import EngineError, InputError, InterruptedRunError, StoreError
 from ..identity import canonical, step_identity, step_uuid, structure_hash
-from ..quantity import Status
 from ..settings import get_settings
 from ..stores.claims import Claims, Owner
 from ..stores.connection import store_of_job
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from ..stores.connection import HaloflowStore
 
 DocumentT = TypeVar("DocumentT", bound=StepDocument)
-_BROKEN = (Status.DIVERGED, Status.DECOMPOSED, Status.FAILED)
 _LEAST_WALLTIME_S = 1.0
 _LOOK_INTERVAL_S = 1.0
 _PACKAGES = ("ase", "numpy", "scipy", "pymatgen", "jobflow", "torch", "dftd3", "packmol")
@@ -309,7 +307,7 @@ def require_sound(document: StepDocument) -> None:
     InputError
         With that step's own reason.
     """
-    if document.status in _BROKEN:
+    if document.status.is_broken:
         raise InputError(
             f"the {document.kind} step before this one ended as {document.status.value}",
             given=document.note or "no further note",

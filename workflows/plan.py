@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from ..engines.potentials import identify, level_of, require_coverage
 from ..errors import InputError, SweepError
 from ..identity import content_hash
+from ..quantity import Status
 from ..stores.documents import CandidateDocument
 from ..stores.results import finished, heads, used_all
 from ..systems.crystals import crystal_model
@@ -17,10 +17,10 @@ from ..systems.mixture import DEFAULT_N_MOBILE
 from ..systems.phases import get_phase
 from .candidates import Candidate, expand
 from .references import library_gaps
-from .steps import MoreTemperatures, PlannedStep, crystal_steps, glass_steps
+from .steps import NO_MORE, MoreTemperatures, PlannedStep, crystal_steps, glass_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ..stores.connection import HaloflowStore
     from .sweep import Sweep
@@ -38,16 +38,18 @@ class CandidatePlan:
     steps: list[PlannedStep]
     done: frozenset[str]
     notes: list[str] = field(default_factory=list)
+    skipped: frozenset[str] = frozenset()
 
     @property
     def to_run(self) -> list[PlannedStep]:
-        """Steps without a stored result."""
-        return [step for step in self.steps if step.identity not in self.done]
+        """Steps without a stored result, less those that have nothing to start from."""
+        settled = self.done | self.skipped
+        return [step for step in self.steps if step.identity not in settled]
 
     @property
     def n_reused(self) -> int:
         """Steps with a stored result."""
-        return len(self.steps) - len(self.to_run)
+        return sum(step.identity in self.done for step in self.steps)
 
     @property
     def core_hours(self) -> float:
@@ -70,12 +72,15 @@ class Plan:
         Identities of stored results that were made while a parent's was missing.
     of_others
         Identities of MD runs of other sweeps, at temperatures that this one does not name.
+    skipped
+        Identities of steps that cannot run, because one before them decomposed or diverged.
     """
 
     sweep: Sweep
     candidates: list[CandidatePlan]
     outdated: frozenset[str] = frozenset()
     of_others: frozenset[str] = frozenset()
+    skipped: frozenset[str] = frozenset()
 
     @property
     def steps(self) -> dict[str, PlannedStep]:
@@ -89,9 +94,9 @@ class Plan:
 
     @property
     def to_run(self) -> dict[str, PlannedStep]:
-        """Steps without a stored result, by identity."""
-        done = self.done
-        return {identity: step for identity, step in self.steps.items() if identity not in done}
+        """Steps without a stored result, by identity, less those that cannot run."""
+        settled = self.done | self.skipped
+        return {i: step for i, step in self.steps.items() if i not in settled}
 
     @property
     def n_steps(self) -> int:
@@ -101,7 +106,7 @@ class Plan:
     @property
     def n_reused(self) -> int:
         """Number of different steps with a stored result."""
-        return len(self.steps) - len(self.to_run)
+        return len(self.done)
 
     @property
     def core_hours(self) -> float:
@@ -119,8 +124,13 @@ class Plan:
         notes = (f"{plan.document.label}: {n}" for plan in self.candidates for n in plan.notes)
         return list(dict.fromkeys(notes))
 
-    def require_budget(self) -> None:
+    def require_budget(self, *, from_start: bool = False) -> None:
         """Refuse a plan above the sweep's budget.
+
+        Parameters
+        ----------
+        from_start
+            Count what is stored too, since it will run again.
 
         Raises
         ------
@@ -128,16 +138,18 @@ class Plan:
             With the estimate and the limit.
         """
         budget = self.sweep.budget
+        counted = self.steps if from_start else self.to_run
+        costs = [step.cost for i, step in counted.items() if i not in self.of_others]
         for name, estimate, limit in (
-            ("core_hours", self.core_hours, budget.core_hours),
-            ("disk_gb", self.disk_gb, budget.disk_gb),
+            ("core_hours", sum(cost.core_hours for cost in costs), budget.core_hours),
+            ("disk_gb", sum(cost.disk_gb for cost in costs), budget.disk_gb),
         ):
             if limit is not None and estimate > limit:
                 raise SweepError(
                     f"the sweep would exceed its budget.{name}",
                     given=f"an estimate of {estimate:.3g}",
                     allowed=f"{limit:g}",
-                    remedy=f"shorten the sweep, or raise budget.{name}",
+                    remedy=f"shorten the sweep, raise budget.{name}, or pass --over-budget",
                 )
 
 
@@ -166,18 +178,30 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
     steps = {step.identity: step for draft in drafts for step in draft.steps}
     stored = heads(store, steps) if store is not None else {}
     done = {identity for identity, head in stored.items() if _is_whole(steps[identity], head)}
-    plans = [
-        CandidatePlan(
-            draft.document,
-            draft.candidate,
-            draft.steps,
-            frozenset(done.intersection(step.identity for step in draft.steps)),
-            draft.notes,
-        )
-        for draft in drafts
-    ]
+    broken = {i for i in done if Status(stored[i].get("status", Status.OK)).broke_down}
+    skipped = _without_start(steps.values(), done, broken)
+    plans = []
+    for draft in drafts:
+        own = {step.identity for step in draft.steps}
+        plans.append(replace(draft, done=frozenset(done & own), skipped=frozenset(skipped & own)))
     of_others = {i for i in steps.keys() - asked if steps[i].maker.needs_all_inputs}
-    return Plan(sweep, plans, frozenset(stored.keys() - done), frozenset(of_others))
+    outdated = frozenset(stored.keys() - done)
+    return Plan(sweep, plans, outdated, frozenset(of_others), frozenset(skipped))
+
+
+def _without_start(steps: Iterable[PlannedStep], done: set[str], broken: set[str]) -> set[str]:
+    """Return what cannot run, of `steps` with parents first, because those broke down."""
+    skipped: set[str] = set()
+    for step in steps:
+        if step.identity in done:
+            continue
+        if step.maker.needs_all_inputs:
+            is_lost = not (broken | skipped).isdisjoint(step.after)
+        else:
+            is_lost = bool(step.after) and skipped.issuperset(step.after)
+        if is_lost:
+            skipped.add(step.identity)
+    return skipped
 
 
 def _extended(draft: CandidatePlan, sweep: Sweep, store: HaloflowStore) -> CandidatePlan:
@@ -237,9 +261,7 @@ def _require_tethers(sweep: Sweep, candidates: list[Candidate]) -> None:
             )
 
 
-def _draft(
-    candidate: Candidate, sweep: Sweep, more: MoreTemperatures = MappingProxyType({})
-) -> CandidatePlan:
+def _draft(candidate: Candidate, sweep: Sweep, more: MoreTemperatures = NO_MORE) -> CandidatePlan:
     notes = []
     size = sweep.size
     as_made: dict[str, Any] = {}

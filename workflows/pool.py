@@ -123,13 +123,13 @@ class WorkerPool:
         process.join()
         self._workers[index].step = None
         if self._terminated:
-            return Outcome(step.identity, 0.0, "stopped", interrupted=True)
+            return Outcome(step.identity, 0.0, error="stopped", interrupted=True)
         if self._attempts[step.identity] < _MAX_ATTEMPTS:
             self.submit(step)
             return None
         code = process.exitcode
         cause = f"signal {-code} (is memory short?)" if code and code < 0 else f"exit code {code}"
-        return Outcome(step.identity, 0.0, f"its worker process died twice, by {cause}")
+        return Outcome(step.identity, 0.0, error=f"its worker process died twice, by {cause}")
 
     def _replace(self, index: int) -> None:
         self._workers[index].connection.close()

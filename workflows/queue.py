@@ -57,6 +57,19 @@ class StepQueue:
             if not self._missing[child] and child in self._waiting:
                 heappush(self._ready, (-self._urgency[child], child))
 
+    def broken(self, identity: str) -> list[str]:
+        """Note a result that nothing can start from; return all that can no longer run.
+
+        Steps that can work with what arrived take it as it is.
+        """
+        lost: list[str] = []
+        for child in self._children.get(identity, ()):
+            if child in self._waiting and self._waiting[child].maker.needs_all_inputs:
+                del self._waiting[child]
+                lost += self.failed(child)
+        self.finished(identity)
+        return lost
+
     def failed(self, identity: str) -> list[str]:
         """Note a step without a result; return it and all that can no longer run.
 

@@ -70,6 +70,9 @@ class RunObserver(Protocol):
     def failed(self, label: StepLabel, message: str) -> None:
         """Note a step without a result, or one that was never possible."""
 
+    def skipped(self, label: StepLabel, message: str) -> None:
+        """Note a step that does not run, because one before it decomposed or diverged."""
+
 
 @dataclass
 class RunReport:
@@ -79,12 +82,13 @@ class RunReport:
     n_done: int = 0
     n_reused: int = 0
     failures: list[tuple[StepLabel, str]] = field(default_factory=list)
+    skipped: list[tuple[StepLabel, str]] = field(default_factory=list)
     interrupted: bool = False
     wall_s: float = 0.0
 
     @property
     def n_failed(self) -> int:
-        """Number of steps without a result."""
+        """Number of steps without a result, less those whose start broke down."""
         return len(self.failures)
 
 
@@ -94,6 +98,7 @@ def run_sweep(
     *,
     workers: int | None = None,
     force: bool = False,
+    over_budget: bool = False,
     observer: RunObserver | None = None,
 ) -> RunReport:
     """Run all of `sweep` that is not in the store yet.
@@ -110,7 +115,9 @@ def run_sweep(
     workers
         Steps that run side by side; default: settings, else one per core up to 8.
     force
-        Run everything again from the start, and go above the budget.
+        Run everything again from the start.
+    over_budget
+        Run though the estimate is above the budget.
 
     Raises
     ------
@@ -122,11 +129,12 @@ def run_sweep(
         raise SweepError("a run needs workers", given=count, allowed="1 or more")
     with open_store(store_uri) as store:
         plan = plan_sweep(sweep, store)
+        if not over_budget:
+            plan.require_budget(from_start=force)
         if force:
             _forget_all(store, plan)
             plan = plan_sweep(sweep, store)
         else:
-            plan.require_budget()
             forget(store, plan.outdated)
         return run_plan(plan, store, workers=count, observer=observer)
 
@@ -138,6 +146,8 @@ def run_plan(
     started = time.monotonic()
     record_candidates(store, plan)
     report = RunReport(plan, n_reused=plan.n_reused)
+    labels = step_labels(plan)
+    report.skipped += [(labels[i], "not run: what it starts from broke down") for i in plan.skipped]
     if observer:
         observer.planned(plan)
     if plan.to_run:
@@ -188,7 +198,7 @@ class _Manager:
         self._report = report
         self._observer = observer
         self._labels = step_labels(plan)
-        self._queue = StepQueue(plan.to_run.values(), plan.done)
+        self._queue = StepQueue(plan.to_run.values(), plan.done | plan.skipped)
         self._steps = plan.steps
         self._claims = Claims(store.claims)
         self._candidates = _candidates_by_step(plan)
@@ -234,11 +244,7 @@ class _Manager:
             self.stopping = True
             return
         if not outcome.error:
-            self._queue.finished(outcome.identity)
-            self._report.n_done += 1
-            self._changed.update(self._candidates[outcome.identity])
-            if self._observer:
-                self._observer.finished(label, outcome.wall_s)
+            self._finish(label, outcome)
             return
         record_failure(self._store, outcome.identity, label.step_name, outcome.error)
         for identity in self._queue.failed(outcome.identity):
@@ -248,6 +254,20 @@ class _Manager:
             self._report.failures.append((self._labels[identity], message))
             if self._observer:
                 self._observer.failed(self._labels[identity], message)
+
+    def _finish(self, label: StepLabel, outcome: Outcome) -> None:
+        self._report.n_done += 1
+        self._changed.update(self._candidates[outcome.identity])
+        if self._observer:
+            self._observer.finished(label, outcome.wall_s)
+        if not outcome.status.broke_down:
+            self._queue.finished(outcome.identity)
+            return
+        message = f"not run: {label.step_name} {outcome.status.value}"
+        for identity in self._queue.broken(outcome.identity):
+            self._report.skipped.append((self._labels[identity], message))
+            if self._observer:
+                self._observer.skipped(self._labels[identity], message)
 
     def _refresh_summaries(self) -> None:
         """Summarize the candidates that changed, in a twentieth of the time at most."""

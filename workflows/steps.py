@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 MoreTemperatures: TypeAlias = "Mapping[str, Sequence[float]]"
 """Temperatures beside those of the sweep, by sample: ``""``, ``"-seed1"``..."""
+NO_MORE: MoreTemperatures = MappingProxyType({})
 
 _SAME_CELL = 1e-3
 
@@ -102,7 +104,7 @@ def output_of(step: PlannedStep) -> OutputReference:
 
 
 def crystal_steps(
-    candidate: Candidate, sweep: Sweep, supercell: Structure, more: MoreTemperatures
+    candidate: Candidate, sweep: Sweep, supercell: Structure, more: MoreTemperatures = NO_MORE
 ) -> StepChain:
     """Relax, hull, then MD in the supercell, at `more` temperatures too, and its diffusion."""
     chain = StepChain()
@@ -154,7 +156,7 @@ def _n_octahedra(candidate: Candidate, supercell: Structure) -> int:
 
 
 def glass_steps(
-    candidate: Candidate, sweep: Sweep, units: IntegerUnits, more: MoreTemperatures
+    candidate: Candidate, sweep: Sweep, units: IntegerUnits, more: MoreTemperatures = NO_MORE
 ) -> StepChain:
     """Per seed: melt and quench, then relax and hull, then MD, `more` of it, and its diffusion."""
     chain = StepChain()

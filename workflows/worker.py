@@ -10,13 +10,16 @@ import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ClaimError, HaloflowError, InterruptedRunError
 from ..makers.step import release_claims
+from ..quantity import Status
 from ..stores.connection import open_store
+from ..stores.documents import StepDocument
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from multiprocessing.connection import Connection
 
     from jobflow import JobStore
@@ -32,6 +35,8 @@ class Outcome:
 
     Attributes
     ----------
+    status
+        Of the document.
     error
         Message for the user; empty when the step returned a document.
     interrupted
@@ -42,6 +47,7 @@ class Outcome:
 
     identity: str
     wall_s: float
+    status: Status = Status.OK
     error: str = ""
     interrupted: bool = False
     is_elsewhere: bool = False
@@ -68,9 +74,10 @@ def work(connection: Connection, store_uri: str) -> None:
 
 def _run(step: PlannedStep, jobstore: JobStore) -> Outcome:
     started = time.monotonic()
+    status = Status.OK
     error, interrupted, is_elsewhere = "", False, False
     try:
-        step.to_job().run(jobstore)
+        status = _status_of(step.to_job().run(jobstore).output)
     except InterruptedRunError as stop:
         error, interrupted = str(stop), True
     except ClaimError as taken:
@@ -82,7 +89,12 @@ def _run(step: PlannedStep, jobstore: JobStore) -> Outcome:
         error = (
             f"{type(failure).__name__}: {failure} (in {Path(where.filename).name}:{where.lineno})"
         )
-    return Outcome(step.identity, time.monotonic() - started, error, interrupted, is_elsewhere)
+    wall_s = time.monotonic() - started
+    return Outcome(step.identity, wall_s, status, error, interrupted, is_elsewhere)
+
+
+def _status_of(output: StepDocument | Mapping[str, Any]) -> Status:
+    return output.status if isinstance(output, StepDocument) else Status(output["status"])
 
 
 def _stop_with_parent(parent: int) -> None:

@@ -286,7 +286,7 @@ def test_a_budget_is_a_limit_on_the_estimate():
         assert str(caught.value) == (
             f"the sweep would exceed its budget.{section}. "
             f"Given: an estimate of {getattr(plan, section):.3g}. Allowed: 1e-09. "
-            f"What to do: shorten the sweep, or raise budget.{section}."
+            f"What to do: shorten the sweep, raise budget.{section}, or pass --over-budget."
         )
     plan_sweep(tiny_sweep(budget={"core_hours": 10, "disk_gb": 1})).require_budget()
 

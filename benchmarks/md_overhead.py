@@ -1,7 +1,9 @@
 """What checkpoints, trajectory and guards cost: our MD runner against a bare ASE loop.
 
 Both integrate the same steps of the same ensemble with the same calculator, one after the
-other (A B A B ...); the ratio is the median over the pairs. Exit code 1 when it is above 1.05.
+other (A B A B ...); the ratio is the median over the pairs. The guards are those of a production
+run of a crystal; that of a glass, which looks for Bragg peaks now and then, is timed by itself and
+its share per step is added. Exit code 1 when a ratio is above 1.05.
 """
 
 from __future__ import annotations
@@ -24,9 +26,9 @@ from ase.constraints import FixCom
 from ase.md.langevin import Langevin
 from ase.md.nose_hoover_chain import IsotropicMTKNPT, NoseHooverChainNVT
 
-from haloflow.engines.guards import distance_guard, temperature_guard, volume_guard
 from haloflow.engines.md import MDSettings, run_md
 from haloflow.engines.md_start import starting_atoms
+from haloflow.makers.guards import BRAGG_CHECK_STEPS, Stage, crystallisation_guard, dynamics_guards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 ALLOWED = 1.05
+MOBILE = "Na"
+BRAGG_CALLS = 5
 ENSEMBLES = ("nvt-langevin", "nvt-nose-hoover", "npt-isotropic")
 
 
@@ -79,11 +83,7 @@ def bare_loop(atoms: Atoms, calculator: object, settings: MDSettings) -> None:
 
 def our_runner(atoms: Atoms, calculator: object, settings: MDSettings) -> None:
     """Integrate with guards, checkpoints and a trajectory, in a fresh directory."""
-    guards = [
-        temperature_guard(settings),
-        distance_guard(),
-        volume_guard(atoms.get_volume()),
-    ]
+    guards = dynamics_guards(atoms, settings, Stage("crystal", mobile=MOBILE))
     with tempfile.TemporaryDirectory() as directory:
         result = run_md(
             atoms,
@@ -105,33 +105,48 @@ def seconds(function: Callable[..., None], *arguments: object) -> float:
     return time.perf_counter() - start
 
 
+def bragg_seconds_per_step(atoms: Atoms) -> float:
+    """Return what the search for Bragg peaks costs, spread over the steps between two."""
+    guard = crystallisation_guard()
+    guard(atoms, BRAGG_CHECK_STEPS)
+    calls = [seconds(guard, atoms, BRAGG_CHECK_STEPS) for _ in range(BRAGG_CALLS)]
+    return statistics.median(calls) / BRAGG_CHECK_STEPS
+
+
+def measure(ensemble: str, options: argparse.Namespace) -> float:
+    """Print and return the ratio of our runner to the bare loop."""
+    atoms, calculator, temperature_k = system(options.calculator)
+    settings = MDSettings(ensemble, temperature_k=temperature_k, n_steps=options.steps, seed=1)
+    warm_up = MDSettings(ensemble, temperature_k=temperature_k, n_steps=10, seed=1)
+    for function in (bare_loop, our_runner):
+        function(atoms, calculator, warm_up)
+    bragg_s = bragg_seconds_per_step(atoms)
+    ratios = []
+    for number in range(options.repeats):
+        bare, ours = (
+            seconds(function, atoms, calculator, settings) / options.steps
+            for function in (bare_loop, our_runner)
+        )
+        ours += bragg_s
+        ratios.append(ours / bare)
+        print(f"  pair {number + 1}: bare {1e3 * bare:.3f}, ours {1e3 * ours:.3f} ms/step")
+    ratio = statistics.median(ratios)
+    print(
+        f"{options.calculator}, {ensemble}, {len(atoms)} atoms, {options.steps} steps: "
+        f"ours/bare = {ratio:.3f} (allowed {ALLOWED}; Bragg guard {1e3 * bragg_s:.4f} ms/step)"
+    )
+    return ratio
+
+
 def main() -> int:
     """Measure, print, and judge."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calculator", default="chgnet-r2scan", help="'lj' or a potential's name")
-    parser.add_argument("--ensemble", default="nvt-langevin", choices=ENSEMBLES)
+    parser.add_argument("--ensemble", nargs="+", default=ENSEMBLES, choices=ENSEMBLES)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    atoms, calculator, temperature_k = system(options.calculator)
-    settings = MDSettings(
-        options.ensemble, temperature_k=temperature_k, n_steps=options.steps, seed=1
-    )
-    warm_up = MDSettings(options.ensemble, temperature_k=temperature_k, n_steps=10, seed=1)
-    for function in (bare_loop, our_runner):
-        function(atoms, calculator, warm_up)
-    pairs = []
-    for number in range(options.repeats):
-        pair = [seconds(f, atoms, calculator, settings) for f in (bare_loop, our_runner)]
-        pairs.append(pair)
-        per_step = [1e3 * value / options.steps for value in pair]
-        print(f"pair {number + 1}: bare {per_step[0]:.3f} ms/step, ours {per_step[1]:.3f} ms/step")
-    ratio = statistics.median(ours / bare for bare, ours in pairs)
-    print(
-        f"{options.calculator}, {options.ensemble}, {len(atoms)} atoms, {options.steps} steps: "
-        f"ours/bare = {ratio:.3f} (allowed {ALLOWED})"
-    )
-    return int(ratio > ALLOWED)
+    return int(max(measure(ensemble, options) for ensemble in options.ensemble) > ALLOWED)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _GRACE_TIMES = 10
 _LAG_TIMES = 3
 _BOND_CHECK_STEPS = 100
-_BRAGG_CHECK_STEPS = 2000
+BRAGG_CHECK_STEPS = 2000
 MAX_BROKEN_SHARE = 0.1
 
 
@@ -174,7 +174,7 @@ def crystallisation_guard() -> Guard:
     """Return a guard that ends a glass's run when a Bragg peak stands above its own S(q)."""
 
     def guard(atoms: Atoms, step: int) -> GuardVerdict | None:
-        if not step or step % _BRAGG_CHECK_STEPS or not np.isfinite(atoms.positions).all():
+        if not step or step % BRAGG_CHECK_STEPS or not np.isfinite(atoms.positions).all():
             return None
         found = amorphous_evidence(atoms.positions, atoms.cell.array, list(atoms.symbols))
         if found.holds:

@@ -54,7 +54,7 @@ def test_chlorine_that_pairs_up(workshop):
 
 
 def test_a_glass_that_is_a_crystal(workshop, monkeypatch):
-    monkeypatch.setattr(guards, "_BRAGG_CHECK_STEPS", 100)
+    monkeypatch.setattr(guards, "BRAGG_CHECK_STEPS", 100)
     maker = dynamics(temperature_k=60.0, production_steps=150)
     found = workshop.run(maker, crystal("NaCl", 5.6, repeat=3))
     assert found.status is Status.CRYSTALLISED

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.5
 _REFRESH_S = 2.0
+_LOOK_INTERVAL_S = 1.0
 _MAX_DEFAULT_WORKERS = 8
 
 
@@ -201,6 +202,8 @@ class _Manager:
         self._queue = StepQueue(plan.to_run.values(), plan.done | plan.skipped)
         self._steps = plan.steps
         self._claims = Claims(store.claims)
+        self._claimed: set[str] = set()
+        self._look_at = 0.0
         self._candidates = _candidates_by_step(plan)
         self._changed: set[str] = set()
         self._refresh_at = self._show_at = 0.0
@@ -233,12 +236,18 @@ class _Manager:
         return step
 
     def _is_claimed(self, step: PlannedStep) -> bool:
-        return bool(self._claims.live([step.identity]))
+        """Tell whether a process was at the step a second ago; the worker looks again."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._claimed = set(self._claims.live())
+            self._look_at = now + _LOOK_INTERVAL_S
+        return step.identity in self._claimed
 
     def _take_in(self, outcome: Outcome) -> None:
         label = self._labels[outcome.identity]
         if outcome.is_elsewhere:
             self._queue.put_back(self._steps[outcome.identity])
+            self._look_at = 0.0
             return
         if outcome.interrupted:
             self.stopping = True

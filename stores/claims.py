@@ -268,7 +268,7 @@ class _Heart:
 
     def add(self, claims: Claims, identity: str, owner: Owner) -> None:
         if self._pid != os.getpid():  # the first claim here; a fork inherits no thread
-            self.__init__()
+            self._held, self._hurry, self._interval_s = {}, threading.Event(), 0.0
             self._pid = os.getpid()
             threading.Thread(target=self._beat, name="haloflow-claims", daemon=True).start()
         self._held[identity, owner.token] = (claims, identity, owner)

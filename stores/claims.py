@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import DuplicateKeyError
 
-from ..errors import ClaimError, StoreError
+from ..errors import ClaimError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -265,33 +265,35 @@ class _Heart:
         self._pid = 0
         self._interval_s = 0.0
         self._hurry = threading.Event()
+        self._lock = threading.Lock()
 
     def add(self, claims: Claims, identity: str, owner: Owner) -> None:
         if self._pid != os.getpid():  # the first claim here; a fork inherits no thread
             self._held, self._hurry, self._interval_s = {}, threading.Event(), 0.0
+            self._lock = threading.Lock()
             self._pid = os.getpid()
             threading.Thread(target=self._beat, name="haloflow-claims", daemon=True).start()
-        self._held[identity, owner.token] = (claims, identity, owner)
-        if claims.stale_after_s / _BEATS_BEFORE_STALE < self._interval_s:
-            self._hurry.set()
+        with self._lock:
+            self._held[identity, owner.token] = (claims, identity, owner)
+            if claims.stale_after_s / _BEATS_BEFORE_STALE < self._interval_s:
+                self._hurry.set()
 
     def remove(self, identity: str, owner: Owner) -> None:
         self._held.pop((identity, owner.token), None)
 
     def _beat(self) -> None:
         while True:
-            stale_after = [claims.stale_after_s for claims, _, _ in tuple(self._held.values())]
-            self._interval_s = min(stale_after, default=STALE_AFTER_S) / _BEATS_BEFORE_STALE
+            with self._lock:
+                self._hurry.clear()
+                stale_after = [claims.stale_after_s for claims, _, _ in tuple(self._held.values())]
+                self._interval_s = min(stale_after, default=STALE_AFTER_S) / _BEATS_BEFORE_STALE
             self._hurry.wait(self._interval_s)
-            self._hurry.clear()
             for claims, identity, owner in tuple(self._held.values()):
                 try:
                     claims.heartbeat(identity, owner)
                 except ClaimError:
                     self.remove(identity, owner)
-                except (StoreError, PyMongoError):
-                    continue  # the store does not answer now; there is the next beat
-                except Exception as error:  # noqa: BLE001  (each store has its own errors)
+                except Exception as error:  # noqa: BLE001  (whatever it is: there is the next beat)
                     _logger.warning("step %s: no heartbeat: %s", identity[:12], error)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _FLOAT64_VALUES = 32_000_000
+_CHUNK_VALUES = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,10 +237,11 @@ def _runs(numbers: list[int]) -> NDArray[np.int64]:
 
 
 class _Paths:
-    """Blocks of paths, in float64 as long as they are small."""
+    """Paths as they come, in a few large arrays, which go back to the system when freed."""
 
     def __init__(self) -> None:
-        self._blocks: list[NDArray[np.floating]] = []
+        self._chunks: list[NDArray[np.floating]] = []
+        self._n_in_last = 0
         self._n_frames = 0
         self._type: type[np.floating] = np.float64
         self.last = np.empty(0)
@@ -249,18 +251,27 @@ class _Paths:
         self._n_frames += len(block)
         if self._type is np.float64 and self._n_frames * block[0].size > _FLOAT64_VALUES:
             self._type = np.float32
-            self._blocks = [one.astype(np.float32) for one in self._blocks]
-        self._blocks.append(block.astype(self._type))
+            for number, chunk in enumerate(self._chunks):
+                self._chunks[number] = chunk.astype(np.float32)
+        while len(block):
+            if not self._chunks or self._n_in_last == len(self._chunks[-1]):
+                n_rows = max(1, _CHUNK_VALUES // max(1, block[0].size))
+                self._chunks.append(np.empty((n_rows, *block.shape[1:]), dtype=self._type))
+                self._n_in_last = 0
+            part = block[: len(self._chunks[-1]) - self._n_in_last]
+            self._chunks[-1][self._n_in_last : self._n_in_last + len(part)] = part
+            self._n_in_last += len(part)
+            block = block[len(part) :]
 
     def joined(self) -> NDArray[np.floating]:
-        """Return one array; the blocks are given back to memory on the way."""
-        whole = np.empty((self._n_frames, *self._blocks[0].shape[1:]), dtype=self._type)
+        """Return one array; the chunks are given back on the way."""
+        whole = np.empty((self._n_frames, *self._chunks[0].shape[1:]), dtype=self._type)
         at = 0
-        self._blocks.reverse()
-        while self._blocks:
-            block = self._blocks.pop()
-            whole[at : at + len(block)] = block
-            at += len(block)
+        self._chunks.reverse()
+        while self._chunks:
+            chunk = self._chunks.pop()[: self._n_frames - at]
+            whole[at : at + len(chunk)] = chunk
+            at += len(chunk)
         return whole
 
 

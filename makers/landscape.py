@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 SPACING_A = 0.3
 _SAME_CELL_A = 1e-4
+_MOST_PLACES = 20_000_000
 _MOST_PER_SIDE = 64
 _N_VAN_HOVE_LAGS = 5
 _LONGEST_VAN_HOVE_SHARE = 0.2
@@ -50,7 +51,9 @@ def host_paths_of(
     *,
     unwrapped: bool,
 ) -> HostPaths:
-    """Return where the mobile ions are in their host; a changing cell needs a second reading.
+    """Return where the mobile ions are in their host, at every :func:`path_stride`-th frame.
+
+    A changing cell needs a second reading.
 
     Parameters
     ----------
@@ -66,10 +69,17 @@ def host_paths_of(
     AnalysisError
         If there is no mobile ion.
     """
+    stride = path_stride(passage)
     if np.ptp(passage.cells_a, axis=0).max() > _SAME_CELL_A:
-        return read_host_paths(blocks(), passage.mobile, unwrapped=unwrapped)
+        found = read_host_paths(blocks(), passage.mobile, unwrapped=unwrapped)
+        return HostPaths(found.fractional[::stride], found.cell)
     start = passage.start_a[passage.mobile]
-    return in_constant_cell(start, passage.path_a, passage.cells_a[0])
+    return in_constant_cell(start, passage.path_a[::stride], passage.cells_a[0])
+
+
+def path_stride(passage: Passage) -> int:
+    """Return every how many frames the places of ions are kept: 1 but for very long runs."""
+    return max(1, -(-passage.path_a.size // _MOST_PLACES))
 
 
 def measure_landscape(
@@ -167,7 +177,7 @@ def measure_hops(
     grid
         Their density.
     frame_ps
-        Time between frames, ps.
+        Time between frames of the paths, ps.
     coupling_mhz
         Quadrupole coupling C_Q of 23Na, on which a relaxation time rests.
 

@@ -30,6 +30,7 @@ from .landscape import (
     measure_hops,
     measure_landscape,
     measure_topology,
+    path_stride,
 )
 from .readings import Reading, RunsMaker
 from .structure import (
@@ -223,6 +224,7 @@ class LandscapeMaker(RunsMaker):
 
     def _point(self, reading: Reading) -> tuple[LandscapePoint, DensityGrid]:
         paths = host_paths_of(reading.passage, reading.blocks, unwrapped=True)
+        step_ps = path_stride(reading.passage) * reading.frame_ps
         landscape, grid = measure_landscape(
             paths,
             reading.run.temperature_k,
@@ -232,7 +234,7 @@ class LandscapeMaker(RunsMaker):
         )
         point = LandscapePoint(
             landscape=landscape,
-            hops=if_possible(lambda: measure_hops(paths, grid, frame_ps=reading.frame_ps)),
+            hops=if_possible(lambda: measure_hops(paths, grid, frame_ps=step_ps)),
             topology=if_possible(lambda: measure_topology(reading.passage)),
         )
         return point, grid

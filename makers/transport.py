@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..analysis.conductivity import ConductivityEstimate
+    from ..analysis.directional import DiffusionTensor
     from ..analysis.passage import Passage
 
 _N_PAIR_POINTS = 60
 _LONGEST_LAG_SHARE = 0.5
+_VALUES_FOR_TENSOR = 16_000_000
 
 
 def measure_transport(
@@ -67,7 +69,7 @@ def measure_transport(
     at = _lags(lags, passage.n_frames)
     charge_ea = _charge_path(passage, mobile, given)
     tracer = path_diffusivity(passage.path_a, frame_ps=frame_ps)
-    tensor = if_possible(lambda: diffusion_tensor(passage.path_a, frame_ps=frame_ps))
+    tensor = if_possible(lambda: _tensor(passage, frame_ps))
     found = TransportAnalysis(
         mobile=mobile,
         charge=given.get(mobile, 1.0),
@@ -116,6 +118,12 @@ def measure_transport(
             or {},
         }
     )
+
+
+def _tensor(passage: Passage, frame_ps: float) -> DiffusionTensor:
+    """Return the diffusion tensor; of a very long run from every few frames."""
+    stride = -(-passage.path_a.size // _VALUES_FOR_TENSOR)
+    return diffusion_tensor(passage.path_a[::stride], frame_ps=stride * frame_ps)
 
 
 def _lags(asked: Sequence[int] | None, n_frames: int) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from ..makers.landscape import (
     measure_hops,
     measure_landscape,
     measure_topology,
+    path_stride,
 )
 from ..makers.structure import (
     measure_environment,
@@ -144,7 +145,7 @@ def _hops(run: Run) -> Model:
     return measure_hops(
         run.paths,
         run.landscape[1],
-        frame_ps=run.require("frame-ps", run.frame_ps),
+        frame_ps=path_stride(run.passage) * run.require("frame-ps", run.frame_ps),
         coupling_mhz=run.request.coupling_mhz,
     )
 

@@ -255,19 +255,27 @@ def density_claims(file: Path, n_frames: int) -> Iterator[Claim]:
 
 
 def peak_memory_mb(file: Path, n_frames: int) -> float:
-    """Return the peak memory of reading in blocks and analysing transport, in its own process."""
+    """Return the peak memory of all analyses of a trajectory, in a process of their own."""
     command = [sys.executable, __file__, "--only-memory", str(file), "--frames", str(n_frames)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
 
 def only_memory(file: Path, n_frames: int) -> None:
-    """Analyse transport from blocks and print the peak memory in MB."""
-    from haloflow.analysis.passage import read_passage
-    from haloflow.makers.transport import measure_transport
+    """Run all analyses from blocks and print the peak memory in MB."""
+    from haloflow.workflows.analyze import Request, analyze_trajectory
+    from haloflow.workflows.trajectories import Trajectory
 
-    passage = read_passage(read_blocks(file, n_frames), SPECIES.tolist(), "Na")
-    measure_transport(passage, "Na", frame_ps=FRAME_PS, temperature_k=TEMPERATURE_K, lags=[1, 10])
+    trajectory = Trajectory(
+        path=file,
+        species=SPECIES,
+        unwrapped=False,
+        n_frames=n_frames,
+        frame_ps=FRAME_PS,
+        temperature_k=TEMPERATURE_K,
+        blocks=lambda: read_blocks(file, n_frames),
+    )
+    analyze_trajectory(trajectory, Request(file, lags=(1, 10)))
     # not getrusage: its peak is inherited from the process that started this one
     lines = Path("/proc/self/status").read_text().splitlines()
     print(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024.0)

@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..analysis.axis_correlation import axis_correlation
-from ..analysis.bonds import ANIONS, bond_cutoffs_a, count_bonds
+from ..analysis.bonds import ANIONS, bond_cutoffs_a
 from ..analysis.cell_lengths import cell_lengths
 from ..analysis.environment import ion_environment
 from ..analysis.free_volume import free_volume
 from ..analysis.librations import librations, terminal_angular_density
 from ..analysis.octahedra import find_octahedra, octahedron_axes
 from ..analysis.powder import crystal_pattern, glass_pattern
-from ..analysis.rdf import coordination_quantity, first_minimum_a, pair_distributions
+from ..analysis.rdf import (
+    coordination,
+    coordination_quantity,
+    first_minimum_a,
+    pair_distributions,
+)
 from ..analysis.speciation import LIGANDS, RETENTION_A, speciation
 from ..analysis.xray import reduced_pdf, total_scattering
 from ..errors import AnalysisError
@@ -51,6 +56,7 @@ _ATOMS_FOR_SCATTERING = 12_000
 _ATOMS_FOR_SURROUNDINGS = 40_000
 _ATOMS_FOR_VOLUME = 8_000
 _LONGEST_CHAIN = 30
+_BOND_BIN_A = 0.01
 BRIDGES = ("O", "S")
 
 
@@ -160,12 +166,6 @@ def measure_speciation(passage: Passage) -> SpeciationAnalysis:
         centres=formers,
         bridges=[name for name in BRIDGES if name in symbols] or ["Cl"],
     )
-    part = _some(passage, _ATOMS_FOR_SCATTERING)
-    cutoffs = bond_cutoffs_a(set(ANIONS) & set(symbols))
-    bonds = [
-        Counter(count_bonds(frame, cell, symbols, cutoffs))
-        for frame, cell in zip(passage.sample_a[part], passage.sample_cells_a[part], strict=True)
-    ]
     return SpeciationAnalysis(
         cutoffs_a=found.cutoffs_a,
         cutoff_shift_a=found.cutoff_shift_a,
@@ -179,12 +179,28 @@ def measure_speciation(passage: Passage) -> SpeciationAnalysis:
         chains_by_bridges=_chains(found.chains_by_bridges),
         retention=_populations({name: one.fraction for name, one in found.retention.items()}),
         retention_distance_a=RETENTION_A,
-        anion_bonds={
-            pair: sum(frame[pair] for frame in bonds) / len(bonds)
-            for pair in bonds[0]
-            if set(pair.split("-")) <= set(symbols)
-        },
+        anion_bonds=_anion_bonds(passage, symbols),
     )
+
+
+def _anion_bonds(passage: Passage, symbols: list[str]) -> dict[str, float]:
+    """Return the mean number of covalent bonds between the anions that are there."""
+    cutoffs = bond_cutoffs_a(set(ANIONS) & set(symbols))
+    if not cutoffs:
+        return {}
+    longest = max(cutoffs.values())
+    found = pair_distributions(
+        passage.sample_a,
+        passage.sample_cells_a,
+        symbols,
+        r_max_a=longest,
+        n_bins=round(longest / _BOND_BIN_A),
+        n_blocks=1,
+    )
+    return {
+        f"{a}-{b}": found.numbers[a] * coordination(found.around(a, b), cutoff) / (1 + (a == b))
+        for (a, b), cutoff in cutoffs.items()
+    }
 
 
 def _population(found: Population) -> PopulationAnalysis:

@@ -87,13 +87,7 @@ class Run:
 
     def require(self, name: str, value: float | None) -> float:
         """Return a number that the section needs, or say which option gives it."""
-        if value is None:
-            raise InputError(
-                f"this analysis needs the {name.replace('-', ' ')}",
-                given=self.request.path.name,
-                remedy=f"pass --{name}",
-            )
-        return value
+        return _require(self.request, name, value)
 
     @cached_property
     def paths(self) -> HostPaths:
@@ -161,6 +155,8 @@ SECTIONS: dict[str, Callable[[Run], Model]] = {
     "topology": lambda run: measure_topology(run.passage),
 }
 _ALWAYS = ("transport", "structure")
+_NEED_TIME = ("transport", "hops")
+_NEED_TEMPERATURE = ("landscape", "hops")
 
 
 def analyze(
@@ -183,8 +179,33 @@ def analyze(
         For data that do not allow an analysis asked for by name, or any at all.
     """
     _check(request)
-    trajectory = open_trajectory(request.path, request.types)
-    run = _read(request, trajectory, on_progress)
+    return analyze_trajectory(open_trajectory(request.path, request.types), request, on_progress)
+
+
+def analyze_trajectory(
+    trajectory: Trajectory,
+    request: Request,
+    on_progress: Callable[[str, int, int | None], None] | None = None,
+) -> TrajectoryAnalysis:
+    """Analyse a trajectory that is open; see :func:`analyze`."""
+    temperature_k = request.temperature_k or trajectory.temperature_k
+    frame_ps = _frame_ps(request, trajectory)
+    for name in request.only or _ALWAYS:
+        if name in _NEED_TIME:
+            _require(request, "frame-ps", frame_ps)
+        if name in _NEED_TEMPERATURE:
+            _require(request, "temperature", temperature_k)
+    passage = read_passage(
+        trajectory.blocks(),
+        trajectory.species.tolist(),
+        request.mobile,
+        unwrapped=trajectory.unwrapped,
+        n_sample=SAMPLE_FRAMES,
+        on_progress=None
+        if on_progress is None
+        else lambda n_frames: on_progress("reading", n_frames, trajectory.n_frames),
+    )
+    run = Run(request, trajectory, passage, temperature_k, frame_ps)
     sections, left_out = {}, {}
     for name in request.only or SECTIONS:
         if on_progress is not None:
@@ -208,17 +229,8 @@ def _check(request: Request) -> None:
             raise InputError(f"{name} must be positive", given=value, allowed="a number above 0")
 
 
-def _read(
-    request: Request,
-    trajectory: Trajectory,
-    on_progress: Callable[[str, int, int | None], None] | None,
-) -> Run:
-    def report(n_frames: int) -> None:
-        if on_progress is not None:
-            on_progress("reading", n_frames, trajectory.n_frames)
-
-    own = trajectory.frame_ps
-    asked = request.frame_ps
+def _frame_ps(request: Request, trajectory: Trajectory) -> float | None:
+    own, asked = trajectory.frame_ps, request.frame_ps
     if own is not None and asked is not None and abs(asked - own) > _TOLERANCE * own:
         raise InputError(
             "frame_ps does not agree with the trajectory",
@@ -226,21 +238,18 @@ def _read(
             allowed=f"{own:g} ps, as stored with the frames",
             remedy="leave --frame-ps out",
         )
-    passage = read_passage(
-        trajectory.blocks(),
-        trajectory.species.tolist(),
-        request.mobile,
-        unwrapped=trajectory.unwrapped,
-        n_sample=SAMPLE_FRAMES,
-        on_progress=report,
-    )
-    return Run(
-        request,
-        trajectory,
-        passage,
-        request.temperature_k or trajectory.temperature_k,
-        own or asked,
-    )
+    return own or asked
+
+
+def _require(request: Request, name: str, value: float | None) -> float:
+    """Return a number that a section needs, or say which option gives it."""
+    if value is None:
+        raise InputError(
+            f"this analysis needs the {name.replace('-', ' ')}",
+            given=request.path.name,
+            remedy=f"pass --{name}",
+        )
+    return value
 
 
 def _facts(run: Run, trajectory: Trajectory) -> dict[str, Any]:

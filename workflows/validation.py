@@ -47,7 +47,7 @@ def _merge_unions(details: list[ErrorDetails]) -> list[ErrorDetails]:
         elif path in merged and merged[path]["type"] in _KINDS:
             merged[path]["msg"] += f" or {_kind(detail)}"
         elif not any(f"{known}.".startswith(f"{path}.") for known in merged):
-            merged[path] = detail | {"msg": f"input should be {_kind(detail)}"}  # type: ignore[assignment]
+            merged[path] = detail | {"msg": f"input should be {_kind(detail)}"}
     return list(merged.values())
 
 

@@ -125,10 +125,10 @@ def conductivity_pair_figure(runs: Mapping[str, TransportAnalysis]) -> Figure | 
         _points("Haven ratio", temperatures, [run.haven_ratio for run in known], GREY)
         | {"yaxis": "y2"},
     ]
-    x = axis("temperature (K)")
+    x = axis("temperature (K)", mirror="all", anchor="y2")
     y = log_axis("σ (mS cm<sup>−1</sup>)", domain=[0.38, 1.0])
     ratio = axis("Haven ratio", domain=[0.0, 0.28], rangemode="tozero")
-    return {"data": traces, "layout": layout(x | {"anchor": "y2"}, y, yaxis2=ratio, height=480)}
+    return {"data": traces, "layout": layout(x, y, yaxis2=ratio, height=480)}
 
 
 def _points(

@@ -49,6 +49,11 @@ def with_menu(
         }
         for name in groups
     ]
-    menu = {"buttons": buttons, "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
+    menu = {"buttons": buttons, "x": 1, "xanchor": "right", "y": 0, "yanchor": "top"}
+    below = {"pad": {"t": 30}, "direction": "up"}
+    margin = {**layout["margin"], "b": 76}
     first = dict((changes or {}).get(shown, {}))
-    return {"data": data, "layout": layout | first | {"updatemenus": [menu]}}
+    return {
+        "data": data,
+        "layout": layout | first | {"updatemenus": [menu | below], "margin": margin},
+    }

@@ -184,7 +184,7 @@ def candidate_panels(view: CandidateView, prefix: str) -> list[Panel]:
                 f"{prefix}-rdf-{index}",
                 f"Pair distribution functions{of}",
                 "Averaged over the run at the temperature chosen in the menu.",
-                rdf_figure(document),
+                None if view.of_kind(StructureDocument) else rdf_figure(document),
             ),
         ]
     for sample, documents in _by_sample(view).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -70,6 +71,8 @@ def work(connection: Connection, store_uri: str) -> None:
             release_claims()
             if outcome.interrupted:
                 return
+            if not gc.get_freeze_count():
+                gc.freeze()  # all is imported now, and need not be searched for garbage again
 
 
 def _run(step: PlannedStep, jobstore: JobStore) -> Outcome:

@@ -57,6 +57,7 @@ class Outcome:
 def work(connection: Connection, store_uri: str) -> None:
     """Run steps from `connection` until ``None`` comes or the manager is gone."""
     _stop_with_parent(os.getppid())
+    is_first = True
     with open_store(store_uri) as store:
         while True:
             try:
@@ -71,8 +72,9 @@ def work(connection: Connection, store_uri: str) -> None:
             release_claims()
             if outcome.interrupted:
                 return
-            if not gc.get_freeze_count():
+            if is_first:
                 gc.freeze()  # all is imported now, and need not be searched for garbage again
+            is_first = False
 
 
 def _run(step: PlannedStep, jobstore: JobStore) -> Outcome:

@@ -45,7 +45,7 @@ def test_every_family_can_be_shown(haloflow, family):
 def test_status_counts_the_steps_of_every_candidate(haloflow, store_folder):
     out = haloflow("status", "--store", store_folder).stdout
     rows = {line.split()[0]: line.split() for line in out.splitlines() if "NaTaCl-crystal" in line}
-    assert rows["NaTaCl6"][2:] == ["NaTaCl-crystal-77aa88bb", "2", "–", "2", "–"]
+    assert rows["NaTaCl6"][2:] == ["NaTaCl-crystal-77aa88bb", "2", "–", "2", "–", "–"]
 
 
 def test_status_of_an_unknown_sweep_suggests_the_known(haloflow, store_folder):

@@ -57,8 +57,12 @@ def test_the_browser_would_notice_a_request_and_an_error(page, tmp_path):
     assert len(page.problems()) >= 3
 
 
+SHOW_FIGURES = "document.querySelector('[data-figure]').scrollIntoView({behavior: 'instant'})"
+
+
 def test_figures_are_drawn_when_they_come_into_view(page, report_url):
     page.open(report_url)
+    page.ask(SHOW_FIGURES)
     page.wait("document.querySelector('[data-figure=overview-stability] svg.main-svg') !== null")
     last = "[...document.querySelectorAll('details[open] [data-figure]')].pop()"
     assert page.ask(f"{last}.querySelector('svg') === null")
@@ -126,6 +130,7 @@ def test_the_menu_of_pair_distributions_changes_the_temperature(page, report_url
 
 def test_nothing_offers_to_send_data_away(page, report_url):
     page.open(report_url)
+    page.ask(SHOW_FIGURES)
     page.wait("document.querySelector('.modebar-btn') !== null")
     titles = page.ask("[...document.querySelectorAll('.modebar-btn')].map(b => b.dataset.title)")
     assert titles
@@ -136,6 +141,7 @@ def test_nothing_offers_to_send_data_away(page, report_url):
 def test_text_and_axes_follow_the_scheme(page, report_url, scheme):
     page.media(prefers_color_scheme=scheme)
     page.open(report_url)
+    page.ask(SHOW_FIGURES)
     page.wait("document.querySelector('[data-figure] .xtitle') !== null")
     colour = page.ask("getComputedStyle(document.querySelector('[data-figure] .xtitle')).fill")
     channels = [int(part) for part in colour.strip("rgb()").split(",")]

@@ -26,6 +26,7 @@ from .figures_analysis_landscape import (
 )
 from .figures_analysis_structure import (
     axis_correlation_figure,
+    cell_length_figure,
     chain_figure,
     ligand_angle_figure,
     pair_figure,
@@ -45,8 +46,10 @@ from .figures_analysis_transport import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..stores.analyses import ScatteringAnalysis
     from ..stores.documents import Model, StepDocument
     from .theme import Figure
+    from .view import CandidateView
 
 Entry = tuple[str, str, "Figure | None"]
 
@@ -60,6 +63,9 @@ _MCD_CAPTION = (
 )
 _PLANES_CAPTION = (
     "{what}; oblique planes are drawn with their two vectors square to each other. Gaps: no visit."
+)
+_CELL_CAPTION = (
+    "Of the box, at the mean cell of each run's equilibration; in the legend those of the coldest."
 )
 _CIJ_CAPTION = (
     "⟨u(i)·u(j)⟩ of the axes of octahedra, our definition; 1 is aligned. Hollow: few independent "
@@ -120,6 +126,26 @@ def runs_of(documents: Iterable[StepDocument]) -> AnalysedRuns:
     return runs
 
 
+def documents_by_sample(view: CandidateView) -> dict[str, list[StepDocument]]:
+    """Return the analyses of runs of each sample: ``""`` for a crystal, ``"-seed1"``..."""
+    samples: dict[str, list[StepDocument]] = {}
+    for name, document in view.documents.items():
+        if isinstance(document, (TransportDocument, StructureDocument, LandscapeDocument)):
+            samples.setdefault(name.removeprefix(document.kind), []).append(document)
+    return samples
+
+
+def coldest_patterns(views: Iterable[CandidateView]) -> dict[str, ScatteringAnalysis]:
+    """Return the scattering of the coldest run of each candidate that has one, by its title."""
+    patterns: dict[str, ScatteringAnalysis] = {}
+    for view in views:
+        for document in view.of_kind(StructureDocument).values():
+            known = [p.structure.scattering for p in document.points if p.structure.scattering]
+            if known:
+                patterns.setdefault(view.title, known[0])
+    return patterns
+
+
 def analysis_figures(runs: AnalysedRuns) -> list[Entry]:
     """Return title, caption and figure of everything that the runs show."""
     return [
@@ -153,10 +179,9 @@ def _motion(runs: AnalysedRuns) -> list[Entry]:
 
 
 def _structure(runs: AnalysedRuns) -> list[Entry]:
+    known = runs.temperatures_k
     by_temperature = {
-        at: runs.octahedra[name]
-        for name, at in runs.temperatures_k.items()
-        if name in runs.octahedra
+        at: runs.octahedra[name] for name, at in known.items() if name in runs.octahedra
     }
     return [
         (
@@ -165,6 +190,13 @@ def _structure(runs: AnalysedRuns) -> list[Entry]:
             pair_figure(runs.structure),
         ),
         *scattering_figures(runs.structure),
+        (
+            "Cell lengths",
+            _CELL_CAPTION,
+            cell_length_figure(
+                {at: runs.structure[name] for name, at in known.items() if name in runs.structure}
+            ),
+        ),
         (
             "Polyhedra",
             "95 % of block means; how other cut-offs change a bar stands in its label.",

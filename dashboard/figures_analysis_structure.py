@@ -99,6 +99,51 @@ def _lines(
     return {"data": traces, "layout": layout(axis(x_title), axis(y_title))}
 
 
+def powder_overview(patterns: Mapping[str, ScatteringAnalysis]) -> Figure | None:
+    """Draw the patterns of several samples on one axis, each relative to its highest point."""
+    if len(patterns) < 2:  # noqa: PLR2004  (one has nothing to be compared with)
+        return None
+    traces = [
+        _LINE
+        | {
+            "name": text(pretty(name)),
+            "x": one.two_theta_deg,
+            "y": [value / max(one.intensity_e2_per_atom) for value in one.intensity_e2_per_atom],
+            "line": {"color": OKABE_ITO[index % len(OKABE_ITO)], "width": 1.5},
+            "hovertemplate": "%{x:.1f}°<extra>%{fullData.name}</extra>",
+        }
+        for index, (name, one) in enumerate(patterns.items())
+    ]
+    return {"data": traces, "layout": layout(axis("2θ (°)"), axis("relative intensity"))}
+
+
+def cell_length_figure(runs: Mapping[float, StructureAnalysis]) -> Figure | None:
+    """Draw the cell lengths against T, relative to the coldest run."""
+    temperatures = sorted(runs)
+    if len(temperatures) < 2:  # noqa: PLR2004  (a dependence)
+        return None
+    traces = []
+    for index, name in enumerate("abc"):
+        lengths = [runs[t].cell_lengths_a[index] for t in temperatures]
+        first = lengths[0].value or 1.0
+        values = [(length.value or 0.0) / first for length in lengths]
+        colour = OKABE_ITO[index]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": f"{name} ({first:.2f} Å)",
+                "x": temperatures,
+                "y": values,
+                "error_y": error_bars(values, lengths, scale=1 / first, colour=fade(colour, 0.5)),
+                "line": {"color": colour, "width": 1.5},
+                "marker": {"size": 8},
+            }
+        )
+    x, y = axis("temperature (K)"), axis("length over that of the coldest run")
+    return {"data": traces, "layout": layout(x, y)}
+
+
 def speciation_figure(runs: Mapping[str, SpeciationAnalysis]) -> Figure | None:
     """Draw the populations of polyhedra; grey ends show other cut-offs."""
     return with_menu(

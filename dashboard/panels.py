@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..stores.analyses import LandscapeDocument, StructureDocument, TransportDocument
+from ..stores.analyses import StructureDocument
 from ..stores.documents import (
     DiffusionDocument,
     HullDocument,
@@ -13,9 +13,15 @@ from ..stores.documents import (
     RelaxDocument,
 )
 from ..systems.electrodes import list_electrodes
-from .analysis_figures import analysis_figures, runs_of
+from .analysis_figures import (
+    analysis_figures,
+    coldest_patterns,
+    documents_by_sample,
+    runs_of,
+)
 from .cautions import caution_notes
 from .figures import SIGMA, conductivity_figure, screening_figure, stability_figure
+from .figures_analysis_structure import powder_overview
 from .figures_arrhenius import arrhenius_figure, arrhenius_overview
 from .figures_candidate import density_figure, hull_figure
 from .figures_sections import section_figures
@@ -38,7 +44,6 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from ..quantity import Quantity
-    from ..stores.documents import StepDocument
     from .theme import Figure
     from .view import CandidateView
 
@@ -54,6 +59,10 @@ _ARRHENIUS_CAPTION = (
 _WINDOWS_CAPTION = (
     "From the grand potential of the mobile ion; a candidate above the hull has the window of the "
     "phases that it decomposes into. Published onsets are moved to this scale."
+)
+_POWDER_CAPTION = (
+    "Coldest run of each candidate's first sample, Cu K-alpha, relative to its highest point. "
+    "By-products of a real powder are not in it."
 )
 _DENSITY_CAPTION = (
     "Means over blocks of the NPT equilibration after the quench. Dashed: crystal, and sum of "
@@ -125,6 +134,12 @@ def overview_panels(views: Sequence[CandidateView], screen: Mapping[str, float])
             screening_figure(views, screen.get(ENERGY_LIMIT)),
         ),
         (
+            "overview-powder",
+            "Powder patterns",
+            _POWDER_CAPTION,
+            powder_overview(coldest_patterns(views)),
+        ),
+        (
             "overview-arrhenius",
             "Conductivity over temperature",
             "Solid where data stand, dotted where extrapolated; stars at 300 K.",
@@ -187,7 +202,7 @@ def candidate_panels(view: CandidateView, prefix: str) -> list[Panel]:
                 None if view.of_kind(StructureDocument) else rdf_figure(document),
             ),
         ]
-    for sample, documents in _by_sample(view).items():
+    for sample, documents in documents_by_sample(view).items():
         figures += [
             (f"{prefix}-analysis{sample}-{index}", f"{title}{_of(sample)}", caption, figure)
             for index, (title, caption, figure) in enumerate(
@@ -203,15 +218,6 @@ def candidate_panels(view: CandidateView, prefix: str) -> list[Panel]:
         )
     )
     return _panels(figures)
-
-
-def _by_sample(view: CandidateView) -> dict[str, list[StepDocument]]:
-    """Return the analyses of runs of each sample: ``""`` for a crystal, ``"-seed1"``..."""
-    samples: dict[str, list[StepDocument]] = {}
-    for name, document in view.documents.items():
-        if isinstance(document, (TransportDocument, StructureDocument, LandscapeDocument)):
-            samples.setdefault(name.removeprefix(document.kind), []).append(document)
-    return samples
 
 
 def _of(sample: str) -> str:

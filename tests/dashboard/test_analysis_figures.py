@@ -11,6 +11,7 @@ from ase.io import write
 
 from haloflow.dashboard.analysis_figures import AnalysedRuns, analysis_figures, runs_of
 from haloflow.dashboard.analysis_page import analysis_facts, render_analysis
+from haloflow.dashboard.figures_analysis_structure import powder_overview
 from haloflow.dashboard.menus import with_menu
 from haloflow.stores.analyses import StructureDocument, StructurePoint
 from haloflow.workflows.analyze import Request, analyze
@@ -54,6 +55,7 @@ def test_every_figure_of_the_papers_is_there(figures):
         "X-ray structure factor",
         "Reduced pair distribution function",
         "Powder pattern",
+        "Cell lengths",
         "Polyhedra",
         "Bridges and sharing",
         "Chain lengths",
@@ -121,6 +123,22 @@ def test_planes_lie_in_the_cell(found, figures):
     assert min(values) == 0.0
     layout = figures["Free energy landscape"]["layout"]
     assert layout["xaxis"]["title"]["text"] == "along b (Å)"
+
+
+def test_cell_lengths_are_relative_to_the_coldest_run(found, figures):
+    lengths = found.sections["structure"].cell_lengths_a
+    traces = figures["Cell lengths"]["data"]
+    assert [trace["y"] for trace in traces] == [[1.0, 1.0]] * 3
+    assert traces[0]["name"] == f"a ({lengths[0].value:.2f} Å)"
+    assert traces[0]["x"] == [500.0, 600.0]
+
+
+def test_powder_patterns_share_an_axis_and_a_height(found):
+    pattern = found.sections["structure"].scattering
+    assert powder_overview({"crystal": pattern}) is None
+    figure = powder_overview({"NaTaOCl4 crystal": pattern, "NaTaOCl4 glass": pattern})
+    assert [max(trace["y"]) for trace in figure["data"]] == [1.0, 1.0]
+    assert figure["data"][0]["name"] == "NaTaOCl₄ crystal"
 
 
 def test_documents_give_the_same_runs_as_files(found):

@@ -23,7 +23,7 @@ from ..settings import get_settings
 from ..stores.claims import Claims, Owner
 from ..stores.connection import store_of_job
 from ..stores.documents import FileReference, PotentialRecord, Provenance, StepDocument
-from ..stores.results import clear_failure, record_failure, stored_output, used_all
+from ..stores.results import record_failure, stored_output, used_all
 from .progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -235,15 +235,13 @@ class StepMaker(Maker):
         store: HaloflowStore,
     ) -> DocumentT:
         try:
-            document = work(context)
+            return work(context)
         except InterruptedRunError:
             raise
         except Exception as error:
             message = str(error) or type(error).__name__
             record_failure(store, context.identity, self.name, message)
             raise
-        clear_failure(store, context.identity)
-        return document
 
     def _require_planned(self, identity: str) -> None:
         planned = CURRENT_JOB.job.metadata.get("haloflow_identity")

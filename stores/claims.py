@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -309,7 +309,7 @@ def _now() -> datetime:
 def _record(claim: Claim) -> dict[str, Any]:
     return {
         "_id": claim.identity,
-        "owner": asdict(claim.owner),
+        "owner": {field: getattr(claim.owner, field) for field in Owner.__slots__},
         "claimed_at": claim.claimed_at,
         "heartbeat_at": claim.heartbeat_at,
     }

@@ -231,6 +231,8 @@ def _narrowest(connection: sqlite3.Connection, choices: Iterable[Lookup]) -> Loo
     """Return the lookup with the fewest documents, counted up to a limit."""
     best, least = None, _FEW_ENOUGH
     for lookup in choices:
+        if lookup.is_single:
+            return lookup
         sql = f"SELECT count(*) FROM ({lookup.sql} LIMIT {least})"  # noqa: S608  (no user text)
         found = int(connection.execute(sql, lookup.values).fetchone()[0])
         if best is None or found < least:

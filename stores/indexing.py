@@ -6,7 +6,7 @@ A lookup gives a superset of the matches, never less: the compiled filter decide
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bson import Decimal128, ObjectId, Regex
@@ -29,10 +29,17 @@ _RANGES = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A SELECT of the ``seq`` of documents, with its placeholders' values."""
+    """A SELECT of the ``seq`` of documents, with its placeholders' values.
+
+    Attributes
+    ----------
+    is_single
+        Whether it holds one document at most.
+    """
 
     sql: str
     values: tuple[Any, ...]
+    is_single: bool = False
 
 
 def entry_key(value: Any) -> EntryKey:  # noqa: ANN401
@@ -81,7 +88,8 @@ def lookups(
             continue
         if (wanted := _wanted(test)) is not None:
             marks = ", ".join("?" * len(wanted))
-            yield _lookup(collection, field, f"{{}} IN ({marks})", *map(entry_key, wanted))
+            found = _lookup(collection, field, f"{{}} IN ({marks})", *map(entry_key, wanted))
+            yield replace(found, is_single=True) if field == "_id" and len(wanted) == 1 else found
         elif is_operators(test):
             yield from _range_lookups(collection, field, test)
 

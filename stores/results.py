@@ -56,6 +56,7 @@ def forget(store: HaloflowStore, identities: Collection[str]) -> None:
     """Remove the documents of steps, so that they run again; their files are kept."""
     for some in _batches(identities):
         store.outputs.remove_docs({"uuid": {"$in": [step_uuid(i) for i in some]}})
+    clear_failures(store, identities)
 
 
 def record_failure(store: HaloflowStore, identity: str, step: str, error: str) -> None:
@@ -66,9 +67,10 @@ def record_failure(store: HaloflowStore, identity: str, step: str, error: str) -
     )
 
 
-def clear_failure(store: HaloflowStore, identity: str) -> None:
-    """Drop the note of an earlier failure."""
-    store.failures.remove_docs({"identity": identity})
+def clear_failures(store: HaloflowStore, identities: Iterable[str]) -> None:
+    """Drop the notes of earlier failures."""
+    for some in _batches(identities):
+        store.failures.remove_docs({"identity": {"$in": some}})
 
 
 def failures(store: HaloflowStore, identities: Iterable[str]) -> dict[str, str]:

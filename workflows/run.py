@@ -17,7 +17,7 @@ from ..makers.step import step_directory, walltime_left_s
 from ..settings import get_settings
 from ..stores.claims import Claims
 from ..stores.connection import open_store
-from ..stores.results import forget, record_failure
+from ..stores.results import clear_failures, failures, forget, record_failure
 from .plan import plan_sweep
 from .pool import WorkerPool
 from .queue import StepQueue

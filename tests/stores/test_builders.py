@@ -17,7 +17,7 @@ from haloflow.stores.connection import HaloflowStore, open_store
 from haloflow.stores.documents import CandidateDocument, Provenance, StaticDocument
 from haloflow.stores.records import candidate_record, summary_of
 from haloflow.stores.results import (
-    clear_failure,
+    clear_failures,
     failures,
     finished,
     forget,
@@ -175,7 +175,7 @@ def test_running_and_failed_steps_are_shown(store):
     assert states(store, "c1") == ["running", "failed"]
     assert summary(store, "c1").steps[1].note == "no memory"
     claims.release("a", owner)
-    clear_failure(store, "b")
+    clear_failures(store, ["b"])
     build(store)
     assert states(store, "c1") == ["waiting", "waiting"]
 

@@ -207,6 +207,7 @@ class _Manager:
         self._candidates = _candidates_by_step(plan)
         self._changed: set[str] = set()
         self._refresh_at = self._show_at = 0.0
+        self._noted = failures(store, plan.to_run)
         self.stopping = False
 
     def run(self, pool: WorkerPool) -> None:
@@ -256,6 +257,7 @@ class _Manager:
             self._finish(label, outcome)
             return
         record_failure(self._store, outcome.identity, label.step_name, outcome.error)
+        self._noted[outcome.identity] = outcome.error
         for identity in self._queue.failed(outcome.identity):
             self._changed.update(self._candidates[identity])
             own = identity == outcome.identity
@@ -266,6 +268,8 @@ class _Manager:
 
     def _finish(self, label: StepLabel, outcome: Outcome) -> None:
         self._report.n_done += 1
+        if outcome.identity in self._noted:
+            clear_failures(self._store, [outcome.identity])
         self._changed.update(self._candidates[outcome.identity])
         if self._observer:
             self._observer.finished(label, outcome.wall_s)

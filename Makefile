@@ -4,6 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 STORE  ?= haloflow-store
+TEST_WORKERS ?= 2
 # One thread per worker: two workers share two cores, and threads are part of reproducibility.
 export OMP_NUM_THREADS ?= 1
 export PIP_ROOT_USER_ACTION ?= ignore
@@ -41,12 +42,12 @@ run: $(VENV)/.run-installed
 test: $(VENV)/.test-installed lint types test-only
 
 test-only:
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
 
 lint: $(VENV)/.test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	$(BIN)/lint-imports
 
 types: $(VENV)/.test-installed .make/src/haloflow
 	cd .make && MYPYPATH=src ../$(BIN)/mypy --config-file ../pyproject.toml -p haloflow

@@ -34,7 +34,8 @@ class DeedMaker(StepMaker):
 
     def _do(self, context):
         attempt = len(list(Path(self.marks).iterdir()))
-        (Path(self.marks) / f"{time.time_ns()}-{os.getpid()}").touch()
+        mark = Path(self.marks) / f"{time.time_ns()}-{os.getpid()}"
+        mark.write_text(os.environ.get("OMP_NUM_THREADS", "no limit"))
         deed = self.deeds[min(attempt, len(self.deeds) - 1)]
         if deed == "die":
             os.kill(os.getpid(), signal.SIGKILL)

@@ -75,7 +75,9 @@ def test_a_worker_lives_on_through_failures_and_kills(store_uri, marks, tmp_path
         assert outcome.error == ("its worker process died twice, by signal 9 (is memory short?)")
         good, outcome = run("good", "ok")
         assert (outcome.error, outcome.wall_s > 0) == ("", True)
+    marks = [mark for folder in folders.values() for mark in folder.iterdir()]
     assert [len(list(folders[name].iterdir())) for name in folders] == [1, 1, 2, 2, 1]
+    assert {mark.read_text() for mark in marks} == {"1"}  # threads, replaced workers' included
     with open_store(store_uri) as store:
         every = [step.identity for step in (failed, broken, once, twice, good)]
         assert finished(store, every) == {once.identity, good.identity}

@@ -23,7 +23,8 @@ def framework_melted(
     """Judge whether framework atoms have left their places since the start of a run.
 
     It holds when the mean squared displacement of the framework, its drift removed, exceeds
-    the square of its mean nearest-neighbour distance at the start.
+    the square of the mean distance of its atoms from each other at the start: chains that
+    slide by less than a repeat, or polyhedra that turn, have not melted.
 
     Parameters
     ----------
@@ -41,9 +42,9 @@ def framework_melted(
     moved = (fractional[1] - fractional[0]) @ boxes[1]
     relative = remove_drift(moved[None], mask)[0, mask]
     msd = float(np.einsum("ai,ai->a", relative, relative).mean())
-    nearest = float(nearest_distance_a(frames[0], boxes[0], mask).mean())
+    nearest = float(nearest_distance_a(frames[0], boxes[0], mask, mask).mean())
     return Evidence(
         holds=msd > nearest**2,
-        criterion="MSD of the framework beyond the square of its nearest-neighbour distance",
+        criterion="MSD of the framework beyond the square of the distance between its atoms",
         numbers={"msd_a2": msd, "nearest_neighbour_a": nearest},
     )

@@ -164,7 +164,8 @@ def melting_guard(start: Atoms, mobile: str, *, anions: Collection[str] = ANIONS
             return None
         return GuardVerdict(
             Status.DECOMPOSED,
-            f"the framework melted: MSD {found.numbers['msd_a2']:.1f} A^2 at step {step}",
+            f"the framework melted: MSD {found.numbers['msd_a2']:.1f} A^2, of "
+            f"{found.numbers['nearest_neighbour_a'] ** 2:.1f} allowed, at step {step}",
         )
 
     return guard

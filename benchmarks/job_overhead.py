@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from jobflow import Flow, job, run_locally
+from jobflow import Flow, Maker, job, run_locally
 from pymatgen.core import Lattice, Structure
 
 from haloflow.identity import step_uuid
@@ -126,19 +126,26 @@ def haloflow_ms(folder: Path) -> tuple[float, Provenance]:
     return elapsed_s / (N_JOBS - 1) * 1e3, document.provenance
 
 
-@job
-def bare(number: int, provenance: Provenance) -> StaticDocument:
-    """Return a document like that of a step."""
-    return document_of(step_uuid(str(number)) * 2, provenance)
+@dataclass
+class BareMaker(Maker):
+    """Makes plain jobflow jobs that return a document like that of a step."""
+
+    name: str = "bare"
+    number: int = 0
+
+    @job
+    def make(self, provenance: Provenance) -> StaticDocument:
+        """Return the document."""
+        return document_of(step_uuid(str(self.number)) * 2, provenance)
 
 
 def bare_jobflow_ms(folder: Path, provenance: Provenance) -> float:
     """Return the wall time per job of one flow, in ms."""
     with open_store(folder) as store, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # jobflow's own: a deprecated cd, jobs without order
-        run_locally(bare(-1, provenance), log=False, store=store.jobstore)  # imports
+        run_locally(BareMaker().make(provenance), log=False, store=store.jobstore)  # imports
         started = time.perf_counter()
-        flow = Flow([bare(number, provenance) for number in range(N_JOBS)])
+        flow = Flow([BareMaker(number=number).make(provenance) for number in range(N_JOBS)])
         run_locally(flow, log=False, store=store.jobstore)
         return (time.perf_counter() - started) / N_JOBS * 1e3
 

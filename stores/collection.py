@@ -97,7 +97,12 @@ class SqliteCollection:
     ) -> Iterator[tuple[int, Document]]:
         condition = normalized(criteria)
         predicate = compile_filter(condition)
-        lookup = _narrowest(connection, lookups(self.name, condition, self._indexes(connection)))
+        lookup = next(
+            (found for found in lookups(self.name, condition, ()) if found.is_single), None
+        )
+        if lookup is None:
+            fields = self._indexes(connection)
+            lookup = _narrowest(connection, lookups(self.name, condition, fields))
         where = "collection = ?" if lookup is None else f"seq IN ({lookup.sql})"
         rows = connection.execute(
             f"SELECT seq, body FROM documents WHERE {where} ORDER BY seq",  # noqa: S608  (no user text)
@@ -231,8 +236,6 @@ def _narrowest(connection: sqlite3.Connection, choices: Iterable[Lookup]) -> Loo
     """Return the lookup with the fewest documents, counted up to a limit."""
     best, least = None, _FEW_ENOUGH
     for lookup in choices:
-        if lookup.is_single:
-            return lookup
         sql = f"SELECT count(*) FROM ({lookup.sql} LIMIT {least})"  # noqa: S608  (no user text)
         found = int(connection.execute(sql, lookup.values).fetchone()[0])
         if best is None or found < least:

@@ -63,6 +63,12 @@ CREATE INDEX IF NOT EXISTS entries_of_document ON entries (seq);
 """
 
 
+class Connection(sqlite3.Connection):
+    """A connection that knows whether its commits wait for the disk."""
+
+    is_durable = True
+
+
 class Database:
     """Connections to one file: one per process and thread, opened when first used.
 
@@ -73,18 +79,22 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.n_users = 0
-        self._connections: dict[tuple[int, int], sqlite3.Connection] = {}
+        self._connections: dict[tuple[int, int], Connection] = {}
 
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> Connection:
         """Return the connection of this thread of this process."""
         key = (os.getpid(), threading.get_ident())
         if key not in self._connections:
             self._connections[key] = self._open()
         return self._connections[key]
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> Connection:
         connection = sqlite3.connect(
-            self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            self.path,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=Connection,
         )
         try:
             _switch_to_wal(connection)
@@ -107,7 +117,7 @@ class Database:
         return connection
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[Connection]:
         """Give a connection; SQLite's errors come out as StoreError."""
         try:
             yield self.connection()
@@ -115,13 +125,15 @@ class Database:
             raise _unusable(self.path, error) from error
 
     @contextmanager
-    def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
         """Give a connection inside a transaction, which an exception takes back whole.
 
         One that is not durable outlives the process, but perhaps not a power cut.
         """
         with self.reading() as connection:
-            connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            if connection.is_durable is not durable:
+                connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                connection.is_durable = durable
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection

@@ -47,10 +47,9 @@ class WriteResult:
 class SqliteCollection:
     """Documents of one name in one database file."""
 
-    def __init__(self, database: Database, name: str, *, durable: bool = True) -> None:
+    def __init__(self, database: Database, name: str) -> None:
         self.sqlite = database
         self.name = name
-        self.durable = durable
 
     # -- reading -----------------------------------------------------------------------
 
@@ -118,7 +117,7 @@ class SqliteCollection:
     def bulk_write(self, requests: Sequence[ReplaceOne[Any]], **_options: object) -> WriteResult:
         """Replace or insert all documents in one transaction."""
         matched = 0
-        with self.sqlite.writing(durable=self.durable) as connection:
+        with self.sqlite.writing() as connection:
             for criteria, document, upsert in map(_parts, requests):
                 matched += self._replace(connection, criteria, document, upsert=upsert)
         return WriteResult(matched_count=matched)
@@ -131,18 +130,18 @@ class SqliteCollection:
         upsert: bool = False,
     ) -> WriteResult:
         """Replace the first match in one step that no other process can come between."""
-        with self.sqlite.writing(durable=self.durable) as connection:
+        with self.sqlite.writing() as connection:
             matched = self._replace(connection, filter, replacement, upsert=upsert)
         return WriteResult(matched_count=matched)
 
     def insert_one(self, document: Document) -> None:
         """Insert a document, or raise DuplicateKeyError where its ``_id`` exists."""
-        with self.sqlite.writing(durable=self.durable) as connection:
+        with self.sqlite.writing() as connection:
             self._insert(connection, document)
 
     def delete_many(self, filter: Mapping[str, Any]) -> WriteResult:  # noqa: A002
         """Delete the matching documents."""
-        with self.sqlite.writing(durable=self.durable) as connection:
+        with self.sqlite.writing() as connection:
             found = [(seq,) for seq, _ in self._matches(connection, filter)]
             connection.executemany("DELETE FROM documents WHERE seq = ?", found)
             connection.executemany("DELETE FROM entries WHERE seq = ?", found)
@@ -195,7 +194,7 @@ class SqliteCollection:
 
     def create_index(self, keys: str, *, unique: bool | None = False, **_options: object) -> str:
         """Index one field; done at once for the documents that exist."""
-        with self.sqlite.writing(durable=self.durable) as connection:
+        with self.sqlite.writing() as connection:
             row = (self.name, keys, bool(unique))
             sql = "INSERT OR IGNORE INTO indexes VALUES (?, ?, ?)"
             if connection.execute(sql, row).rowcount:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakValueDictionary
 
-from jobflow import JobStore
 from pymongo.errors import ConfigurationError, DuplicateKeyError, InvalidURI, PyMongoError
 from pymongo.uri_parser import parse_uri
 
@@ -15,11 +14,13 @@ from ..errors import StoreError
 from ..settings import get_settings
 from .documents import SCHEMA_VERSION
 from .embedded import DATABASE_FILE, SqliteStore
+from .jobstore import StepJobStore
 from .mongodb import MongoDBStore, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from jobflow import JobStore
     from maggma.core import Store
 
 DEFAULT_DATABASE = "haloflow"
@@ -84,7 +85,7 @@ class HaloflowStore:
         self.claims = self._stores["claims"]
         self.failures = self._stores["failures"]
         self.meta = self._stores["meta"]
-        self.jobstore = JobStore(self.outputs)
+        self.jobstore = StepJobStore(self.outputs)
         try:
             self._connect()
         except BaseException:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from maggma.core import Sort
 
 DATABASE_FILE = "haloflow.sqlite"
+PASSING_FILE = "claims.sqlite"
 
 
 class SqliteStore(MongoStore):
@@ -33,7 +34,8 @@ class SqliteStore(MongoStore):
     collection_name
         Name of the collection inside the file.
     durable
-        False for documents that need to outlive their process, but not a power cut.
+        False for documents that need to outlive their process, but not a power cut: they lie
+        in a file of their own, whose writes do not wait for the disk.
     **kwargs
         ``key``, ``last_updated_field``, ``last_updated_type``, ``validator`` of maggma.
     """
@@ -58,15 +60,19 @@ class SqliteStore(MongoStore):
     @property
     def name(self) -> str:
         """Where the documents are, for messages."""
-        return f"{Path(self.folder) / DATABASE_FILE}:{self.collection_name}"
+        return f"{self._path}:{self.collection_name}"
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.folder) / (DATABASE_FILE if self.durable else PASSING_FILE)
 
     def connect(self, force_reset: bool = False) -> None:  # noqa: FBT001, FBT002  (maggma's)
         """Open the file, or make it."""
         if force_reset and self._coll is not None:
             self.close()
         if self._coll is None:
-            database = acquire_database(Path(self.folder) / DATABASE_FILE)
-            self._coll = SqliteCollection(database, self.collection_name, durable=self.durable)
+            database = acquire_database(self._path, durable=self.durable)
+            self._coll = SqliteCollection(database, self.collection_name)
 
     def close(self) -> None:
         """Give the file back; it is closed when the last store of the process gives it back."""

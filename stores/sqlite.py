@@ -63,42 +63,36 @@ CREATE INDEX IF NOT EXISTS entries_of_document ON entries (seq);
 """
 
 
-class Connection(sqlite3.Connection):
-    """A connection that knows whether its commits wait for the disk."""
-
-    is_durable = True
-
-
 class Database:
     """Connections to one file: one per process and thread, opened when first used.
+
+    What is written to one that is not durable outlives the process, but perhaps not a power
+    cut.
 
     A connection that a fork inherited is neither used nor closed by the child, since
     closing it would drop the parent's locks.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
         self.path = path
+        self.durable = durable
         self.n_users = 0
-        self._connections: dict[tuple[int, int], Connection] = {}
+        self._connections: dict[tuple[int, int], sqlite3.Connection] = {}
 
-    def connection(self) -> Connection:
+    def connection(self) -> sqlite3.Connection:
         """Return the connection of this thread of this process."""
         key = (os.getpid(), threading.get_ident())
         if key not in self._connections:
             self._connections[key] = self._open()
         return self._connections[key]
 
-    def _open(self) -> Connection:
+    def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.path,
-            timeout=BUSY_TIMEOUT_S,
-            isolation_level=None,
-            check_same_thread=False,
-            factory=Connection,
+            self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
         try:
             _switch_to_wal(connection)
-            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA synchronous={'FULL' if self.durable else 'NORMAL'}")
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
             if version == 0:
                 script = f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={_FORMAT};COMMIT;"
@@ -117,7 +111,7 @@ class Database:
         return connection
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
         """Give a connection; SQLite's errors come out as StoreError."""
         try:
             yield self.connection()
@@ -125,15 +119,9 @@ class Database:
             raise _unusable(self.path, error) from error
 
     @contextmanager
-    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
-        """Give a connection inside a transaction, which an exception takes back whole.
-
-        One that is not durable outlives the process, but perhaps not a power cut.
-        """
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection inside a transaction, which an exception takes back whole."""
         with self.reading() as connection:
-            if connection.is_durable is not durable:
-                connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-                connection.is_durable = durable
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -168,7 +156,7 @@ _open_databases: dict[Path, Database] = {}
 _guard = threading.Lock()
 
 
-def acquire_database(path: Path) -> Database:
+def acquire_database(path: Path, *, durable: bool = True) -> Database:
     """Return the database of this process at `path`, shared by all its collections.
 
     Raises
@@ -183,7 +171,7 @@ def acquire_database(path: Path) -> Database:
     with _guard:
         if path not in _open_databases:
             refuse_network_file_system(path.parent)
-        database = _open_databases.setdefault(path, Database(path))
+        database = _open_databases.setdefault(path, Database(path, durable=durable))
         database.n_users += 1
         return database
 

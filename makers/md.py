@@ -18,7 +18,7 @@ from ..stores.documents import MDDocument, StepDocument
 from ..units import density_g_cm3
 from .chemistry import final_structure
 from .guards import Stage, dynamics_guards
-from .step import StepContext, StepMaker, parents_of, start_structure, step_job
+from .step import LevelMaker, StepContext, parents_of, start_structure, step_job
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -30,7 +30,7 @@ _MIN_FRAMES = 8
 
 
 @dataclass
-class MDMaker(StepMaker):
+class MDMaker(LevelMaker):
     """Run MD that never loses a step: killed and run again, it goes on bit for bit.
 
     Attributes
@@ -74,11 +74,6 @@ class MDMaker(StepMaker):
 
     kind: ClassVar[str] = "md"
     code_version: ClassVar[int] = 2
-
-    @property
-    def levels(self) -> tuple[str, ...]:
-        """The one level of this step."""
-        return (self.level,)
 
     def physics(self) -> dict[str, Any]:
         """Return what decides the result; tethered species and anions come in no order."""

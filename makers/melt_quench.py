@@ -31,7 +31,7 @@ from .chemistry import (
 from .glass_run import GlassRun
 from .guards import decomposition
 from .protocol import MeltQuenchProtocol
-from .step import StepContext, StepMaker, step_job
+from .step import LevelMaker, StepContext, step_job
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class MeltQuenchMaker(StepMaker):
+class MeltQuenchMaker(LevelMaker):
     """Make one glass; other seeds are other steps.
 
     Attributes
@@ -71,11 +71,6 @@ class MeltQuenchMaker(StepMaker):
 
     kind: ClassVar[str] = "melt_quench"
     code_version: ClassVar[int] = 2
-
-    @property
-    def levels(self) -> tuple[str, ...]:
-        """The one level of this step."""
-        return (self.level,)
 
     def physics(self) -> dict[str, Any]:
         """Return what decides the result, with the packer and the crystal to compare with."""

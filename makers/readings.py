@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -51,7 +52,7 @@ def blocks_of(reader: TrajectoryReader) -> Iterator[tuple[FloatArray, FloatArray
 
 
 @dataclass
-class RunsMaker(StepMaker):
+class RunsMaker(StepMaker, ABC):
     """Base of Makers that analyse MD runs at several temperatures, of those that are there."""
 
     mobile: str = "Na"
@@ -74,9 +75,9 @@ class RunsMaker(StepMaker):
         used = [run.identity for run in present]
         return self.run_step(lambda context: self.analyse(present, context), known, used)
 
+    @abstractmethod
     def analyse(self, runs: Sequence[MDDocument], context: StepContext) -> StepDocument:
         """Return the document of the runs, from cold to hot."""
-        raise NotImplementedError
 
     def _present(self, runs: Sequence[MDDocument | None]) -> list[MDDocument]:
         present = [run for run in runs if run is not None]

@@ -14,7 +14,7 @@ from ..engines.relax_settings import RelaxSettings
 from ..quantity import Quantity, Status, worst
 from ..stores.documents import RegistryDocument, RegistryEnergy, StepDocument
 from ..systems.registries import chain_registries
-from .step import StepContext, StepMaker, parents_of, start_structure, step_job
+from .step import LevelMaker, StepContext, parents_of, start_structure, step_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ _SAME: dict[str, float] = {"ltol": 0.05, "stol": 0.05, "angle_tol": 3.0}
 
 
 @dataclass
-class RegistryMaker(StepMaker):
+class RegistryMaker(LevelMaker):
     """Relax every chain registry of a crystal and compare their energies.
 
     Attributes
@@ -66,11 +66,6 @@ class RegistryMaker(StepMaker):
 
     kind: ClassVar[str] = "registries"
     code_version: ClassVar[int] = 1
-
-    @property
-    def levels(self) -> tuple[str, ...]:
-        """The one level of this step."""
-        return (self.level,)
 
     @step_job()
     def make(

@@ -15,14 +15,14 @@ from ..quantity import Quantity, Status
 from ..stores.documents import RelaxDocument, StaticDocument, StepDocument
 from ..units import EV_PER_A3_IN_GPA
 from .chemistry import oxygen_states
-from .step import StepContext, StepMaker, parents_of, start_structure, step_job
+from .step import LevelMaker, StepContext, parents_of, start_structure, step_job
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 
 @dataclass
-class RelaxMaker(StepMaker):
+class RelaxMaker(LevelMaker):
     """Relax a structure with FIRE; killed and run again, it goes on where it was.
 
     Attributes
@@ -48,11 +48,6 @@ class RelaxMaker(StepMaker):
 
     kind: ClassVar[str] = "relax"
     code_version: ClassVar[int] = 1
-
-    @property
-    def levels(self) -> tuple[str, ...]:
-        """The one level of this step."""
-        return (self.level,)
 
     @step_job()
     def make(
@@ -111,7 +106,7 @@ class RelaxMaker(StepMaker):
 
 
 @dataclass
-class StaticMaker(StepMaker):
+class StaticMaker(LevelMaker):
     """Energy, forces and stress of a structure as it is."""
 
     name: str = "static"
@@ -119,11 +114,6 @@ class StaticMaker(StepMaker):
 
     kind: ClassVar[str] = "static"
     code_version: ClassVar[int] = 1
-
-    @property
-    def levels(self) -> tuple[str, ...]:
-        """The one level of this step."""
-        return (self.level,)
 
     @step_job()
     def make(

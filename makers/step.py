@@ -281,6 +281,24 @@ class StepMaker(Maker):
         )
 
 
+@dataclass
+class LevelMaker(StepMaker):
+    """Base of the Makers that evaluate one potential.
+
+    Attributes
+    ----------
+    level
+        Level of theory (the name of a potential).
+    """
+
+    level: str = "chgnet-r2scan"
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The one level of this step."""
+        return (self.level,)
+
+
 def step_directory(files_dir: Path, identity: str) -> Path:
     """Return the folder of the step `identity`."""
     return files_dir / identity[:2] / identity

@@ -230,7 +230,7 @@ def commands_part() -> str:
     """Return every command of the command line with its arguments and options."""
     from typer.main import get_command  # noqa: PLC0415  (only this part needs it)
 
-    from haloflow.cli.main import app  # noqa: PLC0415
+    from haloflow.cli.main import app  # noqa: PLC0415  (only this page needs it)
 
     commands = get_command(app).commands  # type: ignore[attr-defined]  # a group
     return "\n\n".join(_command(name, command) for name, command in commands.items())

@@ -227,16 +227,16 @@ def _count_degrees(dynamics: MolecularDynamics, degrees: int) -> None:
     """Let chain and barostat share the heat among the degrees of freedom that move."""
     if not hasattr(dynamics, "_thermostat"):
         return
-    thermostat = dynamics._thermostat  # noqa: SLF001  (see LAYOUT)
-    thermostat._Q[0] *= degrees / (3 * thermostat._num_atoms_global)  # noqa: SLF001
-    thermostat._num_atoms_global = degrees / 3  # noqa: SLF001
+    thermostat = dynamics._thermostat
+    thermostat._Q[0] *= degrees / (3 * thermostat._num_atoms_global)
+    thermostat._num_atoms_global = degrees / 3
     if not hasattr(dynamics, "_barostat"):
         return
-    dynamics._num_atoms_global = degrees / 3  # noqa: SLF001
-    barostat = dynamics._barostat  # noqa: SLF001
+    dynamics._num_atoms_global = degrees / 3
+    barostat = dynamics._barostat
     if hasattr(barostat, "_cell_dof"):
-        barostat._R[0] *= _CELL_DEGREES / barostat._cell_dof  # noqa: SLF001
-        barostat._cell_dof = _CELL_DEGREES  # noqa: SLF001
+        barostat._R[0] *= _CELL_DEGREES / barostat._cell_dof
+        barostat._cell_dof = _CELL_DEGREES
 
 
 def _get(owner: object, path: str) -> Any:  # noqa: ANN401  (numbers and arrays alike)

@@ -336,7 +336,7 @@ def start_structure(start: Structure | StepDocument) -> Structure:
     if not isinstance(start, StepDocument):
         return start
     require_sound(start)
-    structure: Structure = start.structure  # type: ignore[attr-defined]
+    structure: Structure = start.structure  # type: ignore[attr-defined]  # all that precede have one
     return structure
 
 

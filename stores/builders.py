@@ -78,7 +78,7 @@ class SummaryBuilder(Builder):
             candidate_ids,
         )
 
-    def run(self, log_level: int | None = None) -> None:  # noqa: ARG002  (maggma's signature)
+    def run(self, log_level: int | None = None) -> None:
         """Update the summaries; the stores stay open and logging as it is."""
         self.connect()
         chunk: list[dict[str, Any]] = []

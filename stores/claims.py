@@ -121,7 +121,7 @@ class Claims:
     """
 
     def __init__(self, store: Store, stale_after_s: float = STALE_AFTER_S) -> None:
-        self._collection = store._collection  # noqa: SLF001  (the same interface on both stores)
+        self._collection = store._collection
         self.stale_after_s = stale_after_s
 
     def acquire(self, identity: str, owner: Owner) -> bool:

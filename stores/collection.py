@@ -55,7 +55,7 @@ class SqliteCollection:
 
     def find(
         self,
-        filter: Mapping[str, Any] | None = None,  # noqa: A002  (pymongo's name)
+        filter: Mapping[str, Any] | None = None,
         projection: Mapping[str, Any] | Sequence[str] | None = None,
         skip: int = 0,
         limit: int = 0,
@@ -73,7 +73,7 @@ class SqliteCollection:
             sort_documents(documents, sort)
         yield from map(project, documents[skip:stop])
 
-    def count_documents(self, filter: Mapping[str, Any], **_hints: object) -> int:  # noqa: A002
+    def count_documents(self, filter: Mapping[str, Any], **_hints: object) -> int:
         """Count the matching documents."""
         with self.sqlite.reading() as connection:
             if filter:
@@ -85,7 +85,7 @@ class SqliteCollection:
         """Count all documents, exactly."""
         return self.count_documents({})
 
-    def distinct(self, key: str, filter: Mapping[str, Any] | None = None) -> list[Any]:  # noqa: A002
+    def distinct(self, key: str, filter: Mapping[str, Any] | None = None) -> list[Any]:
         """Return the different values of a field."""
         with self.sqlite.reading() as connection:
             matches = (document for _, document in self._matches(connection, filter))
@@ -124,7 +124,7 @@ class SqliteCollection:
 
     def replace_one(
         self,
-        filter: Mapping[str, Any],  # noqa: A002
+        filter: Mapping[str, Any],
         replacement: Document,
         *,
         upsert: bool = False,
@@ -139,7 +139,7 @@ class SqliteCollection:
         with self.sqlite.writing() as connection:
             self._insert(connection, document)
 
-    def delete_many(self, filter: Mapping[str, Any]) -> WriteResult:  # noqa: A002
+    def delete_many(self, filter: Mapping[str, Any]) -> WriteResult:
         """Delete the matching documents."""
         with self.sqlite.writing() as connection:
             found = [(seq,) for seq, _ in self._matches(connection, filter)]
@@ -246,7 +246,7 @@ def _narrowest(connection: sqlite3.Connection, choices: Iterable[Lookup]) -> Loo
 
 def _parts(request: ReplaceOne[Any]) -> tuple[Mapping[str, Any], Document, bool]:
     # pymongo has no public names for what a request holds
-    return request._filter, dict(request._doc), bool(request._upsert)  # noqa: SLF001
+    return request._filter, dict(request._doc), bool(request._upsert)
 
 
 def _duplicate(collection: str, field: str, value: object) -> DuplicateKeyError:

@@ -111,7 +111,7 @@ class HaloflowStore:
         """Close all collections."""
         _open_stores.pop(id(self.jobstore), None)
         for store in self._stores.values():
-            if store._coll is not None:  # noqa: SLF001  (maggma has no public name for it)
+            if store._coll is not None:
                 store.close()
 
     def __enter__(self) -> Self:
@@ -259,7 +259,7 @@ def _check_version(meta: Store, name: str) -> None:
     known = meta.query_one({"_id": "schema"})
     if known is None:
         with suppress(DuplicateKeyError):  # another process was faster, with the same version
-            meta._collection.insert_one({"_id": "schema", "version": SCHEMA_VERSION})  # noqa: SLF001
+            meta._collection.insert_one({"_id": "schema", "version": SCHEMA_VERSION})
         known = meta.query_one({"_id": "schema"})
     if known["version"] > SCHEMA_VERSION:
         raise StoreError(

@@ -46,7 +46,7 @@ class SqliteStore(MongoStore):
         collection_name: str,
         *,
         durable: bool = True,
-        **kwargs: Any,  # noqa: ANN401
+        **kwargs: Any,
     ) -> None:
         self.folder = str(Path(folder).absolute())
         self.collection_name = collection_name
@@ -80,7 +80,7 @@ class SqliteStore(MongoStore):
             release_database(self._coll.sqlite)
             self._coll = None
 
-    def update(self, docs: list[dict[str, Any]] | dict[str, Any], key: Any = None) -> None:  # noqa: ANN401
+    def update(self, docs: list[dict[str, Any]] | dict[str, Any], key: Any = None) -> None:
         """Insert or replace documents, all or none; the fields of `key` become indexed.
 
         Raises
@@ -98,9 +98,9 @@ class SqliteStore(MongoStore):
         keys: list[str] | str,
         criteria: dict[str, Any] | None = None,
         properties: dict[str, Any] | list[str] | None = None,
-        sort: dict[str, Sort | int] | None = None,  # noqa: ARG002  (MongoStore ignores it too)
-        skip: int = 0,  # noqa: ARG002
-        limit: int = 0,  # noqa: ARG002
+        sort: dict[str, Sort | int] | None = None,
+        skip: int = 0,
+        limit: int = 0,
     ) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
         """Group documents by the values of `keys`, as maggma's MongoStore does."""
         names = [keys] if isinstance(keys, str) else list(keys)

@@ -48,7 +48,7 @@ class Field:
         """Heading of a column with its unit."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
-    def of(self, summary: CandidateSummary) -> Any:  # noqa: ANN401  (any JSON value)
+    def of(self, summary: CandidateSummary) -> Any:
         """Return the value in `summary`, ``None`` where there is none."""
         value: Any = summary
         for part in self.path.split("."):

@@ -147,7 +147,7 @@ class _Parser:
             raise self._error("lacks a closing parenthesis")
         return values
 
-    def _value(self, field: Field, sign: str) -> Any:  # noqa: ANN401
+    def _value(self, field: Field, sign: str) -> Any:
         token = self._next(f"a value for {field.name}")
         if token[0] in "\"'":
             return _text_value(field, sign, token[1:-1])

@@ -42,7 +42,7 @@ class Lookup:
     is_single: bool = False
 
 
-def entry_key(value: Any) -> EntryKey:  # noqa: ANN401
+def entry_key(value: Any) -> EntryKey:
     """Return what stands for `value` in an index: the same exactly for equal values.
 
     Numbers and text are themselves; all else is bytes behind the rank of its type, dates and
@@ -63,7 +63,7 @@ def entry_key(value: Any) -> EntryKey:  # noqa: ANN401
     return head + hashlib.sha256(repr(_canonical(rest)).encode()).digest()
 
 
-def _canonical(key: Any) -> Any:  # noqa: ANN401
+def _canonical(key: Any) -> Any:
     if isinstance(key, (tuple, list)):
         return tuple(_canonical(item) for item in key)
     return int(key) if isinstance(key, float) and key.is_integer() else key
@@ -103,7 +103,7 @@ def _conjunction(condition: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, test
 
 
-def _wanted(test: Any) -> list[Any] | None:  # noqa: ANN401
+def _wanted(test: Any) -> list[Any] | None:
     """Return the values of which the field must have one, or None where that is unknown."""
     if not is_operators(test):
         values = [test]

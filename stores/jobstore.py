@@ -21,7 +21,7 @@ class StepJobStore(JobStore):
         self,
         docs: list[dict[str, Any]] | dict[str, Any] | JobStoreDocument | list[JobStoreDocument],
         key: list[str] | str | None = None,
-        save: Any = None,  # noqa: ANN401  (jobflow's)
+        save: Any = None,
     ) -> None:
         """Insert or replace the documents of jobs; the arguments are jobflow's."""
         if save or self.save or not isinstance(docs, JobStoreDocument):

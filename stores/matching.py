@@ -77,7 +77,7 @@ def compile_filter(criteria: Mapping[str, Any]) -> Predicate:
     return lambda document: all(clause(document) for clause in clauses)
 
 
-def _clause(key: str, condition: Any) -> Predicate:  # noqa: ANN401
+def _clause(key: str, condition: Any) -> Predicate:
     if not key.startswith("$"):
         test, parts = _field_test(condition), tuple(key.split("."))
         return lambda document: test(lambda expand: values_at(document, parts, expand=expand))
@@ -98,7 +98,7 @@ def is_operators(condition: object) -> bool:
     return isinstance(condition, dict) and next(iter(condition), "").startswith("$")
 
 
-def _field_test(condition: Any) -> FieldTest:  # noqa: ANN401
+def _field_test(condition: Any) -> FieldTest:
     if not is_operators(condition):
         return _regex(condition) if isinstance(condition, Regex) else _equals(condition)
     tests = []
@@ -123,7 +123,7 @@ def _not(test: FieldTest) -> FieldTest:
     return lambda values: not test(values)
 
 
-def _equals(wanted: Any) -> FieldTest:  # noqa: ANN401
+def _equals(wanted: Any) -> FieldTest:
     key = order(wanted)
     return _any(lambda value: order(value) == key)
 
@@ -131,12 +131,12 @@ def _equals(wanted: Any) -> FieldTest:  # noqa: ANN401
 def _compares(holds: Callable[[Any, Any], bool], *, or_equal: bool) -> Callable[[Any], FieldTest]:
     """Build a range operator: only values of the same type compare, NaN only with itself."""
 
-    def build(bound: Any) -> FieldTest:  # noqa: ANN401
+    def build(bound: Any) -> FieldTest:
         limit = order(bound)
         if isinstance(bound, Regex):
             raise _bad_argument("a range operator", bound, "anything but a regular expression")
 
-        def single(value: Any) -> bool:  # noqa: ANN401
+        def single(value: Any) -> bool:
             key = order(value)
             if key[0] != limit[0]:
                 return False
@@ -149,7 +149,7 @@ def _compares(holds: Callable[[Any, Any], bool], *, or_equal: bool) -> Callable[
     return build
 
 
-def _in(wanted: Any) -> FieldTest:  # noqa: ANN401
+def _in(wanted: Any) -> FieldTest:
     if not isinstance(wanted, list):
         raise _bad_argument("$in and $nin", wanted, "a list")
     patterns = [_regex(item) for item in wanted if isinstance(item, Regex)]
@@ -158,14 +158,14 @@ def _in(wanted: Any) -> FieldTest:  # noqa: ANN401
     return lambda values: plain(values) or any(pattern(values) for pattern in patterns)
 
 
-def _all(wanted: Any) -> FieldTest:  # noqa: ANN401
+def _all(wanted: Any) -> FieldTest:
     if not isinstance(wanted, list):
         raise _bad_argument("$all", wanted, "a list")
     tests = [_field_test(item) for item in wanted]
     return lambda values: bool(tests) and all(test(values) for test in tests)
 
 
-def _exists(wanted: Any) -> FieldTest:  # noqa: ANN401
+def _exists(wanted: Any) -> FieldTest:
     exists = _any(lambda value: value is not MISSING)
     return exists if wanted else _not(exists)
 
@@ -174,13 +174,13 @@ def _arrays(values: Values) -> Iterable[list[Any]]:
     return (value for value in values(False) if type(value) is list)  # noqa: FBT003
 
 
-def _size(wanted: Any) -> FieldTest:  # noqa: ANN401
+def _size(wanted: Any) -> FieldTest:
     if not isinstance(wanted, (int, float)) or wanted < 0 or wanted != int(wanted):
         raise _bad_argument("$size", wanted, "a whole number from 0 on")
     return lambda values: any(len(array) == wanted for array in _arrays(values))
 
 
-def _elem_match(condition: Any) -> FieldTest:  # noqa: ANN401
+def _elem_match(condition: Any) -> FieldTest:
     condition = _mapping("$elemMatch", condition)
     if is_operators(condition) and next(iter(condition)) not in {"$and", "$or", "$nor"}:
         test = _field_test(condition)
@@ -196,16 +196,16 @@ def _elem_match(condition: Any) -> FieldTest:  # noqa: ANN401
     )
 
 
-def _single(item: Any, _expand: bool) -> tuple[Any]:  # noqa: ANN401, FBT001
+def _single(item: Any, _expand: bool) -> tuple[Any]:  # noqa: FBT001
     return (item,)
 
 
-def _as_object(item: Any) -> dict[str, Any]:  # noqa: ANN401
+def _as_object(item: Any) -> dict[str, Any]:
     """View an array inside an array as the object with its positions as keys."""
     return item if type(item) is dict else {str(at): value for at, value in enumerate(item)}
 
 
-def _type(wanted: Any) -> FieldTest:  # noqa: ANN401
+def _type(wanted: Any) -> FieldTest:
     names = wanted if isinstance(wanted, list) else [wanted]
     if unknown := [name for name in names if name not in _TYPES]:
         raise _bad_argument("$type", unknown, sorted(_TYPES))
@@ -213,13 +213,13 @@ def _type(wanted: Any) -> FieldTest:  # noqa: ANN401
     return _any(lambda value: any(test(value) for test in tests))
 
 
-def _negated(condition: Any) -> FieldTest:  # noqa: ANN401
+def _negated(condition: Any) -> FieldTest:
     if not is_operators(condition) and not isinstance(condition, Regex):
         raise _bad_argument("$not", condition, "operators or a regular expression")
     return _not(_field_test(condition))
 
 
-def _regex(pattern: Any, options: str = "") -> FieldTest:  # noqa: ANN401
+def _regex(pattern: Any, options: str = "") -> FieldTest:
     flags = 0
     if isinstance(pattern, Regex):
         pattern, flags = pattern.pattern, pattern.flags
@@ -252,7 +252,7 @@ _OPERATORS: dict[str, Callable[[Any], FieldTest]] = {
 }
 
 
-def _mapping(operator: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
+def _mapping(operator: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _bad_argument(operator, value, "a filter")
     return value

@@ -39,7 +39,7 @@ class MongoDBStore(MongoStore):
         collection_name: str,
         database: str,
         files_dir: str | None = None,
-        **kwargs: Any,  # noqa: ANN401
+        **kwargs: Any,
     ) -> None:
         self.files_dir = files_dir
         super().__init__(database, collection_name, uri=uri, **kwargs)
@@ -49,7 +49,7 @@ class MongoDBStore(MongoStore):
         """Where the documents are, for messages; without credentials."""
         return f"{redacted(self.uri)}:{self.database}.{self.collection_name}"
 
-    def update(self, docs: list[dict[str, Any]] | dict[str, Any], key: Any = None) -> None:  # noqa: ANN401
+    def update(self, docs: list[dict[str, Any]] | dict[str, Any], key: Any = None) -> None:
         """Insert or replace documents.
 
         Raises

@@ -76,7 +76,7 @@ _ORDER: dict[type, Callable[[Any], tuple[Any, ...]]] = {
 }
 
 
-def order(value: Any) -> tuple[Any, ...]:  # noqa: ANN401  (any BSON value)
+def order(value: Any) -> tuple[Any, ...]:
     """Return a key that compares as MongoDB compares values; its head is the type's rank."""
     make = _ORDER.get(type(value))
     return make(value) if make else (60, type(value).__name__, repr(value))

@@ -105,7 +105,7 @@ def _kept_in_array(array: list[Any], tree: Tree) -> list[Any]:
     ]
 
 
-def _dropped(value: Any, tree: Tree) -> Any:  # noqa: ANN401
+def _dropped(value: Any, tree: Tree) -> Any:
     if isinstance(value, list):
         return [_dropped(item, tree) for item in value]
     if not isinstance(value, dict):
@@ -127,7 +127,7 @@ def sort_documents(documents: list[Document], sort: Sequence[tuple[str, int]]) -
         documents[:] = [documents[place] for place in places]
 
 
-def _sort_keys(node: Any, parts: tuple[str, ...]) -> list[tuple[Any, ...]]:  # noqa: ANN401
+def _sort_keys(node: Any, parts: tuple[str, ...]) -> list[tuple[Any, ...]]:
     if type(node) is list:
         if not parts:
             return [order(item) for item in node] or [EMPTY_ARRAY_ORDER]
@@ -177,7 +177,7 @@ def group_documents(
     return list(groups.values())
 
 
-def _expression(node: Any, parts: Sequence[str]) -> Any:  # noqa: ANN401
+def _expression(node: Any, parts: Sequence[str]) -> Any:
     """Evaluate ``"$a.b"``: arrays on the way give the array of their elements' values."""
     for at, part in enumerate(parts):
         if type(node) is list:

@@ -12,6 +12,8 @@ from ..errors import SweepError
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+_LONGEST_SHOWN = 80
+
 
 def sweep_error(error: ValidationError, model: type[BaseModel], source: str) -> SweepError:
     """Turn pydantic's `error` into one error naming field, value, what is allowed, remedy."""
@@ -75,7 +77,8 @@ def _line(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{field}: missing; add it"
     message = detail["msg"].removeprefix("Value error, ")
     value = detail["input"]
-    shown = "" if isinstance(value, (dict, list)) and len(str(value)) > 80 else f" {value!r}"  # noqa: PLR2004
+    long = isinstance(value, (dict, list)) and len(str(value)) > _LONGEST_SHOWN
+    shown = "" if long else f" {value!r}"
     return f"{field}:{shown} is not allowed; {message[0].lower()}{message[1:]}"
 
 

@@ -40,7 +40,7 @@ def any_value(rng, depth=2):
         return rng.choice([None, NAN, INF, -INF])
     if kind < 10:
         micros = rng.choice([0, 123456])
-        return dt.datetime(2026, 1, rng.randrange(1, 5), 12, 0, 0, micros)  # noqa: DTZ001
+        return dt.datetime(2026, 1, rng.randrange(1, 5), 12, 0, 0, micros)
     if kind < 11:
         return rng.choice([b"x", b"yz", ObjectId("0" * 24)])
     if kind < 12:
@@ -70,7 +70,7 @@ def any_document(rng, number):
 def any_condition(rng):
     values = [any_value(rng, 1) for _ in range(rng.randrange(1, 4))]
     bound_id = rng.randrange(80)
-    bound = rng.choice([0, 1, 0.1, 2.5, "a", dt.datetime(2026, 1, 2), True, None, NAN])  # noqa: DTZ001
+    bound = rng.choice([0, 1, 0.1, 2.5, "a", dt.datetime(2026, 1, 2), True, None, NAN])
     return rng.choice(
         [
             *(values[0], values[0], {"$eq": values[0]}, {"$ne": values[0]}),
@@ -212,7 +212,7 @@ PLAIN_DOCUMENTS = [
             "tags": ["glass", "ok"][: n % 3],
             "points": [{"t": 600 + 100 * k, "d": n * k / 10} for k in range(n % 4)],
         },
-        "made": dt.datetime(2026, 1, 1 + n % 28, 6, 30, 15, 123456),  # noqa: DTZ001
+        "made": dt.datetime(2026, 1, 1 + n % 28, 6, 30, 15, 123456),
         **({"rare": {"deep": {"x": n}}} if n % 5 == 0 else {}),
     }
     for n in range(60)
@@ -225,7 +225,7 @@ PLAIN_FILTERS = [
     {"output.points": {"$elemMatch": {"t": 700, "d": {"$gt": 3}}}},
     {"output.points.d": {"$gt": 9}},
     {"output.points": {"$size": 2}},
-    {"made": {"$gte": dt.datetime(2026, 1, 10), "$lt": dt.datetime(2026, 1, 20)}},  # noqa: DTZ001
+    {"made": {"$gte": dt.datetime(2026, 1, 10), "$lt": dt.datetime(2026, 1, 20)}},
     {"$or": [{"n": {"$lt": 3}}, {"formula": "NaNbOCl4", "index": 2}]},
     {"$and": [{"n": {"$nin": [1, 2, 3]}}, {"$nor": [{"index": 0}, {"output.e": {"$gt": 0.3}}]}]},
 ]
@@ -275,7 +275,7 @@ def test_values_come_back_as_pymongo_gives_them(mongo, embedded):
     document = {
         "uuid": "u",
         "aware": dt.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=east),
-        "naive": dt.datetime(2026, 1, 2, 3, 4, 5, 678901),  # noqa: DTZ001
+        "naive": dt.datetime(2026, 1, 2, 3, 4, 5, 678901),
         "nan": NAN,
         "inf": [INF, -INF],
         "bytes": b"\x00\xff",
@@ -289,7 +289,7 @@ def test_values_come_back_as_pymongo_gives_them(mongo, embedded):
     (expected,), (found,) = list(mongo.query({})), list(embedded.query({}))
     assert repr(shown(found)) == repr(shown(expected))
     assert list(map(type, found["kinds"])) == list(map(type, expected["kinds"]))
-    assert found["aware"] == dt.datetime(2026, 1, 2, 1, 4, 5, 678000)  # noqa: DTZ001
+    assert found["aware"] == dt.datetime(2026, 1, 2, 1, 4, 5, 678000)
     assert found["_id"] == expected["_id"] == ObjectId("1" * 24)
 
 

@@ -24,11 +24,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run-installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) -q -e '.[chgnet]'
+	$(PIP) -q -e '.[chgnet,serve]'
 	@touch $@
 
 $(VENV)/.test-installed: pyproject.toml constraints.txt tests/system_parts.sh | $(BIN)/python
-	$(PIP) -q -e '.[chgnet,mace,sevennet,nep,mongod,topology,docs,judges,test]'
+	$(PIP) -q -e '.[chgnet,mace,sevennet,nep,mongod,topology,serve,optimade,docs,judges,test]'
 	bash tests/system_parts.sh
 	@touch $@ $(VENV)/.run-installed
 

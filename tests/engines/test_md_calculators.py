@@ -61,7 +61,7 @@ def test_stopped_and_resumed_equals_uninterrupted(kind, tmp_path):
     run("straight")
     for _ in range(2):
         with pytest.raises(InterruptedRunError):
-            run("stopped", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+            run("stopped", lambda *_: signal.raise_signal(signal.SIGTERM))
     run("stopped")
     assert_equal(arrays_of(tmp_path / "stopped"), arrays_of(tmp_path / "straight"))
 

@@ -136,7 +136,7 @@ def stop_at(md_cases, directory, evaluation, calculator=None, *, case="nve", num
 
     def calculate(*args, **kwargs):
         if calculator.evaluations == evaluation:
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
         compute(*args, **kwargs)
 
     calculator.calculate = calculate
@@ -206,7 +206,7 @@ def test_second_signal_acts_as_ever(tmp_path, md_cases):
 
     def calculate(*args, **kwargs):
         if calculator.evaluations in {52, 53}:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         compute(*args, **kwargs)
 
     calculator.calculate = calculate

@@ -3,7 +3,8 @@
 Usage: ``python docs/vendor.py`` (needs npm and the network). Files land unchanged, with their
 licences, in ``dashboard/static/vendor`` and ``tests/assets``; ``manifest.json`` beside them
 names version, licence, source, size and sha256 of each; ``js/common/vendor_urls.js`` hands the
-pages addresses that change with the content. To renew a library, change its version below and run this.
+pages addresses that change with the content. To renew a library, change its version below and
+run this.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@
     │   ├── SweepError            a sweep file
     │   ├── CompositionError      a composition, charge balance, packing
     │   ├── UnknownNameError      a family, phase, potential, column... that does not exist
-    │   └── CoverageError         a potential does not know an element
+    │   ├── CoverageError         a potential does not know an element
+    │   └── NotFoundError         what was asked for by its id or name is not in the store
     ├── MissingDependencyError    an optional package is not installed
     ├── PotentialError            a potential cannot be loaded or gave no usable answer
     ├── EngineError               a relaxation or MD run cannot start or go on
@@ -112,6 +113,10 @@ class UnknownNameError(InputError):
 
 class CoverageError(InputError):
     """A potential does not cover an element of the system."""
+
+
+class NotFoundError(InputError):
+    """What was asked for by its id or name is not in the store."""
 
 
 class MissingDependencyError(HaloflowError):

@@ -103,6 +103,7 @@ def main(
         haloflow run examples/quickstart.yaml     run it; again: resume, reuse
         haloflow query --where "e_hull <= 0.1"    ask the store
         haloflow report -o report.html            figures for people
+        haloflow serve                            look around in a browser
     """
 
 
@@ -255,6 +256,46 @@ def report(
     from .report import make_report
 
     make_report(store, output, sweep)
+
+
+@app.command()
+def serve(
+    store: StoreOption = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host",
+            metavar="ADDRESS",
+            help="Address to listen at. Others than 127.0.0.1 are reached from other machines, "
+            "and need the token that is then printed.",
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", "-p", min=0, max=65535, help="Port; 0 for a free one.")
+    ] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            "--token",
+            metavar="TOKEN",
+            envvar="HALOFLOW_TOKEN",
+            help="Ask for this token. Default: a new one, and none on 127.0.0.1.",
+        ),
+    ] = None,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Open the dashboard in the browser.")
+    ] = False,
+) -> None:
+    """Serve the dashboard and the REST API of a store, for reading only.
+
+    Answers this machine alone unless told otherwise, writes nothing, and asks no other
+    server for anything. Stop with Ctrl-C.
+
+    Example: `haloflow serve --port 8000 --open`
+    """
+    from .serve import serve_store
+
+    serve_store(store, host=host, port=port, token=token, open_browser=open_browser)
 
 
 @app.command("analyze")

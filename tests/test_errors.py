@@ -16,6 +16,7 @@ TREE = {
     "CompositionError": "InputError",
     "UnknownNameError": "InputError",
     "CoverageError": "InputError",
+    "NotFoundError": "InputError",
     "MissingDependencyError": "HaloflowError",
     "PotentialError": "HaloflowError",
     "EngineError": "HaloflowError",

@@ -1,0 +1,111 @@
+"""The web application: REST API, pages and files of one store, for reading only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+from pymongo.errors import PyMongoError
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+
+from .. import __version__
+from ..errors import HaloflowError
+from .answers import EntityTagMiddleware, TimeLimitMiddleware
+from .api import ROUTERS
+from .api.dependencies import PREFIX
+from .problems import (
+    answer_http_exception,
+    answer_invalid_request,
+    answer_problem,
+    answer_server_trouble,
+)
+from .security import LOOPBACK_HOSTS, SecurityMiddleware
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.types import Scope
+
+    from ..stores.connection import HaloflowStore
+
+STATIC: Final = Path(__file__).parent / "static"
+FRONT_PAGE: Final = "explorer"
+_DESCRIPTION = """\
+Candidates for sodium solid electrolytes: stability, sodium transport, and how far each number
+can be trusted. Only GET and HEAD. Numbers have the units that their descriptions name; what is
+not known is null. Errors are `{"error": {"problem", "given", "allowed", "remedy"}}`.
+"""
+
+
+def create_app(
+    store: HaloflowStore,
+    *,
+    token: str | None = None,
+    allowed_hosts: Sequence[str] = LOOPBACK_HOSTS,
+) -> FastAPI:
+    """Return the application that shows `store`.
+
+    Parameters
+    ----------
+    store
+        Open store; the caller closes it.
+    token
+        What clients must know, as ``Authorization: Bearer`` or once as ``?token=``;
+        ``None`` for no token.
+    allowed_hosts
+        Names under which the server answers, without ports.
+    """
+    app = FastAPI(
+        title="haloflow",
+        version=__version__,
+        description=_DESCRIPTION,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.store = store
+    for router in ROUTERS:
+        app.include_router(router, prefix=PREFIX)
+    _add_pages(app)
+    app.add_exception_handler(HaloflowError, answer_problem)
+    app.add_exception_handler(RequestValidationError, answer_invalid_request)
+    app.add_exception_handler(HTTPException, answer_http_exception)
+    app.add_exception_handler(PyMongoError, answer_server_trouble)
+    app.add_middleware(TimeLimitMiddleware)
+    app.add_middleware(EntityTagMiddleware, prefix=PREFIX)
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
+    app.add_middleware(SecurityMiddleware, allowed_hosts=allowed_hosts, token=token)
+    return app
+
+
+class _Files(StaticFiles):
+    """Files of the package; a browser keeps those that are named with their hash."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  (starlette's)
+        response = super().file_response(*args, **kwargs)
+        scope: Scope = kwargs["scope"] if "scope" in kwargs else args[2]
+        kept = "/vendor/" in scope["path"] and scope["query_string"]
+        response.headers["Cache-Control"] = (
+            "public, max-age=31536000, immutable" if kept else "no-cache"
+        )
+        return response
+
+
+def _add_pages(app: FastAPI) -> None:
+    app.mount("/static", _Files(directory=STATIC), name="static")
+    for file in sorted(STATIC.glob("*.html")):
+        path = "/" if file.stem == FRONT_PAGE else f"/{file.stem}"
+        app.add_api_route(path, _page(file), include_in_schema=False)
+
+
+def _page(file: Path) -> Any:  # noqa: ANN401  (an endpoint)
+    def show() -> FileResponse:
+        return FileResponse(file, media_type="text/html")
+
+    return show

@@ -2,9 +2,8 @@
 
 Usage: ``python docs/vendor.py`` (needs npm and the network). Files land unchanged, with their
 licences, in ``dashboard/static/vendor`` and ``tests/assets``; ``manifest.json`` beside them
-names version, licence, source, size and sha256 of each; ``js/common/vendor_urls.js`` hands the
-pages addresses that change with the content. To renew a library, change its version below and
-run this.
+names version, licence, source, size and sha256 of each, from which the pages make addresses that
+change with the content. To renew a library, change its version below and run this.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 VENDOR = ROOT / "dashboard" / "static" / "vendor"
-URLS = VENDOR.parent / "js" / "common" / "vendor_urls.js"
 TEST_ASSETS = ROOT / "tests" / "assets"
 
 
@@ -35,6 +33,7 @@ class Library:
     license: str
     homepage: str
     files: tuple[str, ...]
+    defines: str = ""
     licenses: tuple[str, ...] = ("LICENSE",)
 
 
@@ -46,6 +45,7 @@ PAGES = (
         "MIT",
         "https://plotly.com/javascript/",
         ("plotly-cartesian.min.js",),
+        "Plotly",
     ),
     Library(
         "tabulator",
@@ -54,6 +54,7 @@ PAGES = (
         "MIT",
         "https://tabulator.info",
         ("dist/js/tabulator.min.js", "dist/css/tabulator.min.css"),
+        "Tabulator",
     ),
     Library(
         "3dmol",
@@ -62,6 +63,7 @@ PAGES = (
         "BSD-3-Clause",
         "https://3dmol.org",
         ("build/3Dmol-min.js",),
+        "$3Dmol",
         ("LICENSE", "build/3Dmol-min.js.LICENSE.txt"),
     ),
     Library(
@@ -71,6 +73,7 @@ PAGES = (
         "Apache-2.0",
         "https://swagger.io/tools/swagger-ui/",
         ("swagger-ui-bundle.js", "swagger-ui.css"),
+        "SwaggerUIBundle",
         ("LICENSE", "NOTICE", "swagger-ui-bundle.js.LICENSE.txt"),
     ),
 )
@@ -82,6 +85,7 @@ TESTS = (
         "MPL-2.0",
         "https://github.com/dequelabs/axe-core",
         ("axe.min.js",),
+        "axe",
         ("LICENSE", "LICENSE-3RD-PARTY.txt"),
     ),
 )
@@ -100,50 +104,46 @@ def fetch(library: Library, folder: Path) -> dict[str, Any]:
         for name in (*library.files, *library.licenses):
             shutil.copyfile(Path(scratch, "package", name), folder / Path(name).name)
     return {
-        "name": library.package,
+        "name": library.name,
+        "package": library.package,
         "version": library.version,
         "license": library.license,
+        "license_files": [f"{library.name}/{Path(name).name}" for name in library.licenses],
         "homepage": library.homepage,
         "source": f"pkg:npm/{library.package}@{library.version}",
         "integrity": packed["integrity"],
-        "license_files": [f"{folder.name}/{Path(name).name}" for name in library.licenses],
-        "files": {
-            f"{folder.name}/{path.name}": {
-                "bytes": path.stat().st_size,
-                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            }
-            for path in sorted(folder.iterdir())
-        },
+    }
+
+
+def file_entry(library: Library, folder: Path, name: str) -> dict[str, Any]:
+    """Return the entry of a file in the manifest; a script names what it defines."""
+    content = (folder / library.name / Path(name).name).read_bytes()
+    return {
+        "name": library.name,
+        "file": f"{library.name}/{Path(name).name}",
+        **({"global": library.defines} if name.endswith(".js") and library.defines else {}),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
     }
 
 
 def write_manifest(folder: Path, libraries: tuple[Library, ...]) -> None:
     """Fetch `libraries` into `folder` and write its ``manifest.json``."""
-    entries = [fetch(library, folder / library.name) for library in libraries]
-    text = json.dumps({"libraries": entries}, indent=2) + "\n"
-    (folder / "manifest.json").write_text(text, encoding="utf-8")
-
-
-def urls_module(manifest: dict[str, Any]) -> str:
-    """Return the module that hands the pages the address of each script and style sheet."""
-    files = {
-        name: f"/static/vendor/{name}?v={entry['sha256'][:16]}"
-        for library in manifest["libraries"]
-        for name, entry in library["files"].items()
-        if name.endswith((".js", ".css"))
+    manifest = {
+        "libraries": [fetch(library, folder / library.name) for library in libraries],
+        "files": [
+            file_entry(library, folder, name)
+            for library in libraries
+            for name in (*library.files, *library.licenses)
+        ],
     }
-    listed = "".join(f'  "{name}": "{url}",\n' for name, url in files.items())
-    return (
-        "// Written by docs/vendor.py: addresses that change with the content of the files.\n"
-        f"export const VENDOR = {{\n{listed}}};\n"
-    )
+    text = json.dumps(manifest, indent=2) + "\n"
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
 
 
 def main() -> None:
     """Renew everything."""
     write_manifest(VENDOR, PAGES)
-    manifest = json.loads((VENDOR / "manifest.json").read_text(encoding="utf-8"))
-    URLS.write_text(urls_module(manifest), encoding="utf-8")
     write_manifest(TEST_ASSETS, TESTS)
 
 

@@ -2,8 +2,9 @@
 
 Usage: ``python docs/vendor.py`` (needs npm and the network). Files land unchanged, with their
 licences, in ``dashboard/static/vendor`` and ``tests/assets``; ``manifest.json`` beside them
-names version, licence, source, size and sha256 of each, from which the pages make addresses that
-change with the content. To renew a library, change its version below and run this.
+names version, licence, source, size and sha256 of each; ``js/common/vendor_urls.js`` hands the
+pages addresses that change with the content. To renew a library, change its version below and
+run this.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 VENDOR = ROOT / "dashboard" / "static" / "vendor"
+URLS = VENDOR.parent / "js" / "common" / "vendor_urls.js"
 TEST_ASSETS = ROOT / "tests" / "assets"
 
 
@@ -141,9 +143,24 @@ def write_manifest(folder: Path, libraries: tuple[Library, ...]) -> None:
     (folder / "manifest.json").write_text(text, encoding="utf-8")
 
 
+def urls_module(manifest: dict[str, Any]) -> str:
+    """Return the module that hands the pages the address of each script and style sheet."""
+    listed = "".join(
+        f'  "{entry["file"]}": "/static/vendor/{entry["file"]}?v={entry["sha256"][:16]}",\n'
+        for entry in manifest["files"]
+        if entry["file"].endswith((".js", ".css"))
+    )
+    return (
+        "// Written by docs/vendor.py: addresses that change with the content of the files.\n"
+        f"export const VENDOR = {{\n{listed}}};\n"
+    )
+
+
 def main() -> None:
     """Renew everything."""
     write_manifest(VENDOR, PAGES)
+    manifest = json.loads((VENDOR / "manifest.json").read_text(encoding="utf-8"))
+    URLS.write_text(urls_module(manifest), encoding="utf-8")
     write_manifest(TEST_ASSETS, TESTS)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import re
 import shutil
@@ -61,6 +62,15 @@ def test_the_pages_draw_with_the_version_that_the_figures_are_made_for():
     ours = (STATIC / "vendor" / "plotly" / "plotly-cartesian.min.js").read_text(encoding="utf-8")
     version = re.compile(r"\* plotly\.js[^*]* v([\d.]+)")
     assert version.search(ours)[1] == version.search(plotly.offline.get_plotlyjs()[:300])[1]
+
+
+def test_the_addresses_for_the_pages_carry_the_digests_of_the_files():
+    spec = importlib.util.spec_from_file_location("vendor", ROOT / "docs" / "vendor.py")
+    vendor = importlib.util.module_from_spec(spec)
+    sys.modules["vendor"] = vendor
+    spec.loader.exec_module(vendor)
+    manifest = manifest_of(STATIC / "vendor")
+    assert vendor.URLS.read_text(encoding="utf-8") == vendor.urls_module(manifest)
 
 
 def test_the_wheel_holds_every_file_of_the_dashboard(tmp_path):

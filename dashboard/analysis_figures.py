@@ -148,11 +148,16 @@ def coldest_patterns(views: Iterable[CandidateView]) -> dict[str, ScatteringAnal
 
 def analysis_figures(runs: AnalysedRuns) -> list[Entry]:
     """Return title, caption and figure of everything that the runs show."""
-    return [
-        *_motion(runs),
-        *_structure(runs),
-        *_landscape(runs),
-    ]
+    return [entry for entries in analysis_sections(runs).values() for entry in entries]
+
+
+def analysis_sections(runs: AnalysedRuns) -> dict[str, list[Entry]]:
+    """Return the entries of :func:`analysis_figures` by what they are about."""
+    return {
+        "transport": _motion(runs),
+        "structure": _structure(runs),
+        "landscape": _landscape(runs),
+    }
 
 
 def _motion(runs: AnalysedRuns) -> list[Entry]:

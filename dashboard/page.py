@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 from .. import __version__
 from ..errors import InputError
 from . import wording
-from .theme import pretty
+from .theme import drawable, pretty
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from ..quantity import Quantity
     from .theme import Figure
-
-_FIGURE_DIGITS = 6
 
 
 def render_page(
@@ -128,18 +126,7 @@ def _csp_hash(script: str) -> str:
 
 def _embedded_json(data: object) -> str:
     """Return JSON that may stand inside a script element: no tag can end it."""
-    encoded = json.dumps(_drawable(data), ensure_ascii=False, separators=(",", ":"))
+    encoded = json.dumps(drawable(data), ensure_ascii=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         encoded = encoded.replace(character, f"\\u{ord(character):04x}")
     return encoded
-
-
-def _drawable(value: Any) -> Any:  # noqa: ANN401  (JSON has no narrower type)
-    """Round floats to what a plot can show, and turn those that are not finite into gaps."""
-    if isinstance(value, dict):
-        return {key: _drawable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_drawable(item) for item in value]
-    if isinstance(value, float):
-        return float(f"{value:.{_FIGURE_DIGITS}g}") if math.isfinite(value) else None
-    return value

@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..stores.analyses import StructureDocument
 from ..stores.documents import (
-    DiffusionDocument,
     HullDocument,
     MeltQuenchDocument,
     RelaxDocument,
 )
 from ..systems.electrodes import list_electrodes
-from .analysis_figures import (
-    analysis_figures,
-    coldest_patterns,
-    documents_by_sample,
-    runs_of,
-)
-from .cautions import caution_notes
+from .analysis_figures import coldest_patterns
 from .figures import SIGMA, conductivity_figure, screening_figure, stability_figure
 from .figures_analysis_structure import powder_overview
-from .figures_arrhenius import arrhenius_figure, arrhenius_overview
-from .figures_candidate import density_figure, hull_figure
+from .figures_arrhenius import arrhenius_overview
 from .figures_sections import section_figures
-from .figures_transport import msd_figure, rdf_figure
-from .figures_window import LIMITS, window_figure, window_overview
+from .figures_window import window_overview
 from .structures import structure_scene
 from .wording import (
     decomposition_text,
     duration_text,
     formula_units_text,
-    hull_error_note,
     number,
     quantity_text,
     quench_rate_text,
@@ -47,14 +36,11 @@ if TYPE_CHECKING:
     from .theme import Figure
     from .view import CandidateView
 
+Entry: TypeAlias = "tuple[str, str, str, Figure | None]"
 ENERGY_LIMIT = "energy_above_hull_ev_per_atom"
 _STABILITY_CAPTION = (
     "Energy above the hull of the competing phases, 95 % intervals where the error of the level "
     "is measured."
-)
-_ARRHENIUS_CAPTION = (
-    "Line: Arrhenius law of the ok points, dotted where extrapolated, 95 % band. Hollow: not "
-    "converged; triangles: bounds. Grey: published at room temperature."
 )
 _WINDOWS_CAPTION = (
     "From the grand potential of the mobile ion; a candidate above the hull has the window of the "
@@ -63,10 +49,6 @@ _WINDOWS_CAPTION = (
 _POWDER_CAPTION = (
     "Coldest run of each candidate's first sample, Cu K-alpha, relative to its highest point. "
     "By-products of a real powder are not in it."
-)
-_DENSITY_CAPTION = (
-    "Means over blocks of the NPT equilibration after the quench. Dashed: crystal, and sum of "
-    "the components."
 )
 
 
@@ -84,12 +66,13 @@ class Fact:
 
 @dataclass(frozen=True)
 class Panel:
-    """A figure with its title and what it says."""
+    """A figure with its title, what it says, and the part of a page that it belongs to."""
 
     id: str
     title: str
     caption: str
     figure: Figure
+    section: str = ""
 
     @property
     def height(self) -> int:
@@ -152,101 +135,11 @@ def overview_panels(views: Sequence[CandidateView], screen: Mapping[str, float])
             window_overview(views),
         ),
     )
-    return _panels([*figures, *section_figures(views)])
+    return panels_of([*figures, *section_figures(views)])
 
 
-def candidate_panels(view: CandidateView, prefix: str) -> list[Panel]:
-    """Return the figures of one candidate; ids start with `prefix`."""
-    figures: list[tuple[str, str, str, Figure | None]] = [
-        (
-            f"{prefix}-hull-{index}",
-            "Place on the convex hull",
-            _hull_caption(document),
-            hull_figure(document),
-        )
-        for index, document in enumerate(view.of_kind(HullDocument).values(), start=1)
-    ]
-    published = [row for name in LIMITS for row in view.literature(name)]
-    figures += [
-        (
-            f"{prefix}-window-{index}",
-            "Electrochemical window",
-            _window_caption(document),
-            window_figure(document, published),
-        )
-        for index, document in enumerate(view.of_kind(HullDocument).values(), start=1)
-    ]
-    diffusion = view.of_kind(DiffusionDocument)
-    if diffusion:
-        figures.append(
-            (
-                f"{prefix}-arrhenius",
-                "Conductivity over temperature",
-                _ARRHENIUS_CAPTION,
-                arrhenius_figure(diffusion, view.literature(SIGMA)),
-            )
-        )
-    for index, (name, document) in enumerate(diffusion.items(), start=1):
-        of = f" – {name}" if len(diffusion) > 1 else ""
-        figures += [
-            (
-                f"{prefix}-msd-{index}",
-                f"Mean squared displacement{of}",
-                "The thick part is the fit window; slope 1 is diffusion.",
-                msd_figure(document.msd, document.mobile),
-            ),
-            (
-                f"{prefix}-rdf-{index}",
-                f"Pair distribution functions{of}",
-                "Averaged over the run at the temperature chosen in the menu.",
-                None if view.of_kind(StructureDocument) else rdf_figure(document),
-            ),
-        ]
-    for sample, documents in documents_by_sample(view).items():
-        figures += [
-            (f"{prefix}-analysis{sample}-{index}", f"{title}{_of(sample)}", caption, figure)
-            for index, (title, caption, figure) in enumerate(
-                analysis_figures(runs_of(documents)), start=1
-            )
-        ]
-    figures.append(
-        (
-            f"{prefix}-density",
-            "Density of the glass",
-            _DENSITY_CAPTION,
-            density_figure(view.of_kind(MeltQuenchDocument)),
-        )
-    )
-    return _panels(figures)
-
-
-def _of(sample: str) -> str:
-    return f" – {sample.removeprefix('-')}" if sample else ""
-
-
-def _hull_caption(document: HullDocument) -> str:
-    what = (
-        f"A projection of {len(document.entries)} {' and '.join(document.roles)} phases on the "
-        "sodium content: the red bar is E_hull, down to the mixture of the green products."
-    )
-    said = [
-        what,
-        hull_error_note(document.level),
-        *caution_notes(product.phase_id for product in document.decomposition),
-    ]
-    return " ".join(said)
-
-
-def _window_caption(document: HullDocument) -> str:
-    if document.window is None or not document.window.is_metastable:
-        return "Shaded: no exchange of the mobile ion. Errors are those of the level of theory."
-    return (
-        "Above the hull: the states are those of the phases it decomposes into, and the shaded "
-        "window is theirs. Errors are those of the level of theory."
-    )
-
-
-def _panels(figures: Iterable[tuple[str, str, str, Figure | None]]) -> list[Panel]:
+def panels_of(figures: Iterable[Entry]) -> list[Panel]:
+    """Return the figures that there are, of id, title, caption and figure."""
     return [
         Panel(name, title, caption, figure)
         for name, title, caption, figure in figures

@@ -15,10 +15,10 @@ from .panels import (
     Panel,
     Scene,
     candidate_facts,
-    candidate_panels,
     candidate_scenes,
     overview_panels,
 )
+from .panels_candidate import candidate_panels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

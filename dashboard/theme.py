@@ -34,6 +34,7 @@ TEMPERATURE_COLOURS: Final = (
     *("#00224E", "#2A3F6D", "#575C6D", "#7C7B78", "#A59C74", "#D0BF5B", "#E9D54D"),
 )
 
+_FIGURE_DIGITS: Final = 6
 _SUBSCRIPTS: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _ELEMENT_COUNT: Final = re.compile(r"(?<=[A-Z)])(?:[a-z]?)(\d+(?:\.\d+)?)")
 
@@ -154,3 +155,14 @@ def error_bars(
         "thickness": 1.5,
         "width": 4,
     }
+
+
+def drawable(value: Any) -> Any:  # noqa: ANN401  (JSON has no narrower type)
+    """Round floats to what a plot can show, and turn those that are not finite into gaps."""
+    if isinstance(value, dict):
+        return {key: drawable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [drawable(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.{_FIGURE_DIGITS}g}") if math.isfinite(value) else None
+    return value

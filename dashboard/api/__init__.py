@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from . import fields
+from . import details, fields, figures, structures
 
 ROUTERS = [
     fields.router,
+    structures.router,
+    details.router,
+    figures.router,
 ]

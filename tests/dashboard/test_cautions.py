@@ -6,7 +6,8 @@ import re
 
 from haloflow.dashboard.cautions import MARK, caution_notes, marked, shown_phases
 from haloflow.dashboard.figures_candidate import hull_figure
-from haloflow.dashboard.panels import candidate_facts, candidate_panels
+from haloflow.dashboard.panels import candidate_facts
+from haloflow.dashboard.panels_candidate import candidate_panels
 from haloflow.dashboard.report import Report, render_report
 from haloflow.dashboard.wording import hull_error_note
 from haloflow.stores.documents import HullDocument, HullProduct

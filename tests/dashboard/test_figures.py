@@ -18,7 +18,8 @@ from haloflow.dashboard.figures import (
 from haloflow.dashboard.figures_arrhenius import arrhenius_figure, arrhenius_overview
 from haloflow.dashboard.figures_candidate import density_figure, hull_figure, mobile_fraction
 from haloflow.dashboard.figures_transport import msd_figure, rdf_figure
-from haloflow.dashboard.panels import candidate_panels, overview_panels
+from haloflow.dashboard.panels import overview_panels
+from haloflow.dashboard.panels_candidate import candidate_panels
 from haloflow.dashboard.theme import interval, padded_range, pretty
 from haloflow.quantity import Quantity, Status
 from haloflow.stores.documents import DiffusionDocument, HullDocument, LiteratureValue

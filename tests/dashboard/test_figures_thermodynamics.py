@@ -17,7 +17,8 @@ from haloflow.dashboard.figures_sections import (
     ternary_figure,
 )
 from haloflow.dashboard.figures_window import against_metal, window_figure, window_overview
-from haloflow.dashboard.panels import candidate_facts, candidate_panels, overview_panels
+from haloflow.dashboard.panels import candidate_facts, overview_panels
+from haloflow.dashboard.panels_candidate import candidate_panels
 from haloflow.dashboard.report import Report, render_report
 from haloflow.dashboard.wording import formula_units_text
 from haloflow.quantity import Quantity

@@ -139,6 +139,12 @@ class SqliteCollection:
         with self.sqlite.writing() as connection:
             self._insert(connection, document)
 
+    def insert_many(self, documents: Iterable[Document]) -> None:
+        """Insert documents, all or none."""
+        with self.sqlite.writing() as connection:
+            for document in documents:
+                self._insert(connection, document)
+
     def delete_many(self, filter: Mapping[str, Any]) -> WriteResult:
         """Delete the matching documents."""
         with self.sqlite.writing() as connection:

@@ -244,7 +244,7 @@ def _without_fit(points: list[Point], bound: float | None, target_k: float) -> A
     status = worst(status, Status.UNCONVERGED)
     n_values = sum(point.relative_sd is not None for point in points)
     note = f"{n_values} of {len(points)} temperatures gave a value: no Arrhenius law"
-    bounded = f"{note}; bound: sigma T does not rise on cooling" if bound is not None else note
+    bounded = note if bound is None else f"{note}; bound: activated motion slows on cooling"
     return ArrheniusFit(
         activation_energy_ev=Quantity(status=status, note=note),
         ln_prefactor=None,

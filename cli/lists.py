@@ -1,4 +1,4 @@
-"""Options that hold lists: words, whole numbers, charges."""
+"""Options that hold lists: words, numbers, charges."""
 
 from __future__ import annotations
 
@@ -23,6 +23,22 @@ def integers_of(text: str | None) -> tuple[int, ...] | None:
     except ValueError:
         raise InputError(
             "a list of lags cannot be read", given=text, allowed="whole numbers: 1,10,100"
+        ) from None
+
+
+def numbers_of(text: str | None) -> tuple[float, ...]:
+    """Split ``132.294,73.39``.
+
+    Raises
+    ------
+    InputError
+        For anything but numbers.
+    """
+    try:
+        return tuple(float(word) for word in words_of(text))
+    except ValueError:
+        raise InputError(
+            "a list of numbers cannot be read", given=text, allowed="numbers: 132.294,73.39"
         ) from None
 
 

@@ -338,8 +338,15 @@ def analyze_command(
     coupling_mhz: Annotated[
         float | None,
         typer.Option(
-            "--coupling-mhz", metavar="MHZ", help="Quadrupole coupling C_Q of 23Na, for T1."
+            "--quadrupole-coupling-mhz", metavar="MHZ", help="C_Q of 23Na. Without it, no T1."
         ),
+    ] = None,
+    asymmetry: Annotated[
+        float | None, typer.Option("--asymmetry", metavar="ETA", help="Of the field gradient, 0-1.")
+    ] = None,
+    larmor_mhz: Annotated[
+        str | None,
+        typer.Option("--larmor-mhz", metavar="MHZ,...", help="Of 23Na. Default: 132.294,73.39."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="JSON file to write.")
@@ -355,9 +362,10 @@ def analyze_command(
 
     Example: `haloflow analyze XDATCAR --temperature 500 --frame-ps 0.1 -o out.json`
     """
+    from ..makers.nmr import nmr_protocol
     from ..workflows.analyze import Request
     from .analyze import analyze_file
-    from .lists import charges_of, integers_of, words_of
+    from .lists import charges_of, integers_of, numbers_of, words_of
 
     request = Request(
         path=trajectory,
@@ -368,7 +376,7 @@ def analyze_command(
         lags=integers_of(lags),
         only=words_of(only),
         types=words_of(types),
-        coupling_mhz=coupling_mhz,
+        nmr=nmr_protocol(coupling_mhz, asymmetry, numbers_of(larmor_mhz)),
     )
     analyze_file(request, output, html)
 

@@ -9,7 +9,6 @@ import numpy as np
 from ..analysis.density import density_grid, free_energy, free_energy_histogram, projected_density
 from ..analysis.hops import find_hops, hop_length_histogram
 from ..analysis.host_paths import HostPaths, in_constant_cell, read_host_paths
-from ..analysis.nmr import relaxation
 from ..analysis.octahedron_sites import sites_per_octahedron
 from ..analysis.percolation import AXES, percolation_barriers
 from ..analysis.sites import find_sites
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ..analysis.density import DensityGrid, FreeEnergy
-    from ..analysis.nmr import Relaxation
     from ..analysis.passage import Passage
     from ..analysis.topology import Barcodes
 
@@ -161,13 +159,7 @@ def _coarsened(values: NDArray[np.float64], join: np.ufunc) -> NDArray[np.float6
     return values
 
 
-def measure_hops(
-    paths: HostPaths,
-    grid: DensityGrid,
-    *,
-    frame_ps: float,
-    coupling_mhz: float | None = None,
-) -> HopsAnalysis:
+def measure_hops(paths: HostPaths, grid: DensityGrid, *, frame_ps: float) -> HopsAnalysis:
     """Return the hops between sites of a density, and how far ions come in a time.
 
     Parameters
@@ -178,8 +170,6 @@ def measure_hops(
         Their density.
     frame_ps
         Time between frames of the paths, ps.
-    coupling_mhz
-        Quadrupole coupling C_Q of 23Na, on which a relaxation time rests.
 
     Raises
     ------
@@ -188,9 +178,6 @@ def measure_hops(
     """
     hops = find_hops(paths, find_sites(grid), frame_ps=frame_ps)
     histogram = if_possible(lambda: hop_length_histogram(hops))
-    times: tuple[Relaxation, ...] = ()
-    if coupling_mhz is not None:
-        times = relaxation(hops.correlation_time_ps, coupling_mhz=coupling_mhz)
     found = HopsAnalysis(
         n_hops=hops.n_hops,
         core_share=hops.core_share,
@@ -200,7 +187,6 @@ def measure_hops(
         jump_diffusivity_cm2_s=hops.jump_diffusivity_cm2_s,
         length_a=numbers(histogram[0]) if histogram else [],
         length_per_a=numbers(histogram[1]) if histogram else [],
-        t1_ms={f"{time.larmor_mhz:g}": time.t1_ms for time in times},
     )
     longest = int(_LONGEST_VAN_HOVE_SHARE * (paths.n_frames - 1))
     if longest < 1:

@@ -32,6 +32,7 @@ from .landscape import (
     measure_topology,
     path_stride,
 )
+from .nmr import NmrProtocol, jump_law, with_relaxation
 from .readings import Reading, RunsMaker
 from .structure import (
     measure_environment,
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..analysis.density import DensityGrid
+    from ..analysis.host_paths import HostPaths
+    from ..stores.analyses import HopsAnalysis
     from ..stores.documents import MDDocument
     from .step import StepContext
 
@@ -57,6 +60,7 @@ _CARRIED = (
     "sigma_ms_cm",
     "haven_ratio",
 )
+_JUMPS = ("residence_time_ps", "correlation_time_ps", "jump_diffusivity_cm2_s")
 
 
 @dataclass
@@ -201,23 +205,36 @@ class LandscapeMaker(RunsMaker):
         Largest edge of a voxel, A.
     repeats, n_octahedra
         Cells of a crystal in the box and octahedra in it, to count sites per octahedron.
+    known_glass_transition_k
+        Measured glass transition: hops below it are of another law.
+    nmr
+        Where T1 of 23Na is wanted, and on which quadrupole coupling it rests.
     """
 
     name: str = "landscape"
     spacing_a: float = SPACING_A
     repeats: tuple[int, int, int] | None = None
     n_octahedra: int = 0
+    known_glass_transition_k: float | None = None
+    nmr: NmrProtocol | None = None
 
     kind: ClassVar[str] = "landscape"
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
 
     def analyse(self, runs: Sequence[MDDocument], context: StepContext) -> LandscapeDocument:
         """Return the landscape at each temperature, its densities in files."""
         left_out: dict[str, str] = {}
         found = self.each(runs, context, left_out, self._point)
+        times = {
+            point.landscape.temperature_k: point.hops.correlation_time_ps
+            for point, _ in found
+            if point.hops is not None
+        }
+        law = jump_law(times, self.nmr, tg_k=self.known_glass_transition_k) if times else None
         return LandscapeDocument(
             mobile=self.mobile,
             points=[point for point, _ in found],
+            jump_law=law,
             files=[_density_file(point, grid, context) for point, grid in found],
             **self.common(runs, context, left_out),
         )
@@ -234,10 +251,17 @@ class LandscapeMaker(RunsMaker):
         )
         point = LandscapePoint(
             landscape=landscape,
-            hops=if_possible(lambda: measure_hops(paths, grid, frame_ps=step_ps)),
+            hops=if_possible(lambda: self._hops(reading, paths, grid, step_ps)),
             topology=if_possible(lambda: measure_topology(reading.passage)),
         )
         return point, grid
+
+    def _hops(
+        self, reading: Reading, paths: HostPaths, grid: DensityGrid, step_ps: float
+    ) -> HopsAnalysis:
+        found = measure_hops(paths, grid, frame_ps=step_ps)
+        times = {name: judged(getattr(found, name), reading.run, paths.n_mobile) for name in _JUMPS}
+        return with_relaxation(found.model_copy(update=times), self.nmr)
 
 
 def _density_file(point: LandscapePoint, grid: DensityGrid, context: StepContext) -> FileReference:

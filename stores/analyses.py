@@ -215,6 +215,29 @@ class HopsAnalysis(Model):
     t1_ms: dict[str, Quantity] = Field(
         default_factory=dict, description="By Larmor frequency in MHz; conditional on C_Q."
     )
+    t1_note: str = Field("", description="Why there is no T1.")
+
+
+class RelaxationPoint(Model):
+    """Jump correlation time, and T1 of 23Na, where a law was asked for them."""
+
+    temperature_k: float
+    extrapolated: bool = Field(description="Outside the temperatures of the law.")
+    correlation_time_ps: Quantity
+    t1_ms: dict[str, Quantity] = Field(
+        default_factory=dict, description="By Larmor frequency in MHz; conditional on C_Q."
+    )
+
+
+class JumpLawAnalysis(Model):
+    """Arrhenius law of the jump correlation time over the runs of a sample."""
+
+    activation_energy_ev: Quantity
+    temperatures_used_k: list[float]
+    points: list[RelaxationPoint]
+    quadrupole_coupling_mhz: float | None = None
+    asymmetry: float | None = None
+    note: str = Field("", description="Why there is no T1.")
 
 
 class BarcodeAnalysis(Model):
@@ -305,4 +328,5 @@ class LandscapeDocument(StepDocument):
     level: str
     mobile: str
     points: list[LandscapePoint]
+    jump_law: JumpLawAnalysis | None = None
     left_out: dict[str, str]

@@ -17,6 +17,7 @@ from ..makers.landscape import (
     measure_topology,
     path_stride,
 )
+from ..makers.nmr import NmrProtocol, with_relaxation
 from ..makers.structure import (
     measure_environment,
     measure_octahedra,
@@ -60,8 +61,8 @@ class Request:
         Names of the sections wanted; empty for all that the data allow.
     types
         Elements of the atom types of a LAMMPS dump that names none.
-    coupling_mhz
-        Quadrupole coupling of 23Na, for T1.
+    nmr
+        Quadrupole coupling and Larmor frequencies of 23Na, for T1.
     """
 
     path: Path
@@ -72,7 +73,7 @@ class Request:
     lags: tuple[int, ...] | None = None
     only: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
-    coupling_mhz: float | None = None
+    nmr: NmrProtocol | None = None
 
 
 @dataclass(frozen=True)
@@ -136,12 +137,12 @@ def _landscape(run: Run) -> Model:
 
 
 def _hops(run: Run) -> Model:
-    return measure_hops(
+    found = measure_hops(
         run.paths,
         run.landscape[1],
         frame_ps=path_stride(run.passage) * run.require("frame-ps", run.frame_ps),
-        coupling_mhz=run.request.coupling_mhz,
     )
+    return with_relaxation(found, run.request.nmr)
 
 
 SECTIONS: dict[str, Callable[[Run], Model]] = {
@@ -223,7 +224,7 @@ def _check(request: Request) -> None:
     for name in request.only:
         if name not in SECTIONS:
             raise UnknownNameError.of("section", name, SECTIONS)
-    for name in ("temperature_k", "frame_ps", "coupling_mhz"):
+    for name in ("temperature_k", "frame_ps"):
         value = getattr(request, name)
         if value is not None and not (value > 0 and math.isfinite(value)):
             raise InputError(f"{name} must be positive", given=value, allowed="a number above 0")

@@ -350,5 +350,7 @@ def _candidate_id(candidate: Candidate, sweep: Sweep, n_atoms: int) -> str:
         else None,
         "md": md,
     }
+    if sweep.nmr is not None:
+        defining["nmr"] = sweep.nmr
     formula = candidate.mixture.formula.replace(" ", "").replace("+", "-")
     return f"{formula}-{candidate.phase}-{content_hash(defining)[:_ID_DIGITS]}"

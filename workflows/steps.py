@@ -320,7 +320,13 @@ def _transport(
         DiffusionMaker(mobile=mobile, charge=charge, known_glass_transition_k=tg_k),
         TransportMaker(mobile=mobile, charge=charge, known_glass_transition_k=tg_k),
         StructureMaker(mobile=mobile, crystal=candidate.phase == "crystal"),
-        LandscapeMaker(mobile=mobile, repeats=repeats, n_octahedra=n_octahedra),
+        LandscapeMaker(
+            mobile=mobile,
+            repeats=repeats,
+            n_octahedra=n_octahedra,
+            known_glass_transition_k=tg_k,
+            nmr=sweep.nmr,
+        ),
     ):
         chain.add(
             f"{made.kind}{suffix}",

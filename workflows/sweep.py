@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..errors import SweepError
+from ..makers.nmr import NmrProtocol
 from ..makers.protocol import MeltQuenchProtocol
 from ..systems.mixture import DEFAULT_N_MOBILE
 from .validation import sweep_error
@@ -190,6 +191,7 @@ class Sweep(_Section):
         default_factory=MeltQuenchProtocol, description="How glasses are made."
     )
     md: MDSection = Field(default_factory=MDSection, description="Molecular dynamics.")
+    nmr: NmrProtocol | None = Field(None, description="T1 of 23Na; default: none.")
     budget: Budget = Field(default_factory=Budget, description="Limits of cost.")
     screen: Screen = Field(default_factory=Screen, description="What passes.")
 

@@ -13,6 +13,7 @@ from haloflow.dashboard.analysis_figures import AnalysedRuns, analysis_figures, 
 from haloflow.dashboard.analysis_page import analysis_facts, render_analysis
 from haloflow.dashboard.figures_analysis_structure import powder_overview
 from haloflow.dashboard.menus import with_menu
+from haloflow.makers.nmr import NmrProtocol
 from haloflow.stores.analyses import StructureDocument, StructurePoint
 from haloflow.workflows.analyze import Request, analyze
 
@@ -21,7 +22,7 @@ from haloflow.workflows.analyze import Request, analyze
 def found(tmp_path_factory):
     path = tmp_path_factory.mktemp("md") / "chains.traj"
     write(path, sample_trajectories.chains(120).images())
-    return analyze(Request(path, temperature_k=600.0, frame_ps=0.1, coupling_mhz=1.0))
+    return analyze(Request(path, temperature_k=600.0, frame_ps=0.1, nmr=NmrProtocol(quadrupole_coupling_mhz=1.0)))
 
 
 @pytest.fixture(scope="module")

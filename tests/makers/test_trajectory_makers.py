@@ -4,60 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import sample_documents
 import sample_trajectories
-from pymatgen.core import Lattice, Structure
+from sample_runs import run_of
 
-from haloflow.engines.trajectory import TrajectoryReader
 from haloflow.errors import InputError
-from haloflow.identity import content_hash, file_sha256
-from haloflow.makers.step import step_directory
+from haloflow.identity import file_sha256
 from haloflow.makers.trajectory_makers import LandscapeMaker, StructureMaker, TransportMaker
-from haloflow.quantity import Quantity, Status
-from haloflow.stores.documents import FileReference, MDDocument
+from haloflow.quantity import Status
 from haloflow.stores.limits import encode
 from haloflow.stores.records import step_of
 
 TEMPERATURES_K = (500.0, 600.0, 700.0, 800.0)
-
-
-def run_of(workshop, temperature_k, frames, *, level="chgnet-r2scan-d3", status=Status.OK):
-    """Place a trajectory where the MD step would, and return that step's document."""
-    identity = content_hash([temperature_k, frames.species.tolist(), len(frames.positions)])
-    files_dir = workshop.store.files_dir
-    folder = step_directory(files_dir, identity) / "production" / "trajectory"
-    frames.store(folder, chunk_frames=1000)
-    files = [
-        FileReference(
-            path=chunk.path.relative_to(files_dir).as_posix(),
-            sha256=chunk.sha256,
-            n_bytes=chunk.n_bytes,
-            role="trajectory-production",
-        )
-        for chunk in TrajectoryReader(folder).files
-    ]
-    last = Structure(
-        Lattice(frames.cells[-1]),
-        frames.species.tolist(),
-        frames.positions[-1],
-        coords_are_cartesian=True,
-    )
-    return MDDocument(
-        identity=identity,
-        status=status,
-        provenance=sample_documents.provenance(level),
-        files=files,
-        level=level,
-        ensemble="nvt",
-        temperature_k=temperature_k,
-        timestep_fs=2.0,
-        n_steps=len(frames.positions) * 50,
-        n_steps_target=len(frames.positions) * 50,
-        seed=1,
-        density_g_cm3=Quantity(float(last.density)),
-        trajectory_interval_steps=50,
-        structure=last,
-    )
 
 
 def faster(frames, factor):

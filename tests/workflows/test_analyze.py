@@ -12,6 +12,7 @@ from ase.io import write
 from sample_trajectories import D_A2_PS, FRAME_PS
 
 from haloflow.errors import AnalysisError, InputError, UnknownNameError
+from haloflow.makers.nmr import NmrProtocol
 from haloflow.quantity import Status
 from haloflow.workflows.analyze import SECTIONS, Request, analyze, as_json
 
@@ -205,9 +206,12 @@ def test_wrong_requests_are_refused(folder):
 def test_relaxation_is_conditional_on_the_coupling(folder):
     request = {"temperature_k": 600.0, "frame_ps": FRAME_PS, "only": ("hops",)}
     without = analyze(Request(folder / "chains.traj", **request)).sections["hops"]
-    found = analyze(Request(folder / "chains.traj", coupling_mhz=1.0, **request))
+    found = analyze(
+        Request(folder / "chains.traj", nmr=NmrProtocol(quadrupole_coupling_mhz=1.0), **request)
+    )
     times = found.sections["hops"].t1_ms
     assert without.t1_ms == {}
+    assert without.t1_note == "no quadrupole coupling C_Q was given: no T1"
     assert set(times) == {"132.294", "73.39"}
     assert all("conditional on C_Q = 1 MHz" in time.note for time in times.values())
 

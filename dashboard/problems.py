@@ -17,6 +17,7 @@ from ..errors import (
     InputError,
     NotFoundError,
     StoreError,
+    TrajectoryError,
 )
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _STATUS: tuple[tuple[type[HaloflowError], int], ...] = (
     (NotFoundError, 404),
     (AnalysisError, 404),
+    (TrajectoryError, 404),
     (InputError, 400),
     (DocumentError, 500),
     (StoreError, 503),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from . import details, fields, figures, structures
+from . import details, fields, figures, provenance, structures, trajectories
 
 ROUTERS = [
     fields.router,
     structures.router,
     details.router,
     figures.router,
+    trajectories.router,
+    provenance.router,
 ]

@@ -1,0 +1,243 @@
+"""Frames of the trajectories that a candidate's steps left in the store's files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from ..engines.trajectory import TrajectoryFile, TrajectoryReader
+from ..engines.trajectory_files import INDEX_NAME, read_index
+from ..errors import InputError, TrajectoryError, UnknownNameError
+from ..stores.documents import MDDocument
+from ..units import FS_PER_PS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ..stores.documents import FileReference, StepDocument
+
+_ROLE: Final = "trajectory-"
+
+
+@dataclass(frozen=True)
+class StoredTrajectory:
+    """A trajectory as its step's document and its index tell, no frame read yet.
+
+    Attributes
+    ----------
+    step, part
+        Name of the step and part of its run: ``equilibration``, ``production``, ``quench``...
+    n_frames
+        0 where the files are not here.
+    frame_ps
+        Time between frames, ps; ``None`` where only the frames tell.
+    temperature_k
+        Of the thermostat; ``None`` where it changes.
+    n_bytes
+        Of all its files.
+    problem
+        Why it cannot be read; empty where nothing is known to hinder.
+    """
+
+    step: str
+    part: str
+    n_frames: int
+    frame_ps: float | None
+    temperature_k: float | None
+    n_bytes: int
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class TrajectoryPart:
+    """Some frames of a trajectory.
+
+    Attributes
+    ----------
+    species
+        Element symbols, (n_atoms,).
+    frames
+        Their numbers in the trajectory, (n,).
+    times_ps
+        (n,).
+    positions_a
+        (n, n_atoms, 3).
+    cells_a
+        (n, 3, 3), rows are cell vectors.
+    n_frames
+        Of the whole trajectory.
+    stride
+        Frames from one to the next.
+    next_start
+        Frame to go on with where the limit cut; ``None`` at the end.
+    """
+
+    species: list[str]
+    frames: list[int]
+    times_ps: NDArray[np.float64]
+    positions_a: NDArray[np.float64]
+    cells_a: NDArray[np.float64]
+    n_frames: int
+    stride: int
+    next_start: int | None
+
+
+def stored_trajectories(
+    documents: Mapping[str, StepDocument], files_dir: Path
+) -> list[StoredTrajectory]:
+    """Return the trajectories that the documents (by step name) refer to."""
+    found = []
+    for step, document in documents.items():
+        for part, files in _parts(document).items():
+            n_frames, problem = 0, ""
+            try:
+                n_frames = sum(chunk.n_frames for chunk in _chunks(files, files_dir))
+            except TrajectoryError as error:
+                problem = str(error)
+            is_md = isinstance(document, MDDocument)
+            frame_fs = document.timestep_fs * document.trajectory_interval_steps if is_md else None
+            found.append(
+                StoredTrajectory(
+                    step,
+                    part,
+                    n_frames,
+                    frame_fs / FS_PER_PS if frame_fs else None,
+                    document.temperature_k if is_md else None,
+                    sum(file.n_bytes for file in files),
+                    problem,
+                )
+            )
+    return found
+
+
+def read_frames(
+    document: StepDocument,
+    part: str | None,
+    files_dir: Path,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    stride: int | None = None,
+    wrap: bool = False,
+    most_frames: int,
+    most_positions: int,
+) -> TrajectoryPart:
+    """Read frames start:stop:stride of a step's trajectory, the files checked by their sha256.
+
+    Parameters
+    ----------
+    document
+        Of the step.
+    part
+        Of its run; default: its last.
+    files_dir
+        The store's folder of files.
+    start, stop
+        First frame and the one after the last; default: all.
+    stride
+        Default: the least at which all of them fit the limits.
+    wrap
+        Move atoms into the cell; else they are where they went.
+    most_frames, most_positions
+        Limits of what is read; at least one frame is.
+
+    Raises
+    ------
+    UnknownNameError
+        The step has no trajectory, or not this part.
+    InputError
+        `start` lies beyond the last frame.
+    TrajectoryError
+        A file is missing, damaged, or not the one that the document names.
+    """
+    parts = _parts(document)
+    name = part or next(reversed(parts), "")
+    if name not in parts:
+        raise UnknownNameError.of(f"trajectory of the {document.kind} step", name, parts)
+    chunks = _chunks(parts[name], files_dir)
+    try:
+        reader = TrajectoryReader(chunks)
+        within = range(reader.n_frames)[start:stop]
+        if not within:
+            raise InputError(
+                "the trajectory has no such frames",
+                given=f"{start} to {'the end' if stop is None else stop}",
+                allowed=f"0 to {reader.n_frames}",
+            )
+        most = max(1, min(most_frames, most_positions // reader.n_atoms))
+        every = stride or -(-len(within) // most)
+        wanted = within[::every]
+        taken = wanted[:most]
+        bounds = (taken.start, taken[-1] + 1, every)
+        positions, cells = reader.positions(*bounds), reader.cells(*bounds)
+        times_ps = reader.thermo(*bounds)["time_fs"] / FS_PER_PS
+    except TrajectoryError as error:
+        raise _within(error, files_dir) from error
+    return TrajectoryPart(
+        species=reader.species.tolist(),
+        frames=list(taken),
+        times_ps=times_ps,
+        positions_a=_wrapped(positions, cells) if wrap else positions,
+        cells_a=cells,
+        n_frames=reader.n_frames,
+        stride=every,
+        next_start=wanted[len(taken)] if len(wanted) > len(taken) else None,
+    )
+
+
+def _parts(document: StepDocument) -> dict[str, list[FileReference]]:
+    parts: dict[str, list[FileReference]] = {}
+    for file in document.files:
+        if file.role.startswith(_ROLE) and not file.path.endswith(INDEX_NAME):
+            parts.setdefault(file.role.removeprefix(_ROLE), []).append(file)
+    return parts
+
+
+def _chunks(files: list[FileReference], files_dir: Path) -> list[TrajectoryFile]:
+    """Return the files with the number of frames that their index tells."""
+    root = files_dir.resolve()
+    paths = [(root / file.path).resolve() for file in files]
+    if outside := [path.name for path in paths if not path.is_relative_to(root)]:
+        raise TrajectoryError(
+            "a trajectory file lies outside of the store's files",
+            given=", ".join(outside),
+            allowed="files below the store's folder of files",
+            remedy="put the files back where the store keeps them",
+        )
+    listed: dict[Path, TrajectoryFile] = {}
+    try:
+        for folder in {path.parent for path in paths}:
+            listed |= {chunk.path: chunk for chunk in read_index(folder)[1]}
+    except TrajectoryError as error:
+        raise _within(error, files_dir) from error
+    missing = [path.name for path in paths if path not in listed]
+    if missing:
+        raise TrajectoryError(
+            "the index of a trajectory lacks files that its step wrote",
+            given=", ".join(missing),
+            remedy="restore the folder from a backup, or run the step again",
+        )
+    return [
+        TrajectoryFile(path, file.sha256, file.n_bytes, listed[path].n_frames)
+        for path, file in zip(paths, files, strict=True)
+    ]
+
+
+def _within(error: TrajectoryError, files_dir: Path) -> TrajectoryError:
+    """Return `error` with paths as they are below `files_dir`."""
+    prefixes = (f"{files_dir.resolve()}/", f"{files_dir}/")
+    given = str(error.given)
+    for prefix in prefixes:
+        given = given.replace(prefix, "")
+    return TrajectoryError(error.problem, given=given, allowed=error.allowed, remedy=error.remedy)
+
+
+def _wrapped(positions: NDArray[np.float64], cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    fractions = positions @ np.linalg.inv(cells)
+    wrapped: NDArray[np.float64] = (fractions - np.floor(fractions)) @ cells
+    return wrapped

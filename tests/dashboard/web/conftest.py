@@ -1,0 +1,153 @@
+"""A live server over a store of synthetic candidates, and pages that tell what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from contextlib import contextmanager
+from pathlib import Path
+
+import many_candidates
+import pytest
+from browser import chromium_path
+from playwright.sync_api import sync_playwright
+from web_pages import LAPTOP, PHONE, Watch, is_settled, launch_args, served
+
+from haloflow.stores.connection import open_store
+
+N_CANDIDATES = 120
+N_FULL = 4
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def event_loop_of(playwright):
+    """Mark playwright's event loop as the running one.
+
+    It stays marked between playwright's calls, and would so forbid ``asyncio.run`` to every
+    other test of the process.
+    """
+    asyncio._set_running_loop(playwright._loop)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(None)
+
+
+@pytest.fixture(scope="session")
+def playwright():
+    running = sync_playwright().start()
+    asyncio._set_running_loop(None)
+    yield running
+    with event_loop_of(running):
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def browser(playwright):
+    """Start the system's Chromium; the report's tests drive theirs through a pipe."""
+    if chromium_path() is None:
+        reason = "no chromium here; tests/system_parts.sh installs it"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with event_loop_of(playwright):
+        browser = playwright.chromium.launch(**launch_args())
+    yield browser
+    with event_loop_of(playwright):
+        browser.close()
+
+
+@pytest.fixture(autouse=True)
+def own_event_loop(request):
+    if "page" not in request.fixturenames:
+        yield
+        return
+    request.getfixturevalue("browser")
+    with event_loop_of(request.getfixturevalue("playwright")):
+        yield
+
+
+@pytest.fixture(scope="session")
+def filled_store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("filled") / "store"
+    n_hostile = len(many_candidates.HOSTILE)
+    with open_store(folder) as store:
+        many_candidates.fill(store, N_CANDIDATES, n_full=N_FULL, n_hostile=n_hostile)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def live_url(filled_store, tmp_path_factory):
+    log = tmp_path_factory.mktemp("served") / "log"
+    with served(filled_store, free_port(), log=log) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def empty_url(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("empty")
+    with open_store(folder / "store"):
+        pass
+    with served(folder / "store", free_port(), log=folder / "log") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def base_url(live_url):
+    return live_url
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(base_url):
+    return {"base_url": base_url, "viewport": LAPTOP, "reduced_motion": "reduce"}
+
+
+@pytest.fixture
+def page(context, own_event_loop):
+    return context.new_page()
+
+
+@pytest.fixture
+def watch(page, live_url):
+    return Watch(page, live_url)
+
+
+@pytest.fixture(autouse=True)
+def nothing_wrong(request, own_event_loop):
+    """Fail a test at whose end the page has done something wrong."""
+    if "page" not in request.fixturenames:
+        yield
+        return
+    watch = request.getfixturevalue("watch")
+    yield
+    assert watch.problems() == []
+
+
+@pytest.fixture
+def open_page(page, watch):
+    def open_it(path, *, scheme="light", phone=False):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.set_viewport_size(PHONE if phone else LAPTOP)
+        page.goto(path)
+        is_settled(page)
+        return page
+
+    return open_it
+
+
+@pytest.fixture
+def shot(page):
+    """Save what the page shows where $HALOFLOW_SHOTS names a folder."""
+
+    def take(name, *, full=True):
+        if folder := os.environ.get("HALOFLOW_SHOTS"):
+            page.screenshot(path=Path(folder) / f"{name}.png", full_page=full)
+
+    return take

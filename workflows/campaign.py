@@ -1,0 +1,313 @@
+"""How far a campaign is: steps by stage and state, what runs, what failed and why, what it cost."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import UnknownNameError
+from ..identity import step_uuid
+from ..makers.progress import read_progress
+from ..makers.step import step_directory
+from ..stores.claims import Claims
+from ..units import SECONDS_PER_HOUR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ..stores.claims import Claim
+    from ..stores.connection import HaloflowStore
+
+STATES: Final = ("waiting", "running", "done", "failed", "skipped")
+_STAGES: Final = ("relax", "static", "registries", "melt_quench", "hull", "md", "diffusion")
+_PROPERTIES = [
+    "candidate_id",
+    "label",
+    *(f"steps.{name}" for name in ("name", "kind", "identity", "state", "status", "wall_s")),
+]
+_TAIL_LINES = 20
+_TEXT_LENGTH = 4000
+_CAUSE_LENGTH = 160
+_MOST_GROUPS = 50
+_EXAMPLES = 3
+_LEAST_SHARE = 0.01
+_VARYING = re.compile(r"(?:/[\w.+-]+){2,}/?|\b[0-9a-f]{12,}\b|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+
+
+@dataclass
+class Stage:
+    """Steps of one kind: how many in which state, and the wall time of those that ended."""
+
+    stage: str
+    states: Counter[str] = field(default_factory=Counter)
+    not_ok: Counter[str] = field(default_factory=Counter)
+    wall_s: float = 0.0
+
+    @property
+    def mean_s(self) -> float | None:
+        """Mean wall time of a step that is done, s."""
+        return self.wall_s / self.states["done"] if self.states["done"] else None
+
+    @property
+    def left(self) -> int:
+        """Steps that have not ended."""
+        return self.states["waiting"] + self.states["running"]
+
+
+@dataclass(frozen=True)
+class KnownStep:
+    """A step that has not ended well, and a candidate that it belongs to."""
+
+    candidate_id: str
+    label: str
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class RunningStep:
+    """A step at work.
+
+    Attributes
+    ----------
+    share
+        Fraction of its work that is done; ``None`` before its first report.
+    seconds_left
+        At the speed since it was claimed; ``None`` while unknown.
+    """
+
+    step: KnownStep
+    identity: str
+    process: str
+    since: datetime
+    stage: str
+    share: float | None
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    """Steps that failed for one cause: equal messages, numbers and paths aside."""
+
+    cause: str
+    count: int
+    stages: dict[str, int]
+    last: datetime | None
+    examples: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What :func:`campaign` tells.
+
+    Attributes
+    ----------
+    stages
+        In the order of work.
+    core_hours
+        Wall time of ended steps times their threads.
+    threads
+        By stage, of a step of it.
+    eta_s
+        Seconds left; ``None`` where that is not known, and why in `eta_note`.
+    """
+
+    n_candidates: int
+    n_complete: int
+    stages: list[Stage]
+    running: list[RunningStep]
+    failures: list[FailureGroup]
+    core_hours: float
+    threads: dict[str, int]
+    eta_s: float | None
+    eta_note: str
+    taken_at: datetime
+
+
+def campaign(store: HaloflowStore, sweep_name: str | None = None) -> Campaign:
+    """Say how far a sweep, or all that a store holds, has come.
+
+    States are those of the summaries, which a run brings up to date after each step; what
+    runs and what failed is read anew.
+
+    Raises
+    ------
+    UnknownNameError
+        If no candidate belongs to the sweep.
+    """
+    count = _Count()
+    criteria = {} if sweep_name is None else {"sweeps": sweep_name}
+    for row in store.summaries.query(criteria, _PROPERTIES):
+        count.add(row)
+    if sweep_name is not None and not count.n_candidates:
+        raise UnknownNameError.of("sweep", sweep_name, store.candidates.distinct("sweeps"))
+    claims = {i: c for i, c in Claims(store.claims).live().items() if i in count.open}
+    for identity in claims:
+        count.now_running(identity)
+    stages = sorted(count.stages.values(), key=_order)
+    running = [_running(store, count.open[i], claim) for i, claim in claims.items()]
+    threads = {one.stage: _threads(store, count.samples.get(one.stage)) for one in stages}
+    eta_s, note = _eta(stages, running)
+    return Campaign(
+        n_candidates=count.n_candidates,
+        n_complete=count.n_complete,
+        stages=stages,
+        running=sorted(running, key=lambda one: one.since),
+        failures=_failure_groups(store, count.open),
+        core_hours=sum(one.wall_s * threads[one.stage] for one in stages) / SECONDS_PER_HOUR,
+        threads=threads,
+        eta_s=eta_s,
+        eta_note=note,
+        taken_at=datetime.now(UTC),
+    )
+
+
+def sweeps(store: HaloflowStore) -> list[dict[str, Any]]:
+    """Return each sweep of the store with the number of its candidates, and of complete ones."""
+    names = sorted(name for name in store.candidates.distinct("sweeps") if isinstance(name, str))
+    return [
+        {
+            "name": name,
+            "n_candidates": store.candidates.count({"sweeps": name}),
+            "n_complete": store.summaries.count({"sweeps": name, "complete": True}),
+        }
+        for name in names
+    ]
+
+
+class _Count:
+    """Counts steps, those that candidates share once."""
+
+    def __init__(self) -> None:
+        self.n_candidates = 0
+        self.n_complete = 0
+        self.stages: dict[str, Stage] = {}
+        self.open: dict[str, KnownStep] = {}
+        self.samples: dict[str, str] = {}
+        self._states: dict[str, str] = {}
+        self._seen: set[str] = set()
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Count the steps of one summary."""
+        self.n_candidates += 1
+        steps = row.get("steps") or []
+        self.n_complete += all(step["state"] in {"done", "skipped"} for step in steps)
+        for step in steps:
+            identity, kind, state = step["identity"], step["kind"], step["state"]
+            if identity in self._seen:
+                continue
+            self._seen.add(identity)
+            stage = self.stages.setdefault(kind, Stage(kind))
+            stage.states[state] += 1
+            stage.wall_s += step.get("wall_s") or 0.0
+            if state == "done":
+                self.samples.setdefault(kind, identity)
+                if step.get("status") not in {None, "ok"}:
+                    stage.not_ok[step["status"]] += 1
+            else:
+                known = KnownStep(row["candidate_id"], row["label"], step["name"], kind)
+                self.open[identity] = known
+                self._states[identity] = state
+
+    def now_running(self, identity: str) -> None:
+        """Count a step as running that the summaries may not know to run yet."""
+        states = self.stages[self.open[identity].kind].states
+        states[self._states[identity]] -= 1
+        states["running"] += 1
+        self._states[identity] = "running"
+
+
+def _order(stage: Stage) -> tuple[int, str]:
+    known = stage.stage in _STAGES
+    return (_STAGES.index(stage.stage) if known else len(_STAGES), stage.stage)
+
+
+def _running(store: HaloflowStore, step: KnownStep, claim: Claim) -> RunningStep:
+    progress = read_progress(step_directory(store.files_dir, claim.identity))
+    since = claim.claimed_at.replace(tzinfo=UTC)
+    share = left = None
+    if progress is not None and progress.total:
+        share = min(progress.done / progress.total, 1.0)
+        elapsed = max(progress.updated_at - since.timestamp(), 0.0)
+        if share >= _LEAST_SHARE and elapsed:
+            left = max(elapsed * (1 - share) / share - (time.time() - progress.updated_at), 0.0)
+    return RunningStep(
+        step,
+        claim.identity,
+        str(claim.owner),
+        since,
+        progress.stage if progress else "starting",
+        share,
+        left,
+    )
+
+
+def _threads(store: HaloflowStore, identity: str | None) -> int:
+    """Return the threads of a stage's steps, of one that has ended."""
+    if identity is None:
+        return 1
+    field_name = "output.provenance.threads"
+    found = store.outputs.query_one({"uuid": step_uuid(identity)}, [field_name]) or {}
+    threads = ((found.get("output") or {}).get("provenance") or {}).get("threads")
+    return threads if isinstance(threads, int) else 1
+
+
+def _eta(stages: Iterable[Stage], running: list[RunningStep]) -> tuple[float | None, str]:
+    """Return the time left: the mean time of each stage, shared by as many as run now."""
+    left = [stage for stage in stages if stage.left]
+    if not left:
+        return 0.0, "all steps have ended"
+    if not running:
+        return None, "nothing runs"
+    unknown = [stage.stage for stage in left if stage.mean_s is None]
+    work = sum((stage.mean_s or 0.0) * stage.states["waiting"] for stage in left)
+    means = {stage.stage: stage.mean_s for stage in left}
+    for one in running:
+        mean = means.get(one.step.kind)
+        own = one.seconds_left if one.seconds_left is not None else mean
+        work += own or 0.0
+    if unknown:
+        return None, f"no step of {', '.join(unknown)} has ended yet"
+    return work / len(running), f"at the mean time of each stage, {len(running)} at a time"
+
+
+def _failure_groups(store: HaloflowStore, known: Mapping[str, KnownStep]) -> list[FailureGroup]:
+    groups: dict[str, list[tuple[KnownStep, Mapping[str, Any]]]] = {}
+    for row in store.failures.query({}):
+        step = known.get(row["identity"])
+        if step is not None:
+            key = _VARYING.sub("#", _first_line(str(row.get("error") or "")))
+            groups.setdefault(key, []).append((step, row))
+    made = [_failure_group(members) for members in groups.values()]
+    return sorted(made, key=lambda group: -group.count)[:_MOST_GROUPS]
+
+
+def _failure_group(members: list[tuple[KnownStep, Mapping[str, Any]]]) -> FailureGroup:
+    times = [row["failed_at"] for _, row in members if isinstance(row.get("failed_at"), datetime)]
+    return FailureGroup(
+        cause=_first_line(str(members[0][1].get("error") or ""))[:_CAUSE_LENGTH],
+        count=len(members),
+        stages=dict(Counter(step.kind for step, _ in members)),
+        last=max(times).replace(tzinfo=UTC) if times else None,
+        examples=[_example(step, row) for step, row in members[:_EXAMPLES]],
+    )
+
+
+def _example(step: KnownStep, row: Mapping[str, Any]) -> dict[str, Any]:
+    lines = str(row.get("error") or "")[-_TEXT_LENGTH:].splitlines()
+    return {
+        "candidate_id": step.candidate_id,
+        "label": step.label,
+        "step": step.name,
+        "identity": row["identity"],
+        "tail": "\n".join(lines[-_TAIL_LINES:]),
+    }
+
+
+def _first_line(error: str) -> str:
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    return lines[0] if lines else "no message"

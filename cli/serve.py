@@ -42,7 +42,7 @@ def serve_store(
     for package in PACKAGES:
         if importlib.util.find_spec(package) is None:
             raise MissingDependencyError.of(package, "serve", "the dashboard")
-    from ..dashboard.app import create_app
+    from ..dashboard.app import OPTIMADE_PATH, create_app
     from ..dashboard.security import LOOPBACK_HOSTS
 
     token = checked_token(token, host)
@@ -50,16 +50,26 @@ def serve_store(
     with listening, existing_store(store) as opened:
         update_summaries(opened)
         hosts = [*LOOPBACK_HOSTS, *host_names(host)]
-        app = create_app(opened, token=token, allowed_hosts=hosts)
-        address = address_of(host, listening.getsockname()[1], token)
+        port = listening.getsockname()[1]
+        optimade_url = None
+        if importlib.util.find_spec("optimade") is not None:
+            optimade_url = address_of(host, port, None) + OPTIMADE_PATH.lstrip("/")
+        app = create_app(opened, token=token, allowed_hosts=hosts, optimade_url=optimade_url)
+        address = address_of(host, port, token)
         out = console()
         out.print(Text.assemble("Dashboard and API: ", (address, "bold")), soft_wrap=True)
+        if optimade_url:
+            out.print(Text.assemble("OPTIMADE: ", optimade_url), soft_wrap=True)
         if token:
             out.print("The address holds the token: who has it sees the store. Shown only now.")
         out.print("Stop with Ctrl-C.")
         if open_browser:
             webbrowser.open(address)
-        _answer_requests(app, listening)
+        try:
+            _answer_requests(app, listening)
+        finally:
+            if optimade_url:
+                app.state.optimade.state.mirror.close()
         out.print("Stopped.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
@@ -17,7 +17,10 @@ from .. import __version__
 from ..errors import HaloflowError
 from .answers import EntityTagMiddleware, TimeLimitMiddleware
 from .api import ROUTERS
+from .api.candidates import CandidateResource
 from .api.dependencies import PREFIX
+from .api.models import PROBLEMS
+from .api.parameters import refuse_unknown_parameters
 from .problems import (
     answer_http_exception,
     answer_invalid_request,
@@ -34,7 +37,9 @@ if TYPE_CHECKING:
     from ..stores.connection import HaloflowStore
 
 STATIC: Final = Path(__file__).parent / "static"
+_CHECKS: Final = [Depends(refuse_unknown_parameters)]
 FRONT_PAGE: Final = "explorer"
+OPTIMADE_PATH: Final = "/optimade"
 _DESCRIPTION = """\
 Candidates for sodium solid electrolytes: stability, sodium transport, and how far each number
 can be trusted. Only GET and HEAD. Numbers have the units that their descriptions name; what is
@@ -47,6 +52,7 @@ def create_app(
     *,
     token: str | None = None,
     allowed_hosts: Sequence[str] = LOOPBACK_HOSTS,
+    optimade_url: str | None = None,
 ) -> FastAPI:
     """Return the application that shows `store`.
 
@@ -59,6 +65,9 @@ def create_app(
         ``None`` for no token.
     allowed_hosts
         Names under which the server answers, without ports.
+    optimade_url
+        Address of ``/optimade`` to name to clients; the endpoint is there where it is given
+        (extra ``optimade``). The caller closes ``app.state.optimade.state.mirror``.
     """
     app = FastAPI(
         title="haloflow",
@@ -70,9 +79,14 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.store = store
-    for router in ROUTERS:
-        app.include_router(router, prefix=PREFIX)
+    for router in (CandidateResource(store.summaries).router, *ROUTERS):
+        app.include_router(router, prefix=PREFIX, responses=PROBLEMS, dependencies=_CHECKS)
     _add_pages(app)
+    if optimade_url is not None:
+        from .optimade.app import create_optimade_app  # noqa: PLC0415  (an extra)
+
+        app.state.optimade = create_optimade_app(store, base_url=optimade_url)
+        app.mount(OPTIMADE_PATH, app.state.optimade)
     app.add_exception_handler(HaloflowError, answer_problem)
     app.add_exception_handler(RequestValidationError, answer_invalid_request)
     app.add_exception_handler(HTTPException, answer_http_exception)

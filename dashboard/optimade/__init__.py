@@ -1,0 +1,1 @@
+"""The structures of a store for every client that speaks OPTIMADE; extra ``optimade``."""

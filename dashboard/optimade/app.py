@@ -1,0 +1,135 @@
+"""The OPTIMADE endpoint: optimade-python-tools over the structures of a store."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi.responses import JSONResponse
+from optimade.filtertransformers.mongo import MongoTransformer
+from optimade.models import Implementation, Provider
+from optimade.server.config import LogLevel, ServerConfig
+from optimade.server.create_app import create_app
+from optimade.server.entry_collections import EntryCollection
+from optimade.server.entry_collections.mongo import MongoCollection
+from optimade.server.routers import landing
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.cors import CORSMiddleware
+
+from ... import __version__
+from .entries import PREFIX, described_fields
+from .mirror import EntryMirror
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from fastapi import FastAPI, Request
+    from starlette.responses import Response
+
+    from ...stores.connection import HaloflowStore
+    from ...stores.embedded import SqliteStore
+
+WAIT_S: Final = 4.0
+PAGE_LIMIT_MAX: Final = 500
+
+
+class StoredStructures(MongoCollection):
+    """Entries in an embedded store, asked as optimade-python-tools asks MongoDB.
+
+    Parameters
+    ----------
+    entries
+        Connected store of entries.
+    like
+        The collection of the application that this one replaces.
+    """
+
+    def __init__(self, entries: SqliteStore, like: EntryCollection) -> None:
+        EntryCollection.__init__(
+            self,
+            like.resource_cls,
+            like.resource_mapper,
+            MongoTransformer(mapper=like.resource_mapper),
+            like.config,
+        )
+        self.collection = entries._collection  # noqa: SLF001  (maggma has no public way to it)
+
+
+def create_optimade_app(store: HaloflowStore, *, base_url: str | None = None) -> FastAPI:
+    """Return the application that gives the structures of `store` by OPTIMADE's rules.
+
+    It keeps its entries in a passing folder (``app.state.mirror``, to be closed) and answers
+    503 while they are made for the first time.
+
+    Parameters
+    ----------
+    store
+        Open store; it is only read.
+    base_url
+        Where the application is mounted; default: as each request names it.
+    """
+    config = _config(base_url)
+    for name in ("optimade", f"optimade.{PREFIX}"):  # it tells of its settings at every start
+        logging.getLogger(name).setLevel(logging.ERROR)
+    app: FastAPI = create_app(config, logger_tag=PREFIX)
+    _keep_to_this_origin(app)
+    mirror = EntryMirror(store)
+    collections = app.state.entry_collections
+    collections["structures"] = StoredStructures(mirror.entries, collections["structures"])
+    app.state.mirror = mirror
+    app.add_middleware(_WhenReady, mirror=mirror)
+    return app
+
+
+def _config(base_url: str | None) -> ServerConfig:
+    return ServerConfig(
+        insert_test_data=False,
+        base_url=base_url,
+        page_limit_max=PAGE_LIMIT_MAX,
+        log_level=LogLevel.ERROR,
+        provider=Provider(
+            prefix=PREFIX,
+            name="haloflow",
+            description="Screening of sodium solid electrolytes with haloflow.",
+        ),
+        implementation=Implementation(name="haloflow", version=__version__),
+        provider_fields={"structures": described_fields()},
+    )
+
+
+def _keep_to_this_origin(app: FastAPI) -> None:
+    """Take away what lets other sites read the store, and the page that asks other sites."""
+    app.user_middleware = [one for one in app.user_middleware if _class_of(one) != CORSMiddleware]
+    app.router.routes = [route for route in app.router.routes if not _asks_others(route)]
+
+
+def _class_of(middleware: Any) -> Any:  # noqa: ANN401  (starlette names only what makes one)
+    return middleware.cls
+
+
+def _asks_others(route: Any) -> bool:  # noqa: ANN401  (starlette's routes share no type)
+    path = getattr(route, "path", "")
+    is_landing = getattr(route, "original_router", None) is landing.router
+    return is_landing or path.endswith(("/docs", "/redoc", "/oauth2-redirect"))
+
+
+class _WhenReady(BaseHTTPMiddleware):
+    """Lets requests through when the entries are there."""
+
+    def __init__(self, app: Any, mirror: EntryMirror) -> None:  # noqa: ANN401  (ASGI)
+        super().__init__(app)
+        self._mirror = mirror
+
+    async def dispatch(
+        self, request: Request, call_next: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        """Wait a moment for the entries, then answer."""
+        if await run_in_threadpool(self._mirror.wait, WAIT_S):
+            return await call_next(request)
+        error = {
+            "status": "503",
+            "title": "Service Unavailable",
+            "detail": "the structures of the store are being prepared; ask again in a moment",
+        }
+        return JSONResponse({"errors": [error]}, 503, {"Retry-After": "5"})

@@ -1,0 +1,149 @@
+"""Entries for OPTIMADE, kept beside a store that is only read.
+
+OPTIMADE filters speak of fields that our documents do not have in that shape. So the entries
+lie in an embedded store of their own, in a passing folder, and follow the store.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+from ...stores.documents import MeltQuenchDocument, RelaxDocument
+from ...stores.embedded import SqliteStore
+from ...stores.records import candidate_of, step_of, summary_of
+from ...stores.results import stored_outputs
+from .entries import entries_of
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pymatgen.core import Structure
+
+    from ...stores.connection import HaloflowStore
+    from ...stores.documents import CandidateSummary
+
+REFRESH_S: Final = 30.0
+_BATCH: Final = 100
+_MARGIN: Final = timedelta(minutes=10)
+_STRUCTURE_STEP: Final = re.compile(r"(relax|melt_quench)(-seed\d+)?")
+_INDEXED: Final = ("id", "candidate_id", "elements", "nelements", "chemical_formula_reduced")
+
+
+class EntryMirror:
+    """Follows a store; entries are made in the background, from the first use on.
+
+    Parameters
+    ----------
+    store
+        Open store; it is only read.
+
+    Attributes
+    ----------
+    entries
+        The store of the entries.
+    """
+
+    def __init__(self, store: HaloflowStore) -> None:
+        self._store = store
+        self._folder = TemporaryDirectory(prefix="haloflow-optimade-")
+        self.entries = SqliteStore(self._folder.name, "structures", key="id", durable=False)
+        self.entries.connect()
+        for field in _INDEXED:
+            self.entries.ensure_index(field)
+        self._seen: dict[str, datetime] = {}
+        self._lock = threading.Lock()
+        self._worker: threading.Thread | None = None
+        self._refreshed_at = 0.0
+        self._complete = threading.Event()
+        self._trouble: Exception | None = None
+
+    def close(self) -> None:
+        """Drop the entries."""
+        with self._lock:
+            self.entries.close()
+            self._folder.cleanup()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Start to follow, and tell whether all entries are there within `timeout_s`.
+
+        Later calls look for changes of the store at most every `REFRESH_S` seconds.
+        """
+        due = time.monotonic() - self._refreshed_at > REFRESH_S
+        if (due or self._trouble) and (self._worker is None or not self._worker.is_alive()):
+            self._trouble = None
+            self._worker = threading.Thread(target=self._follow, daemon=True)
+            self._worker.start()
+        done = self._complete.wait(timeout_s)
+        if self._trouble is not None:
+            raise self._trouble
+        return done
+
+    def _follow(self) -> None:
+        try:
+            self.refresh()
+        except Exception as error:  # noqa: BLE001  (whoever waits gets it)
+            self._trouble = error
+            self._complete.set()
+
+    def refresh(self) -> None:
+        """Bring the entries up to date with the store."""
+        with self._lock:
+            changed = self._changed()
+            for start in range(0, len(changed), _BATCH):
+                self._renew(changed[start : start + _BATCH])
+            self._refreshed_at = time.monotonic()
+            self._complete.set()
+
+    def _changed(self) -> list[CandidateSummary]:
+        newest = max(self._seen.values(), default=None)
+        since = {} if newest is None else {"last_updated": {"$gte": _naive(newest) - _MARGIN}}
+        summaries = map(summary_of, self._store.summaries.query(since))
+        return [one for one in summaries if self._seen.get(one.candidate_id) != one.last_updated]
+
+    def _renew(self, summaries: list[CandidateSummary]) -> None:
+        ids = [summary.candidate_id for summary in summaries]
+        structures = self._structures(ids)
+        made = [
+            entry
+            for summary in summaries
+            for entry in entries_of(summary, structures.get(summary.candidate_id, {}))
+        ]
+        kept = [entry["id"] for entry in made]
+        self.entries.remove_docs({"candidate_id": {"$in": ids}, "id": {"$nin": kept}})
+        if made:
+            self.entries.update(made, key="id")
+        self._seen.update({summary.candidate_id: summary.last_updated for summary in summaries})
+
+    def _structures(self, ids: list[str]) -> dict[str, dict[str, Structure]]:
+        """Return the relaxed structures by candidate and step; of a glass else the quenched."""
+        records = self._store.candidates.query({"candidate_id": {"$in": ids}})
+        candidates = list(map(candidate_of, records))
+        wanted = {one.candidate_id: _structure_steps(one.steps) for one in candidates}
+        identities = {i for steps in wanted.values() for i in steps.values()}
+        outputs = stored_outputs(self._store, identities)
+        return {
+            name: _relaxed({step: outputs[i] for step, i in steps.items() if i in outputs})
+            for name, steps in wanted.items()
+        }
+
+
+def _structure_steps(steps: dict[str, str]) -> dict[str, str]:
+    return {name: identity for name, identity in steps.items() if _STRUCTURE_STEP.fullmatch(name)}
+
+
+def _relaxed(outputs: dict[str, dict[str, Any]]) -> dict[str, Structure]:
+    found: dict[str, Structure] = {}
+    for step, output in sorted(outputs.items()):  # melt_quench before relax, which replaces it
+        document = step_of(output)
+        if isinstance(document, RelaxDocument | MeltQuenchDocument):
+            found[step.replace("melt_quench", "relax", 1)] = document.structure
+    return found
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)

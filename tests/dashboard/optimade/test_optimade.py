@@ -1,0 +1,163 @@
+"""The OPTIMADE endpoint: its own validator, its filters, and that it follows the store."""
+
+import socket
+import threading
+import time
+from contextlib import closing, contextmanager
+
+import httpx
+import pytest
+import sample_candidates
+import uvicorn
+from optimade.validator import ImplementationValidator
+
+from haloflow.dashboard.app import create_app
+from haloflow.dashboard.optimade.entries import described_fields
+from haloflow.dashboard.optimade.mirror import EntryMirror
+from haloflow.errors import DocumentError
+from haloflow.stores.connection import open_store
+from haloflow.stores.query import find_summaries
+from haloflow.workflows.status import update_summaries
+
+# optimade 1.5 reads the fields of a model on its instances
+# and warns clients of properties of other providers, for which the validator asks
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Accessing the 'model_fields' attribute", "ignore:Field '_crazyprovider_field'"
+)
+
+
+@contextmanager
+def answering(app, listening):
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", ws="none"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def filled_store(folder):
+    with open_store(folder) as store:
+        sample_candidates.fill(store)
+        update_summaries(store)
+        yield store
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    with (
+        filled_store(tmp_path_factory.mktemp("optimade")) as store,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+    ):
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/optimade"
+        app = create_app(store, optimade_url=url)
+        with closing(app.state.optimade.state.mirror), answering(app, listening):
+            yield store, url
+
+
+def found(url, text, **more):
+    answer = httpx.get(f"{url}/v1/structures", params={"filter": text, **more})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_validator_of_optimade_is_content(served, capsys):
+    validator = ImplementationValidator(base_url=served[1], run_optional_tests=False)
+    validator.validate_implementation()
+    assert validator.valid, capsys.readouterr().out
+    assert validator.results.success_count > 30
+    assert validator.results.failure_count == validator.results.internal_failure_count == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('_haloflow_phase="glass"', "phase == glass"),
+        ("_haloflow_e_hull < 0.05", "e_hull < 0.05 and e_hull != none"),
+        ('_haloflow_sigma_status="ok"', "sigma_status == ok"),
+        ("_haloflow_sigma IS UNKNOWN", "sigma == none"),
+        ('elements HAS ALL "Na","Ta","O" AND nelements=4', "chemsys == Cl-Na-O-Ta"),
+    ],
+)
+def test_filters_find_what_the_store_finds(served, text, where):
+    store, url = served
+    names = {entry["attributes"]["_haloflow_label"] for entry in found(url, text)["data"]}
+    with_structure = {e["attributes"]["_haloflow_label"] for e in found(url, "nsites>0")["data"]}
+    expected = {one.label for one in find_summaries(store.summaries, [where])}
+    assert names == expected & with_structure
+    assert names
+
+
+def test_entry_is_the_relaxed_structure_with_our_numbers(served):
+    _, url = served
+    (entry,) = found(url, 'id="NaTaClO-glass-11aa22bb-seed1"')["data"]
+    candidate = next(c for c in sample_candidates.candidates() if c[0].candidate_id in entry["id"])
+    relaxed = next(d for d in candidate[1].values() if d.kind == "relax")
+    attributes = entry["attributes"]
+    assert attributes["nsites"] == len(relaxed.structure)
+    assert attributes["species_at_sites"] == [str(s.specie.symbol) for s in relaxed.structure]
+    assert attributes["cartesian_site_positions"] == relaxed.structure.cart_coords.tolist()
+    assert attributes["_haloflow_sigma_status"] == "ok"
+
+
+def test_every_field_of_ours_is_described_with_its_unit(served):
+    properties = httpx.get(f"{served[1]}/v1/info/structures").json()["data"]["properties"]
+    for field in described_fields():
+        assert properties[field["name"]]["description"] == field["description"]
+        assert properties[field["name"]].get("unit") == field.get("unit")
+
+
+def test_other_sites_cannot_read_it_and_no_page_asks_other_sites(served):
+    url = served[1]
+    answer = httpx.get(f"{url}/v1/structures", headers={"Origin": "http://elsewhere.example"})
+    assert answer.status_code == 200
+    assert "access-control-allow-origin" not in answer.headers
+    for path in ("", "/v1", "/v1/extensions/docs", "/v1/extensions/redoc"):
+        assert httpx.get(url + path).status_code == 404
+
+
+@pytest.mark.parametrize("text", ['$where="1"', "elements HAS", "_haloflow_nothing=1 AND"])
+def test_bad_filters_are_refused(served, text):
+    answer = httpx.get(f"{served[1]}/v1/structures", params={"filter": text})
+    assert answer.status_code == 400
+    assert answer.json()["errors"]
+
+
+def test_page_limit_is_bounded(served):
+    answer = httpx.get(f"{served[1]}/v1/structures", params={"page_limit": 100_000})
+    assert answer.status_code == 403
+
+
+def test_entries_follow_the_store(tmp_path):
+    candidates = sample_candidates.candidates()
+    with open_store(tmp_path) as store:
+        sample_candidates.fill(store, candidates[:1])
+        update_summaries(store)
+        with closing(EntryMirror(store)) as mirror:
+            mirror.refresh()
+            before = {row["id"] for row in mirror.entries.query()}
+            sample_candidates.fill(store, candidates)
+            update_summaries(store)
+            mirror.refresh()
+            after = {row["id"] for row in mirror.entries.query()}
+    assert before < after
+
+
+def test_first_answer_waits_for_the_entries_and_trouble_is_told(tmp_path, monkeypatch):
+    with filled_store(tmp_path) as store:
+        with closing(EntryMirror(store)) as mirror:
+            go_on = threading.Event()
+            renew = mirror._renew
+            monkeypatch.setattr(mirror, "_renew", lambda some: (go_on.wait(20), renew(some)))
+            assert mirror.wait(0.05) is False
+            go_on.set()
+            assert mirror.wait(20) is True
+        store.summaries.update({**store.summaries.query_one({}), "n_atoms": "many"})
+        with closing(EntryMirror(store)) as broken, pytest.raises(DocumentError, match="not valid"):
+            broken.wait(20)

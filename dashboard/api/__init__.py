@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from . import details, fields, figures, provenance, structures, trajectories
+from . import (
+    campaign,
+    candidates,
+    details,
+    experiment,
+    fields,
+    figures,
+    provenance,
+    structures,
+    trajectories,
+)
 
 ROUTERS = [
+    candidates.router,
     fields.router,
+    campaign.router,
+    experiment.router,
     structures.router,
     details.router,
     figures.router,

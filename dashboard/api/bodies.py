@@ -29,7 +29,12 @@ def answer(data: object, meta: Mapping[str, object] | None = None) -> Response:
     if meta is not None:
         body["meta"] = meta
     content = orjson.dumps(
-        body, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+        body,
+        default=_plain,
+        option=orjson.OPT_SERIALIZE_NUMPY
+        | orjson.OPT_NON_STR_KEYS
+        | orjson.OPT_NAIVE_UTC
+        | orjson.OPT_UTC_Z,
     )
     return Response(content, media_type="application/json")
 

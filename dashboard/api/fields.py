@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from fastapi import APIRouter, Response
 
-from fastapi import APIRouter
-
-from ...stores.fields import DEFAULT_COLUMNS, FIELDS, Field
-from .dependencies import data
+from ...stores.fields import FIELDS
+from .bodies import Answer, answer
+from .models import FieldModel
+from .operators import DEFAULT_FIELDS
 
 router = APIRouter(tags=["candidates"])
 
@@ -29,26 +29,11 @@ TEMPLATES = (
 )
 
 
-def described(field: Field) -> dict[str, Any]:
-    """Return what a page needs to know of a field."""
-    return {
-        "name": field.name,
-        "label": field.label,
-        "unit": field.unit,
-        "type": field.type,
-        "description": field.description,
-        "allowed": list(field.allowed),
-    }
-
-
-@router.get("/fields", summary="Fields of a candidate")
-def list_fields() -> dict[str, Any]:
-    """Return every field by its short name, with label, unit, type and allowed values.
+@router.get("/fields", summary="Fields of a candidate", response_model=Answer)
+def list_fields() -> Response:
+    """Give every field by its short name, with label, unit, type and allowed values.
 
     `templates` name the families of fields that depend on the sweep.
     """
-    return data(
-        [described(field) for field in FIELDS.values()],
-        default=["id", *DEFAULT_COLUMNS],
-        templates=list(TEMPLATES),
-    )
+    rows = [FieldModel.of(field) for field in FIELDS.values()]
+    return answer(rows, {"default": DEFAULT_FIELDS, "templates": TEMPLATES})

@@ -1,0 +1,129 @@
+"""``/candidates``: pages of candidates, one of them in full, and counts by property."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Response
+
+from ...stores.facets import count_facets
+from ...stores.fields import Field, get_fields
+from ...stores.paging import find_page
+from ...stores.ranking import place_of
+from ...stores.records import summary_of
+from ...workflows.lookup import read_documents, summary_by_id
+from ..cautions import shown_phases
+from ..wording import footnotes
+from .bodies import Answer, CandidateDep, answer
+from .dependencies import StoreDep
+from .filters import FILTER_PARAMETERS, Criteria
+from .maggma_api import ReadOnlyResource, attach_query_ops, merge_queries
+from .models import CandidatePage, CandidateRow, FieldModel
+from .operators import FieldsQuery, FilterQuery, PageQuery, SortQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .maggma_api import Store
+
+router = APIRouter(tags=["candidates"])
+OPERATORS = (FilterQuery(), PageQuery(), SortQuery(), FieldsQuery())
+
+
+class CandidateResource(ReadOnlyResource):
+    """maggma's read-only resource over the summaries, with pages from the store's own paging.
+
+    The search of maggma sorts missing values first when going upwards, and reads every row
+    of the collection where ``limit`` is 0; its other routes are not wanted.
+    """
+
+    def __init__(self, summaries: Store) -> None:
+        # maggma changes the model that it is given: it loses its descriptions
+        model = type("CandidateRow", (CandidateRow,), {})
+        super().__init__(
+            summaries,
+            model,
+            tags=["candidates"],
+            query_operators=list(OPERATORS),
+            sub_path="/candidates",
+        )
+
+    def setup_redirect(self) -> None:
+        """Leave out maggma's redirection, which leads to no route."""
+
+    def build_dynamic_model_search(self) -> None:
+        """Add the endpoint that answers a page."""
+
+        def search(**queries: Any) -> Response:  # noqa: ANN401  (maggma's signature)
+            asked = merge_queries([queries[f"dep{i}"] for i in range(len(OPERATORS))])
+            return _page(self.store, asked)
+
+        endpoint = attach_query_ops(search, self.query_operators)
+        endpoint.__doc__ = "Give the candidates that pass all filters, page by page."
+        self.router.get(
+            self.sub_path,
+            tags=self.tags,
+            summary="Search candidates",
+            response_model=CandidatePage,
+            openapi_extra={
+                **FILTER_PARAMETERS,
+                "parameters": [one for operator in OPERATORS for one in operator.parameters],
+            },
+        )(endpoint)
+
+
+def _page(summaries: Store, asked: Mapping[str, Any]) -> Response:
+    fields = None if asked["fields"] is None else get_fields(asked["fields"])
+    page = find_page(
+        summaries,
+        asked["criteria"],
+        sort=asked["sort"],
+        skip=asked["skip"],
+        limit=asked["limit"],
+        paths=None if fields is None else [field.path for field in fields],
+    )
+    if fields is None:
+        rows = [summary_of(record).model_dump(mode="json") for record in page.rows]
+    else:
+        rows = [_row(record, fields) for record in page.rows]
+    meta = {
+        "total_doc": page.total,
+        "skip": asked["skip"],
+        "limit": asked["limit"],
+        "sort": asked["sort"],
+        "fields": [FieldModel.of(field) for field in fields or ()],
+    }
+    return answer(rows, meta)
+
+
+def _row(record: Any, fields: list[Field]) -> dict[str, Any]:  # noqa: ANN401  (a raw document)
+    return {field.name: field.of(record) for field in fields}
+
+
+@router.get("/facets", response_model=Answer, openapi_extra=FILTER_PARAMETERS)
+def facets(store: StoreDep, criteria: Criteria) -> Response:
+    """Count the candidates that pass all filters by family, phase, status, system, element...
+
+    Each list is sorted by count.
+    """
+    return answer(count_facets(store.summaries, criteria))
+
+
+@router.get("/candidates/{candidate_id}", response_model=Answer)
+def candidate(store: StoreDep, candidate: CandidateDep) -> Response:
+    """Give the whole summary of a candidate, its place in the ranking, and its cautions.
+
+    `rank` counts from 1; null where E_hull or sigma(300 K) is not ok. `cautions` concern this
+    candidate, `footnotes` the level of theory and the phases that it is compared with.
+    """
+    summary = summary_by_id(store, candidate)
+    hulls = read_documents(store, candidate, kinds=("hull",)).documents
+    cautions = [summary.phase_note] if summary.phase_note else []
+    return answer(
+        {
+            **summary.model_dump(mode="json"),
+            "rank": place_of(store.summaries, summary),
+            "cautions": [*cautions, *summary.warnings],
+            "footnotes": footnotes([summary], shown_phases(hulls.values())),
+        }
+    )

@@ -18,6 +18,7 @@
     ├── AnalysisError             the data do not allow the analysis asked for
     └── StoreError                the store cannot do what was asked
         ├── DocumentError         a document is not valid, too large or of a newer schema
+        ├── StoreTimeoutError     the store did not answer in time, or is gone
         └── ClaimError            another process holds, or took over, the step
 """
 
@@ -161,6 +162,10 @@ class StoreError(HaloflowError):
 
 class DocumentError(StoreError):
     """A document is not valid, too large or of a newer schema."""
+
+
+class StoreTimeoutError(StoreError):
+    """The store did not answer in time, or its server is gone; it may answer later."""
 
 
 class ClaimError(StoreError):

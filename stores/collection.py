@@ -107,7 +107,7 @@ class SqliteCollection:
             f"SELECT seq, body FROM documents WHERE {where} ORDER BY seq",  # noqa: S608  (no user text)
             (self.name,) if lookup is None else lookup.values,
         )
-        for seq, body in rows:
+        for seq, body in self.sqlite.in_time(rows):
             document = bson.decode(body)
             if predicate(document):
                 yield seq, document

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakValueDictionary
 
-from pymongo.errors import ConfigurationError, DuplicateKeyError, InvalidURI, PyMongoError
+from pymongo.errors import ConfigurationError, DuplicateKeyError, InvalidURI
 from pymongo.uri_parser import parse_uri
 
 from ..errors import StoreError
@@ -15,7 +15,7 @@ from ..settings import get_settings
 from .documents import SCHEMA_VERSION
 from .embedded import DATABASE_FILE, SqliteStore
 from .jobstore import StepJobStore
-from .mongodb import MongoDBStore, redacted
+from .mongodb import MongoDBStore, redacted, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 DEFAULT_DATABASE = "haloflow"
 SERVER_TIMEOUT_MS = 5000
+READING_TIMEOUT_S = 5.0
+"""Longest time of one reading from a store that is opened for reading only."""
 _COLLECTIONS: dict[str, dict[str, Any]] = {
     "outputs": {
         "key": "uuid",
@@ -65,6 +67,8 @@ class HaloflowStore:
         Folder of trajectories and checkpoints.
     make
         Gives the store of a collection by its name and maggma's keywords.
+    read_only
+        Make nothing: no indexes, no schema, no folder.
 
     Attributes
     ----------
@@ -75,8 +79,16 @@ class HaloflowStore:
         The jobflow JobStore over ``outputs``.
     """
 
-    def __init__(self, uri: str, files_dir: Path, make: Callable[..., Store]) -> None:
+    def __init__(
+        self,
+        uri: str,
+        files_dir: Path,
+        make: Callable[..., Store],
+        *,
+        read_only: bool = False,
+    ) -> None:
         self.uri = uri
+        self.read_only = read_only
         self.files_dir = files_dir
         self._stores = {name: make(name, **keywords) for name, keywords in _COLLECTIONS.items()}
         self.outputs = self._stores["outputs"]
@@ -96,7 +108,11 @@ class HaloflowStore:
     def _connect(self) -> None:
         for store in self._stores.values():
             store.connect()
+        if not self.read_only:
+            _write_version(self.meta)
         _check_version(self.meta, self.name)
+        if self.read_only:
+            return
         for name, fields in _INDEXES.items():
             for field in fields:
                 self._stores[name].ensure_index(field)
@@ -175,6 +191,8 @@ def open_store(
     *,
     files_dir: str | Path | None = None,
     must_exist: bool = False,
+    read_only: bool = False,
+    timeout_s: float | None = None,
 ) -> HaloflowStore:
     """Open a store, and make it when it is not there.
 
@@ -186,6 +204,12 @@ def open_store(
         Folder of the files; default: the setting ``files_dir``, then ``<folder>/files``.
     must_exist
         Refuse to make a new embedded store.
+    read_only
+        Make and change nothing; a write raises StoreError. Of a MongoDB server the user
+        needs no more than the role ``read``.
+    timeout_s
+        Longest time of one reading, after which it raises StoreTimeoutError; default:
+        `READING_TIMEOUT_S` where `read_only`, else any.
 
     Raises
     ------
@@ -195,8 +219,11 @@ def open_store(
     settings = get_settings()
     where = str(uri if uri is not None else settings.store)
     files = files_dir or settings.files_dir
+    limit_s = READING_TIMEOUT_S if timeout_s is None and read_only else timeout_s
     if where.startswith(("mongodb://", "mongodb+srv://")):
-        return _open_server(where, _database_of(where), files)
+        return _open_server(
+            where, _database_of(where), files, read_only=read_only, timeout_s=limit_s
+        )
     if "://" in where:
         raise StoreError(
             "a store of this kind is not known",
@@ -204,7 +231,7 @@ def open_store(
             allowed="a folder, mongodb://host/database or mongodb+srv://host/database",
         )
     folder = Path(where).expanduser().absolute()
-    if must_exist and not (folder / DATABASE_FILE).exists():
+    if (must_exist or read_only) and not (folder / DATABASE_FILE).exists():
         raise StoreError(
             "there is no haloflow store here",
             given=str(folder),
@@ -213,7 +240,15 @@ def open_store(
     return HaloflowStore(
         str(folder),
         Path(files).absolute() if files else folder / "files",
-        lambda name, **keywords: SqliteStore(folder, name, durable=name != "claims", **keywords),
+        lambda name, **keywords: SqliteStore(
+            folder,
+            name,
+            durable=name != "claims",
+            read_only=read_only,
+            timeout_s=limit_s,
+            **keywords,
+        ),
+        read_only=read_only,
     )
 
 
@@ -230,7 +265,14 @@ def _database_of(uri: str) -> str:
         ) from None
 
 
-def _open_server(uri: str, database: str, files_dir: str | Path | None) -> HaloflowStore:
+def _open_server(
+    uri: str,
+    database: str,
+    files_dir: str | Path | None,
+    *,
+    read_only: bool = False,
+    timeout_s: float | None = None,
+) -> HaloflowStore:
     if files_dir is None:
         raise StoreError(
             "a store on MongoDB needs a folder for trajectories and checkpoints",
@@ -238,29 +280,33 @@ def _open_server(uri: str, database: str, files_dir: str | Path | None) -> Halof
             remedy="set HALOFLOW_FILES_DIR to a folder that all workers see",
         )
     folder = Path(files_dir).absolute()
-    timeout = {"serverSelectionTimeoutMS": SERVER_TIMEOUT_MS}
+    limits: dict[str, Any] = {"serverSelectionTimeoutMS": SERVER_TIMEOUT_MS}
+    if timeout_s is not None:
+        limits["timeoutMS"] = round(1000 * timeout_s)
 
-    def make(name: str, **keywords: object) -> MongoDBStore:
+    def make(name: str, **keywords: Any) -> MongoDBStore:
         return MongoDBStore(
-            uri, name, database, files_dir=str(folder), mongoclient_kwargs=timeout, **keywords
+            uri,
+            name,
+            database,
+            files_dir=str(folder),
+            read_only=read_only,
+            mongoclient_kwargs=limits,
+            **keywords,
         )
 
-    try:
-        return HaloflowStore(uri, folder, make)
-    except PyMongoError as error:
-        raise StoreError(
-            f"the MongoDB server cannot be used: {type(error).__name__}",
-            given=redacted(uri),
-            remedy="check that the server runs, is reachable from here, and knows the user",
-        ) from error
+    with translated(uri):
+        return HaloflowStore(uri, folder, make, read_only=read_only)
+
+
+def _write_version(meta: Store) -> None:
+    if meta.query_one({"_id": "schema"}) is None:
+        with suppress(DuplicateKeyError):  # another process was faster, with the same version
+            meta._collection.insert_one({"_id": "schema", "version": SCHEMA_VERSION})
 
 
 def _check_version(meta: Store, name: str) -> None:
-    known = meta.query_one({"_id": "schema"})
-    if known is None:
-        with suppress(DuplicateKeyError):  # another process was faster, with the same version
-            meta._collection.insert_one({"_id": "schema", "version": SCHEMA_VERSION})
-        known = meta.query_one({"_id": "schema"})
+    known = meta.query_one({"_id": "schema"}) or {"version": SCHEMA_VERSION}
     if known["version"] > SCHEMA_VERSION:
         raise StoreError(
             "the store was written by a newer haloflow",

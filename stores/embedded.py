@@ -36,6 +36,10 @@ class SqliteStore(MongoStore):
     durable
         False for documents that need to outlive their process, but not a power cut: they lie
         in a file of their own, whose writes do not wait for the disk.
+    read_only
+        Refuse to write; the folder and the file are not made.
+    timeout_s
+        Longest time of one reading; ``None`` for any.
     **kwargs
         ``key``, ``last_updated_field``, ``last_updated_type``, ``validator`` of maggma.
     """
@@ -46,11 +50,15 @@ class SqliteStore(MongoStore):
         collection_name: str,
         *,
         durable: bool = True,
+        read_only: bool = False,
+        timeout_s: float | None = None,
         **kwargs: Any,
     ) -> None:
         self.folder = str(Path(folder).absolute())
         self.collection_name = collection_name
         self.durable = durable
+        self.read_only = read_only
+        self.timeout_s = timeout_s
         self.default_sort = None
         self.safe_update = False
         self.kwargs = kwargs
@@ -71,7 +79,12 @@ class SqliteStore(MongoStore):
         if force_reset and self._coll is not None:
             self.close()
         if self._coll is None:
-            database = acquire_database(self._path, durable=self.durable)
+            database = acquire_database(
+                self._path,
+                durable=self.durable,
+                read_only=self.read_only,
+                timeout_s=self.timeout_s,
+            )
             self._coll = SqliteCollection(database, self.collection_name)
 
     def close(self) -> None:

@@ -3,17 +3,117 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from maggma.stores import MongoStore
 from monty.json import jsanitize
+from pymongo.errors import ConnectionFailure, PyMongoError, ServerSelectionTimeoutError
 
+from ..errors import StoreError, StoreTimeoutError
 from .limits import encode
+from .sqlite import opened_for_reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pymongo.collection import Collection
+    from pymongo.database import Database
+
+_WRITING_STAGES = {"$out", "$merge"}
+_WRITING_METHODS = frozenset(
+    (
+        *("bulk_write", "insert_one", "insert_many", "replace_one", "update_one", "update_many"),
+        *("delete_one", "delete_many", "find_one_and_delete", "find_one_and_replace"),
+        *("find_one_and_update", "create_index", "create_indexes", "drop_index", "drop_indexes"),
+        *("drop", "rename"),
+    )
+)
 
 
 def redacted(uri: str) -> str:
     """Return `uri` without its user name and password."""
     return re.sub(r"://.*@", "://***@", uri)
+
+
+@contextmanager
+def translated(uri: str) -> Iterator[None]:
+    """Let errors of the server come out as StoreError, those that may pass as time-outs."""
+    try:
+        yield
+    except PyMongoError as error:
+        if error.timeout and not isinstance(error, ServerSelectionTimeoutError):
+            raise StoreTimeoutError(
+                "the MongoDB server took longer than it may",
+                given=redacted(uri),
+                remedy="ask for less: narrower filters, fewer rows; "
+                "or open it with a larger timeout_s",
+            ) from error
+        kind = StoreTimeoutError if isinstance(error, ConnectionFailure) else StoreError
+        raise kind(
+            f"the MongoDB server cannot be used: {type(error).__name__}",
+            given=redacted(uri),
+            remedy="check that the server runs, is reachable from here, and knows the user",
+        ) from error
+
+
+class ReadOnlyCollection:
+    """What can be read from a pymongo collection; to write raises StoreError.
+
+    Attributes
+    ----------
+    database, name
+        As of the collection.
+    """
+
+    def __init__(self, collection: Collection[Any], uri: str) -> None:
+        self._collection = collection
+        self._uri = uri
+        self.database: Database[Any] = collection.database
+        self.name: str = collection.name
+
+    def find(self, *args: Any, **kwargs: Any) -> Iterator[dict[str, Any]]:
+        """Yield documents, as pymongo does."""
+        with translated(self._uri):
+            yield from self._collection.find(*args, **kwargs)
+
+    def aggregate(self, pipeline: Sequence[Mapping[str, Any]], **kwargs: Any) -> Iterator[Any]:
+        """Yield what a pipeline gives that writes nothing.
+
+        Raises
+        ------
+        StoreError
+            A stage would write.
+        """
+        if any(_WRITING_STAGES & stage.keys() for stage in pipeline):
+            raise opened_for_reading(redacted(self._uri))
+        with translated(self._uri):
+            yield from self._collection.aggregate(pipeline, **kwargs)
+
+    def count_documents(self, *args: Any, **kwargs: Any) -> int:
+        """Count, as pymongo does."""
+        with translated(self._uri):
+            return self._collection.count_documents(*args, **kwargs)
+
+    def estimated_document_count(self) -> int:
+        """Count all documents, as pymongo does."""
+        with translated(self._uri):
+            return self._collection.estimated_document_count()
+
+    def distinct(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """Return the different values, as pymongo does."""
+        with translated(self._uri):
+            return self._collection.distinct(*args, **kwargs)
+
+    def index_information(self) -> Mapping[str, Any]:
+        """Return the indexes, as pymongo does."""
+        with translated(self._uri):
+            return self._collection.index_information()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _WRITING_METHODS:
+            raise opened_for_reading(redacted(self._uri))
+        raise AttributeError(name)
 
 
 class MongoDBStore(MongoStore):
@@ -29,6 +129,8 @@ class MongoDBStore(MongoStore):
         Name of the database.
     files_dir
         Folder of the files that go with the documents; travels with a serialized store.
+    read_only
+        Send no write to the server.
     **kwargs
         As of maggma's MongoStore.
     """
@@ -39,15 +141,24 @@ class MongoDBStore(MongoStore):
         collection_name: str,
         database: str,
         files_dir: str | None = None,
+        *,
+        read_only: bool = False,
         **kwargs: Any,
     ) -> None:
         self.files_dir = files_dir
+        self.read_only = read_only
         super().__init__(database, collection_name, uri=uri, **kwargs)
 
     @property
     def name(self) -> str:
         """Where the documents are, for messages; without credentials."""
         return f"{redacted(self.uri)}:{self.database}.{self.collection_name}"
+
+    def connect(self, force_reset: bool = False) -> None:  # noqa: FBT001, FBT002  (maggma's)
+        """Connect to the server."""
+        super().connect(force_reset)
+        if self.read_only and not isinstance(self._coll, ReadOnlyCollection):
+            self._coll: Any = ReadOnlyCollection(self._coll, self.uri)
 
     def update(self, docs: list[dict[str, Any]] | dict[str, Any], key: Any = None) -> None:
         """Insert or replace documents.

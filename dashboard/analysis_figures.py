@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..stores.analyses import (
+    EnvironmentAnalysis,
     HopsAnalysis,
     LandscapeAnalysis,
     LandscapeDocument,
@@ -17,6 +18,7 @@ from ..stores.analyses import (
     TransportAnalysis,
     TransportDocument,
 )
+from .figures_analysis_environment import environment_figure, free_volume_figure
 from .figures_analysis_landscape import (
     barcode_figure,
     betti_figure,
@@ -24,6 +26,7 @@ from .figures_analysis_landscape import (
     free_energy_figure,
     free_energy_histogram_figure,
 )
+from .figures_analysis_relaxation import jump_time_figure, relaxation_figure
 from .figures_analysis_structure import (
     axis_correlation_figure,
     cell_length_figure,
@@ -44,9 +47,9 @@ from .figures_analysis_transport import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from ..stores.analyses import ScatteringAnalysis
+    from ..stores.analyses import JumpLawAnalysis, ScatteringAnalysis
     from ..stores.documents import Model, StepDocument
     from .theme import Figure
     from .view import CandidateView
@@ -73,6 +76,32 @@ _CIJ_CAPTION = (
 )
 
 
+_JUMP_CAPTION = (
+    "How long an ion's place is remembered, returns included. Stars: by the Arrhenius law of the "
+    "runs. 95 % intervals; hollow: not converged."
+)
+_T1_CAPTION = (
+    "Bloembergen, Purcell and Pound, from the jump correlation time; conditional on the quadrupole "
+    "coupling that was given. Stars: by the Arrhenius law of the runs."
+)
+_SHAPE_CAPTION = (
+    "By the continuous shape measure of the six nearest anions; below: anions in the "
+    "first shell. 95 % of block means."
+)
+_ROOM_CAPTION = "Outside spheres of the ionic radii, mobile ions left out. 95 % of block means."
+PartT = TypeVar("PartT")
+_FIELDS: Final = {
+    TransportAnalysis: "transport",
+    StructureAnalysis: "structure",
+    SpeciationAnalysis: "speciation",
+    OctahedraAnalysis: "octahedra",
+    EnvironmentAnalysis: "environment",
+    LandscapeAnalysis: "landscape",
+    HopsAnalysis: "hops",
+    TopologyAnalysis: "topology",
+}
+
+
 @dataclass
 class AnalysedRuns:
     """Runs by name (their temperature), part by part."""
@@ -81,30 +110,24 @@ class AnalysedRuns:
     structure: dict[str, StructureAnalysis] = field(default_factory=dict)
     speciation: dict[str, SpeciationAnalysis] = field(default_factory=dict)
     octahedra: dict[str, OctahedraAnalysis] = field(default_factory=dict)
+    environment: dict[str, EnvironmentAnalysis] = field(default_factory=dict)
     landscape: dict[str, LandscapeAnalysis] = field(default_factory=dict)
     hops: dict[str, HopsAnalysis] = field(default_factory=dict)
     topology: dict[str, TopologyAnalysis] = field(default_factory=dict)
+    jump_law: JumpLawAnalysis | None = None
     temperatures_k: dict[str, float] = field(default_factory=dict)
+
+    def by_temperature(self, parts: Mapping[str, PartT]) -> dict[float, PartT]:
+        """Return the parts of the runs whose temperature is known, by it."""
+        return {at: parts[name] for name, at in self.temperatures_k.items() if name in parts}
 
     def add(self, name: str, temperature_k: float | None, parts: Iterable[Model | None]) -> None:
         """Add the parts of a run under its name."""
         if temperature_k is not None:
             self.temperatures_k[name] = temperature_k
         for part in parts:
-            if isinstance(part, TransportAnalysis):
-                self.transport[name] = part
-            elif isinstance(part, StructureAnalysis):
-                self.structure[name] = part
-            elif isinstance(part, SpeciationAnalysis):
-                self.speciation[name] = part
-            elif isinstance(part, OctahedraAnalysis):
-                self.octahedra[name] = part
-            elif isinstance(part, LandscapeAnalysis):
-                self.landscape[name] = part
-            elif isinstance(part, HopsAnalysis):
-                self.hops[name] = part
-            elif isinstance(part, TopologyAnalysis):
-                self.topology[name] = part
+            if type(part) in _FIELDS:
+                getattr(self, _FIELDS[type(part)])[name] = part
 
 
 def runs_of(documents: Iterable[StepDocument]) -> AnalysedRuns:
@@ -118,8 +141,10 @@ def runs_of(documents: Iterable[StepDocument]) -> AnalysedRuns:
         elif isinstance(document, StructureDocument):
             for point in document.points:
                 at = point.temperature_k
-                runs.add(f"{at:g} K", at, [point.structure, point.speciation, point.octahedra])
+                parts = [point.structure, point.speciation, point.octahedra, point.environment]
+                runs.add(f"{at:g} K", at, parts)
         elif isinstance(document, LandscapeDocument):
+            runs.jump_law = document.jump_law
             for found in document.points:
                 at = found.landscape.temperature_k
                 runs.add(f"{at:g} K", at, [found.landscape, found.hops, found.topology])
@@ -161,6 +186,7 @@ def analysis_sections(runs: AnalysedRuns) -> dict[str, list[Entry]]:
 
 
 def _motion(runs: AnalysedRuns) -> list[Entry]:
+    hops = runs.by_temperature(runs.hops)
     return [
         ("Motion alone and in concert", _COLLECTIVE_CAPTION, collective_msd_figure(runs.transport)),
         (
@@ -180,14 +206,13 @@ def _motion(runs: AnalysedRuns) -> list[Entry]:
             "Self part of the van Hove function at some lags.",
             van_hove_figure(runs.hops),
         ),
+        ("Memory of a site", _JUMP_CAPTION, jump_time_figure(hops, runs.jump_law)),
+        ("Relaxation of sodium", _T1_CAPTION, relaxation_figure(hops, runs.jump_law)),
     ]
 
 
 def _structure(runs: AnalysedRuns) -> list[Entry]:
-    known = runs.temperatures_k
-    by_temperature = {
-        at: runs.octahedra[name] for name, at in known.items() if name in runs.octahedra
-    }
+    environment = runs.by_temperature(runs.environment)
     return [
         (
             "Pairs and coordination",
@@ -198,9 +223,7 @@ def _structure(runs: AnalysedRuns) -> list[Entry]:
         (
             "Cell lengths",
             _CELL_CAPTION,
-            cell_length_figure(
-                {at: runs.structure[name] for name, at in known.items() if name in runs.structure}
-            ),
+            cell_length_figure(runs.by_temperature(runs.structure)),
         ),
         (
             "Polyhedra",
@@ -217,12 +240,18 @@ def _structure(runs: AnalysedRuns) -> list[Entry]:
             "Connected sets of network formers.",
             chain_figure(runs.speciation),
         ),
-        ("Order of the octahedra", _CIJ_CAPTION, axis_correlation_figure(by_temperature)),
+        (
+            "Order of the octahedra",
+            _CIJ_CAPTION,
+            axis_correlation_figure(runs.by_temperature(runs.octahedra)),
+        ),
         (
             "Where terminal ligands point",
             "Angular density about the chain.",
             ligand_angle_figure(runs.octahedra),
         ),
+        ("Surroundings of the mobile ions", _SHAPE_CAPTION, environment_figure(environment)),
+        ("Free volume", _ROOM_CAPTION, free_volume_figure(environment)),
     ]
 
 

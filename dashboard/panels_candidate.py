@@ -7,12 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..stores.analyses import StructureDocument
-from ..stores.documents import DiffusionDocument, HullDocument, MeltQuenchDocument
+from ..stores.documents import (
+    DiffusionDocument,
+    HullDocument,
+    MeltQuenchDocument,
+    RegistryDocument,
+)
 from .analysis_figures import analysis_sections, documents_by_sample, runs_of
 from .cautions import caution_notes
 from .figures import SIGMA
 from .figures_arrhenius import arrhenius_figure
 from .figures_candidate import density_figure, hull_figure
+from .figures_registries import registry_figure
 from .figures_transport import msd_figure, rdf_figure
 from .figures_window import LIMITS, window_figure
 from .panels import panels_of
@@ -73,7 +79,19 @@ def _stability_figures(view: CandidateView) -> list[Entry]:
         figure = window_figure(document, published)
         caption = _window_caption(document)
         figures.append((f"window-{index}", "Electrochemical window", caption, figure))
+    figures += [
+        (f"{name}", "Chain registries", _registry_caption(document), registry_figure(document))
+        for name, document in view.of_kind(RegistryDocument).items()
+    ]
     return figures
+
+
+def _registry_caption(document: RegistryDocument) -> str:
+    return (
+        f"Relaxed at {document.level}, relative to the lowest. A label names the shift of each "
+        f"chain along itself in {document.former}-{document.former} repeats and the polar "
+        f"direction of its {document.former}. Grey: relaxed into another one; pale: not converged."
+    )
 
 
 def _motion_figures(view: CandidateView) -> list[Entry]:

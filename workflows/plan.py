@@ -17,7 +17,14 @@ from ..systems.mixture import DEFAULT_N_MOBILE
 from ..systems.phases import get_phase
 from .candidates import Candidate, expand
 from .references import library_gaps
-from .steps import NO_MORE, MoreTemperatures, PlannedStep, crystal_steps, glass_steps
+from .steps import (
+    NO_MORE,
+    MoreTemperatures,
+    PlannedStep,
+    chain_former,
+    crystal_steps,
+    glass_steps,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -171,6 +178,7 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
     candidates = expand(sweep)
     _require_levels(sweep, candidates)
     _require_tethers(sweep, candidates)
+    _require_chains(sweep, candidates)
     drafts = [_draft(candidate, sweep) for candidate in candidates]
     asked = {step.identity for draft in drafts for step in draft.steps}
     if store is not None:
@@ -259,6 +267,16 @@ def _require_tethers(sweep: Sweep, candidates: list[Candidate]) -> None:
                 allowed=sorted(elements),
                 remedy="tether species that every candidate holds, or make a sweep of its own",
             )
+
+
+def _require_chains(sweep: Sweep, candidates: list[Candidate]) -> None:
+    if sweep.registries and not any(chain_former(candidate) for candidate in candidates):
+        raise SweepError(
+            "registries: no candidate is a crystal of chains",
+            given=[candidate.label for candidate in candidates],
+            allowed="crystals of chains of M linked by O, e.g. NaTaOCl4",
+            remedy="add {family: namocl4, phase: crystal}, or leave registries out",
+        )
 
 
 def _draft(candidate: Candidate, sweep: Sweep, more: MoreTemperatures = NO_MORE) -> CandidatePlan:

@@ -10,15 +10,18 @@ import numpy as np
 from jobflow import Job, OutputReference
 
 from ..engines.potentials import level_of
+from ..errors import InputError
 from ..identity import step_uuid, structure_hash
 from ..makers.diffusion import DiffusionMaker
 from ..makers.hull import HullMaker
 from ..makers.md import MDMaker
 from ..makers.melt_quench import MeltQuenchMaker, parents_of_mixture
+from ..makers.registries import RegistryMaker
 from ..makers.relax import RelaxMaker
 from ..makers.step import StepMaker, plan_job
 from ..makers.trajectory_makers import LandscapeMaker, StructureMaker, TransportMaker
 from ..systems.phases import get_phase
+from ..systems.registries import chain_registries, find_chains
 from .cost import Cost, analysis_cost, dynamics_cost
 from .references import competing_phases, lowest_crystal, missing_phases, shipped_energies
 
@@ -114,6 +117,8 @@ def crystal_steps(
     amounts = {part.formula: n for part, n in candidate.mixture.amounts.items()}
     at_hull = _at_hull_level(chain, sweep, relaxed, len(unit_cell), "")
     _hull(chain, candidate, sweep, at_hull, amounts)
+    if sweep.registries:
+        _registries(chain, candidate, sweep, unit_cell.get_primitive_structure())
     start = relaxed
     if not (_same_level(sweep.stages.md, sweep.stages.relax) and _same_cell(supercell, unit_cell)):
         start = _relax(chain, "relax-md", sweep.stages.md, supercell, sweep)
@@ -129,6 +134,40 @@ def crystal_steps(
         n_octahedra=_n_octahedra(candidate, supercell),
     )
     return chain
+
+
+def chain_former(candidate: Candidate) -> str | None:
+    """Return the centres of the chains of oxygen of a crystal that consists of such chains."""
+    if candidate.phase != "crystal":
+        return None
+    cell = get_phase(str(candidate.phase_id)).structure().get_primitive_structure()
+    for former in candidate.mixture.formers(candidate.mobile):
+        try:
+            find_chains(cell, former)
+        except InputError:
+            continue
+        return former
+    return None
+
+
+def _registries(chain: StepChain, candidate: Candidate, sweep: Sweep, cell: Structure) -> None:
+    former = chain_former(candidate)
+    if former is None:
+        return
+    maker = RegistryMaker(
+        level=sweep.stages.relax,
+        former=former,
+        fmax_ev_a=sweep.relax.fmax_ev_a,
+        max_steps=sweep.relax.max_steps,
+    )
+    n_steps = len(chain_registries(cell, former)) * sweep.relax.max_steps // 2
+    chain.add(
+        maker.kind,
+        maker,
+        inputs={"start": cell},
+        parents={"start": structure_hash(cell)},
+        cost=dynamics_cost(maker.level, len(cell), n_steps, 0),
+    )
 
 
 def _same_level(one: str, other: str) -> bool:

@@ -191,6 +191,11 @@ class Sweep(_Section):
         default_factory=MeltQuenchProtocol, description="How glasses are made."
     )
     md: MDSection = Field(default_factory=MDSection, description="Molecular dynamics.")
+    registries: bool = Field(
+        default=False,
+        description="Relax the chain registries of crystals of corner-sharing chains, at the "
+        "level of relax.",
+    )
     nmr: NmrProtocol | None = Field(None, description="T1 of 23Na; default: none.")
     budget: Budget = Field(default_factory=Budget, description="Limits of cost.")
     screen: Screen = Field(default_factory=Screen, description="What passes.")

@@ -13,7 +13,8 @@ from haloflow.dashboard.analysis_figures import AnalysedRuns, analysis_figures, 
 from haloflow.dashboard.analysis_page import analysis_facts, render_analysis
 from haloflow.dashboard.figures_analysis_structure import powder_overview
 from haloflow.dashboard.menus import with_menu
-from haloflow.makers.nmr import NmrProtocol
+from haloflow.makers.nmr import NmrProtocol, jump_law
+from haloflow.quantity import Quantity
 from haloflow.stores.analyses import StructureDocument, StructurePoint
 from haloflow.workflows.analyze import Request, analyze
 
@@ -22,7 +23,11 @@ from haloflow.workflows.analyze import Request, analyze
 def found(tmp_path_factory):
     path = tmp_path_factory.mktemp("md") / "chains.traj"
     write(path, sample_trajectories.chains(120).images())
-    return analyze(Request(path, temperature_k=600.0, frame_ps=0.1, nmr=NmrProtocol(quadrupole_coupling_mhz=1.0)))
+    return analyze(
+        Request(
+            path, temperature_k=600.0, frame_ps=0.1, nmr=NmrProtocol(quadrupole_coupling_mhz=1.0)
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +57,8 @@ def test_every_figure_of_the_papers_is_there(figures):
         "Mean cross-displacements",
         "Hop lengths",
         "How far ions come",
+        "Memory of a site",
+        "Relaxation of sodium",
         "Pairs and coordination",
         "X-ray structure factor",
         "Reduced pair distribution function",
@@ -62,6 +69,8 @@ def test_every_figure_of_the_papers_is_there(figures):
         "Chain lengths",
         "Order of the octahedra",
         "Where terminal ligands point",
+        "Surroundings of the mobile ions",
+        "Free volume",
         "Free energy landscape",
         "Density of the mobile ions",
         "Distribution of the free energy",
@@ -134,6 +143,38 @@ def test_cell_lengths_are_relative_to_the_coldest_run(found, figures):
     assert traces[0]["x"] == [500.0, 600.0]
 
 
+def test_surroundings_and_room_are_drawn_against_temperature(found, figures):
+    environment = found.sections["environment"]
+    traces = {trace["name"]: trace for trace in figures["Surroundings of the mobile ions"]["data"]}
+    assert set(traces) == {"octahedral", "prismatic", "other", "by O", "by Cl"}
+    assert traces["other"]["x"] == [500.0, 600.0]
+    assert traces["other"]["y"] == [environment.other.value] * 2
+    assert traces["by Cl"]["yaxis"] == "y2"
+    shares = [traces[name]["y"][0] for name in ("octahedral", "prismatic", "other")]
+    assert sum(shares) == pytest.approx(1.0)
+    (room,) = (t for t in figures["Free volume"]["data"] if t["name"] == "per mobile ion")
+    assert room["y"][0] == environment.free_a3_per_mobile.value
+
+
+def test_relaxation_is_drawn_where_it_was_carried_to(found):
+    runs = AnalysedRuns()
+    runs.add("600 K", 600.0, found.sections.values())
+    time = found.sections["hops"].correlation_time_ps
+    protocol = NmrProtocol(quadrupole_coupling_mhz=1.0, larmor_mhz=(132.294,))
+    colder = Quantity(100 * time.value, time.value, 90 * time.value, 110 * time.value)
+    times = {600.0: Quantity(time.value, 0.1 * time.value), 500.0: colder}
+    runs.jump_law = jump_law(times, protocol)
+    drawn = {title: figure for title, _, figure in analysis_figures(runs) if figure}
+    star = drawn["Memory of a site"]["data"][1]
+    assert (star["name"], star["mode"], star["x"]) == ("Arrhenius law", "markers", [298.15])
+    names = [trace["name"] for trace in drawn["Relaxation of sodium"]["data"]]
+    assert names == ["132.294 MHz, runs", "132.294 MHz, Arrhenius law", "73.39 MHz, runs"]
+    (point,) = runs.jump_law.points
+    t1 = drawn["Relaxation of sodium"]["data"][1]
+    assert t1["y"] == [point.t1_ms["132.294"].value]
+    assert t1["marker"]["symbol"] == ["star-open"]
+
+
 def test_powder_patterns_share_an_axis_and_a_height(found):
     pattern = found.sections["structure"].scattering
     assert powder_overview({"crystal": pattern}) is None
@@ -149,11 +190,13 @@ def test_documents_give_the_same_runs_as_files(found):
         structure=sections["structure"],
         speciation=sections["speciation"],
         octahedra=sections["octahedra"],
+        environment=sections["environment"],
     )
     document = StructureDocument.model_construct(points=[point, point.model_copy()])
     runs = runs_of([document])
     assert set(runs.structure) == {"600 K"}
     assert runs.octahedra["600 K"] == sections["octahedra"]
+    assert runs.environment["600 K"] == sections["environment"]
     assert runs.temperatures_k == {"600 K": 600.0}
 
 
@@ -177,7 +220,7 @@ def test_a_browser_draws_the_page_without_asking_anyone(found, page, tmp_path):
     path = tmp_path / "page.html"
     path.write_text(render_analysis(found), encoding="utf-8")
     page.open(path.as_uri())
-    assert page.ask("document.querySelectorAll('[data-figure]').length") == 19
+    assert page.ask("document.querySelectorAll('[data-figure]').length") == 23
     page.ask("window.dispatchEvent(new Event('beforeprint'))")
     page.wait(
         "[...document.querySelectorAll('[data-figure]')]"

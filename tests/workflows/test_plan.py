@@ -323,3 +323,25 @@ def test_documents_carry_what_a_reader_needs():
     assert glass.sweeps == ["tiny"]
     assert glass.screen == {"energy_above_hull_ev_per_atom": 0.1}
     assert glass.candidate_id.startswith("NaCl-glass-")
+
+
+def test_registries_are_planned_for_crystals_of_chains_alone():
+    systems = [{"crystal": "NaTaOCl4_Cmc21"}, {"crystal": "NaTaCl6_P21c"}]
+    size = {"crystal_max_atoms": 32}
+    plan = plan_sweep(tiny_sweep(systems=systems, size=size, registries=True))
+    chains, none = ({step.name: step for step in candidate.steps} for candidate in plan.candidates)
+    step = chains["registries"]
+    assert "registries" not in none
+    assert (step.maker.former, step.maker.level, step.after) == ("Ta", LEVEL, ())
+    assert len(step.inputs["start"]) == 14
+    without = plan_sweep(tiny_sweep(systems=systems, size=size)).steps
+    assert plan.steps.keys() - without.keys() == {step.identity}
+    with pytest.raises(SweepError, match="registries: no candidate is a crystal of chains"):
+        plan_sweep(tiny_sweep(registries=True))
+
+
+def test_another_quadrupole_coupling_is_another_candidate_with_the_same_md():
+    nmr = {"nmr": {"quadrupole_coupling_mhz": 1.2}}
+    plain, known = plan_sweep(tiny_sweep()).steps, plan_sweep(tiny_sweep(**nmr)).steps
+    assert {known[i].kind for i in known.keys() - plain.keys()} == {"landscape"}
+    assert not set(candidate_ids().values()) & set(candidate_ids(**nmr).values())

@@ -90,7 +90,7 @@ _SHAPE_CAPTION = (
 )
 _ROOM_CAPTION = "Outside spheres of the ionic radii, mobile ions left out. 95 % of block means."
 PartT = TypeVar("PartT")
-_FIELDS: Final = {
+_FIELDS: Final[dict[type, str]] = {
     TransportAnalysis: "transport",
     StructureAnalysis: "structure",
     SpeciationAnalysis: "speciation",

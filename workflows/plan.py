@@ -355,7 +355,7 @@ def _candidate_id(candidate: Candidate, sweep: Sweep, n_atoms: int) -> str:
     md = sweep.md.model_dump(exclude={"temperatures_k", "crystal_temperatures_k"})
     if sweep.md.tether:
         md["tether"]["species"] = sorted(sweep.md.tether.species)
-    defining = {
+    defining: dict[str, Any] = {
         "mixture": candidate.mixture.canonical(),
         "phase": candidate.phase,
         "phase_id": candidate.phase_id,

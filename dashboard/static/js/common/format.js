@@ -129,7 +129,7 @@ export const missing = (text = "not computed") => h("span", { class: "missing", 
 
 /** Counts as subscripts: Na2O reads Na₂O; copied text stays Na2O. @param {string | null | undefined} formula */
 export function formulaNode(formula) {
-  const parts = String(formula ?? "").split(/((?<=[A-Za-z)])\d+(?:\.\d+)?)/);
+  const parts = String(formula ?? "").split(/((?<=[A-Z][a-z]?|\))\d+(?:\.\d+)?)/);
   const node = h("span", { class: "formula", translate: "no" });
   node.append(...parts.map((part, i) => (i % 2 ? h("sub", { text: part }) : document.createTextNode(part))));
   return node;

@@ -21,10 +21,12 @@ from .structures import structure_scene
 from .wording import (
     decomposition_text,
     duration_text,
+    energy_text,
     formula_units_text,
     number,
     quantity_text,
     quench_rate_text,
+    reason,
 )
 
 if TYPE_CHECKING:
@@ -62,6 +64,18 @@ class Fact:
     unit: str = ""
     text: str = ""
     has_formulas: bool = False
+
+    def row(self) -> dict[str, Any]:
+        """Return it in words, as pages show it."""
+        words = energy_text(self.quantity) if self.energy else quantity_text(self.quantity)
+        return {
+            "name": self.name,
+            "text": words if self.quantity else self.text,
+            "unit": self.unit,
+            "status": self.quantity.status if self.quantity else None,
+            "reason": reason(self.quantity),
+            "has_formulas": self.has_formulas,
+        }
 
 
 @dataclass(frozen=True)

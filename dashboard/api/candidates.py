@@ -13,6 +13,8 @@ from ...stores.ranking import place_of
 from ...stores.records import summary_of
 from ...workflows.lookup import read_documents, summary_by_id
 from ..cautions import shown_phases
+from ..panels import candidate_facts
+from ..view import CandidateView
 from ..wording import footnotes
 from .bodies import Answer, CandidateDep, answer
 from .dependencies import StoreDep
@@ -114,16 +116,19 @@ def candidate(store: StoreDep, candidate: CandidateDep) -> Response:
     """Give the whole summary of a candidate, its place in the ranking, and its cautions.
 
     `rank` counts from 1; null where E_hull or sigma(300 K) is not ok. `cautions` concern this
-    candidate, `footnotes` the level of theory and the phases that it is compared with.
+    candidate, `footnotes` the level of theory and the phases that it is compared with;
+    `facts` are its results in words, each with unit, status and why it is not ok.
     """
     summary = summary_by_id(store, candidate)
-    hulls = read_documents(store, candidate, kinds=("hull",)).documents
+    documents = read_documents(store, candidate, kinds=("hull", "melt_quench")).documents
+    view = CandidateView(summary, documents, title=summary.label)
     cautions = [summary.phase_note] if summary.phase_note else []
     return answer(
         {
             **summary.model_dump(mode="json"),
             "rank": place_of(store.summaries, summary),
             "cautions": [*cautions, *summary.warnings],
-            "footnotes": footnotes([summary], shown_phases(hulls.values())),
+            "footnotes": footnotes([summary], shown_phases(documents.values())),
+            "facts": [fact.row() for fact in candidate_facts(view)],
         }
     )

@@ -46,31 +46,36 @@ def serve_store(
     from ..dashboard.security import LOOPBACK_HOSTS
 
     token = checked_token(token, host)
-    listening = bind(host, port)
-    with listening, existing_store(store) as opened:
-        update_summaries(opened)
-        hosts = [*LOOPBACK_HOSTS, *host_names(host)]
+    with bind(host, port) as listening:
+        with existing_store(store) as opened:
+            update_summaries(opened)
         port = listening.getsockname()[1]
+        hosts = [*LOOPBACK_HOSTS, *host_names(host)]
         optimade_url = None
         if importlib.util.find_spec("optimade") is not None:
             optimade_url = address_of(host, port, None) + OPTIMADE_PATH.lstrip("/")
-        app = create_app(opened, token=token, allowed_hosts=hosts, optimade_url=optimade_url)
-        address = address_of(host, port, token)
-        out = console()
-        out.print(Text.assemble("Dashboard and API: ", (address, "bold")), soft_wrap=True)
-        if optimade_url:
-            out.print(Text.assemble("OPTIMADE: ", optimade_url), soft_wrap=True)
-        if token:
-            out.print("The address holds the token: who has it sees the store. Shown only now.")
-        out.print("Stop with Ctrl-C.")
-        if open_browser:
-            webbrowser.open(address)
-        try:
-            _answer_requests(app, listening)
-        finally:
-            if optimade_url:
-                app.state.optimade.state.mirror.close()
-        out.print("Stopped.")
+        with existing_store(store, read_only=True) as opened:
+            app = create_app(opened, token=token, allowed_hosts=hosts, optimade_url=optimade_url)
+            address = address_of(host, port, token)
+            _announce(address, optimade_url, with_token=token is not None)
+            if open_browser:
+                webbrowser.open(address)
+            try:
+                _answer_requests(app, listening)
+            finally:
+                if optimade_url:
+                    app.state.optimade.state.mirror.close()
+        console().print("Stopped.")
+
+
+def _announce(address: str, optimade_url: str | None, *, with_token: bool) -> None:
+    out = console()
+    out.print(Text.assemble("Dashboard and API: ", (address, "bold")), soft_wrap=True)
+    if optimade_url:
+        out.print(Text.assemble("OPTIMADE: ", optimade_url), soft_wrap=True)
+    if with_token:
+        out.print("The address holds the token: who has it sees the store. Shown only now.")
+    out.print("Stop with Ctrl-C.")
 
 
 def checked_token(token: str | None, host: str) -> str | None:

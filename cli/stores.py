@@ -16,6 +16,6 @@ def store_uri(given: str | None) -> str:
     return given if given is not None else get_settings().store
 
 
-def existing_store(given: str | None) -> HaloflowStore:
-    """Open a store that must be there; commands that only read use this."""
-    return open_store(store_uri(given), must_exist=True)
+def existing_store(given: str | None, *, read_only: bool = False) -> HaloflowStore:
+    """Open a store that must be there; commands that run nothing use this."""
+    return open_store(store_uri(given), must_exist=True, read_only=read_only)

@@ -1,31 +1,15 @@
-"""Answers that are not sent twice, and that do not let a client wait for ever."""
+"""Answers that a client already has are not sent again."""
 
 from __future__ import annotations
 
 from hashlib import blake2b
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import pymongo
 from starlette.datastructures import Headers, MutableHeaders
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-TIME_LIMIT_S: Final = 5.0
-
-
-class TimeLimitMiddleware:
-    """Gives the store a limited time for all that one request asks of it."""
-
-    def __init__(self, app: ASGIApp, limit_s: float = TIME_LIMIT_S) -> None:
-        self.app = app
-        self.limit_s = limit_s
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        with pymongo.timeout(self.limit_s):
-            await self.app(scope, receive, send)
 
 
 class EntityTagMiddleware:

@@ -15,7 +15,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from .. import __version__
 from ..errors import HaloflowError
-from .answers import EntityTagMiddleware, TimeLimitMiddleware
+from .answers import EntityTagMiddleware
 from .api import ROUTERS
 from .api.candidates import CandidateResource
 from .api.dependencies import PREFIX
@@ -91,7 +91,6 @@ def create_app(
     app.add_exception_handler(RequestValidationError, answer_invalid_request)
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.add_exception_handler(PyMongoError, answer_server_trouble)
-    app.add_middleware(TimeLimitMiddleware)
     app.add_middleware(EntityTagMiddleware, prefix=PREFIX)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
     app.add_middleware(SecurityMiddleware, allowed_hosts=allowed_hosts, token=token)

@@ -17,6 +17,7 @@ from ..errors import (
     InputError,
     NotFoundError,
     StoreError,
+    StoreTimeoutError,
     TrajectoryError,
 )
 
@@ -57,8 +58,11 @@ def answer(
 def answer_problem(_: Request, error: Exception) -> JSONResponse:
     """Answer an error that haloflow raised on purpose."""
     assert isinstance(error, HaloflowError)
+    status = status_of(error)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return _trouble(error.problem, late=isinstance(error, StoreTimeoutError))
     return answer(
-        status_of(error),
+        status,
         error.problem,
         given=error.given,
         allowed=error.allowed,
@@ -98,13 +102,15 @@ def answer_http_exception(request: Request, error: Exception) -> JSONResponse:
 def answer_server_trouble(_: Request, error: Exception) -> JSONResponse:
     """Answer that the MongoDB server did not answer, or not in time."""
     assert isinstance(error, PyMongoError)
-    late = error.timeout
+    problem = f"the store does not answer: {type(error).__name__}"
+    return _trouble(problem, late=bool(error.timeout))
+
+
+def _trouble(problem: str, *, late: bool) -> JSONResponse:
+    """Say that the store fails, but not where it lies, to whom need not know."""
+    remedy = "ask for less: narrower filters, fewer rows" if late else "see where the server runs"
     return answer(
-        503,
-        "the store did not answer in time" if late else "the store does not answer",
-        given=type(error).__name__,
-        remedy="ask for less, or again in a moment" if late else "check that its server runs",
-        headers={"Retry-After": "5"},
+        HTTPStatus.SERVICE_UNAVAILABLE, problem, remedy=remedy, headers={"Retry-After": "5"}
     )
 
 

@@ -253,21 +253,22 @@ def _correlation(
 
 
 def ligand_angle_figure(runs: Mapping[str, OctahedraAnalysis]) -> Figure | None:
-    """Draw where terminal ligands point about their chain, as a polar plot."""
+    """Draw where terminal ligands point about their chain, over the angle about it."""
     traces: list[Trace] = []
     for index, (name, run) in enumerate(runs.items()):
         if run.ligand_angle_deg:
             traces.append(
                 {
-                    "type": "scatterpolar",
+                    "type": "scatter",
                     "mode": "lines",
                     "name": text(name or "ligands"),
-                    "theta": [*run.ligand_angle_deg, run.ligand_angle_deg[0]],
-                    "r": [*run.ligand_density_per_degree, run.ligand_density_per_degree[0]],
+                    "x": run.ligand_angle_deg,
+                    "y": run.ligand_density_per_degree,
                     "line": {"color": OKABE_ITO[index % len(OKABE_ITO)], "width": 1.8},
                 }
             )
     if not traces:
         return None
-    polar = {"radialaxis": {"showticklabels": False, "rangemode": "tozero"}}
-    return {"data": traces, "layout": layout({}, {}, polar=polar)}
+    x = axis("angle about the chain (°)", dtick=60)
+    y = axis("density (per degree)", rangemode="tozero")
+    return {"data": traces, "layout": layout(x, y)}

@@ -13,12 +13,12 @@ from .theme import (
     Figure,
     Trace,
     axis,
-    error_bars,
     fade,
     interval,
     layout,
     legend_entry,
     log_axis,
+    log_error_bars,
     pretty,
     text,
     trusted,
@@ -29,7 +29,6 @@ from .wording import quantity_text, reason, status_label
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..quantity import Quantity
     from ..stores.documents import LiteratureValue, TransportPoint
     from .view import CandidateView
 
@@ -147,19 +146,8 @@ def _markers(
         "hovertext": [_hover(point) for point in points],
     }
     if which == "value":
-        trace["error_y"] = _log_error_bars(values, quantities, fade(colour, 0.6))
+        trace["error_y"] = log_error_bars(values, quantities, fade(colour, 0.6))
     return [trace]
-
-
-def _log_error_bars(
-    values: list[float], quantities: list[Quantity], colour: str
-) -> dict[str, object]:
-    """Return error bars that stay drawable on a logarithmic axis (lower end above zero)."""
-    bars = error_bars(values, quantities, colour=colour)
-    bars["arrayminus"] = [
-        min(down, value * 0.98) for down, value in zip(bars["arrayminus"], values, strict=True)
-    ]
-    return bars
 
 
 def _hover(point: TransportPoint) -> str:
@@ -198,7 +186,7 @@ def _extrapolated_trace(document: DiffusionDocument, colour: str, label: str) ->
         f"({status_label(quantity.status)})<br>{text(reason(quantity))}",
     }
     if which == "value":
-        trace["error_y"] = _log_error_bars([value], [quantity], colour)
+        trace["error_y"] = log_error_bars([value], [quantity], colour)
     return [trace]
 
 

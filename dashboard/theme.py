@@ -157,6 +157,15 @@ def error_bars(
     }
 
 
+def log_error_bars(values: list[float], quantities: list[Quantity], colour: str) -> dict[str, Any]:
+    """Return error bars that stay drawable on a logarithmic axis (lower end above zero)."""
+    bars = error_bars(values, quantities, colour=colour)
+    bars["arrayminus"] = [
+        min(down, value * 0.98) for down, value in zip(bars["arrayminus"], values, strict=True)
+    ]
+    return bars
+
+
 def drawable(value: Any) -> Any:  # noqa: ANN401  (JSON has no narrower type)
     """Round floats to what a plot can show, and turn those that are not finite into gaps."""
     if isinstance(value, dict):

@@ -9,6 +9,7 @@ from . import (
     experiment,
     fields,
     figures,
+    overview,
     provenance,
     structures,
     trajectories,
@@ -22,6 +23,7 @@ ROUTERS = [
     structures.router,
     details.router,
     figures.router,
+    overview.router,
     trajectories.router,
     provenance.router,
 ]

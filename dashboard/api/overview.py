@@ -1,0 +1,170 @@
+"""Figures over many candidates: maps, the Pareto front, the hull, parity with experiment."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from ...errors import UnknownNameError
+from ...workflows.experiment import ENERGY, SIGMA, comparisons, literature_candidates
+from ...workflows.overview import mixed_systems, overview_points
+from ..figures_map import map_figure
+from ..figures_pareto import pareto_figure
+from ..figures_parity import parity_figure, residual_figure
+from ..overview_marks import MOST_POINTS
+from ..recent import Recent
+from ..theme import drawable
+from .bodies import Answer, answer
+from .dependencies import StoreDep
+from .filters import FILTER_PARAMETERS, Criteria
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..theme import Figure
+
+router = APIRouter(tags=["figures"])
+
+_KEPT = 32
+_KEPT_S = 20.0
+_DRAWN_AT_MOST: Final = 10_000
+Most = Annotated[
+    int, Query(ge=10, le=_DRAWN_AT_MOST, description="Points to draw; of more, an even sample.")
+]
+_MAP_CAPTION = (
+    "Filled marks are ok, hollow ones are not (hover says why), triangles are mere bounds. "
+    "{errors} σ at 300 K is extrapolated along the Arrhenius line."
+)
+_ERRORS = {2: "Bars are 95 % intervals.", 3: "Rings are the wider the larger the 95 % interval."}
+
+
+@router.get("/figures/map", response_model=Answer, openapi_extra=FILTER_PARAMETERS)
+def composition_map(
+    request: Request,
+    store: StoreDep,
+    criteria: Criteria,
+    system: Annotated[
+        str | None,
+        Query(max_length=300, description="Id of one of `systems`; default: the first."),
+    ] = None,
+    most: Most = MOST_POINTS,
+) -> Response:
+    """Draw candidates over their composition, coloured by log10 sigma(300 K), mS/cm.
+
+    Binary systems as a line, ternary ones as a triangle; `systems` lists those that there are.
+    """
+
+    def make() -> dict[str, Any]:
+        points = overview_points(store, criteria, with_components=True)
+        systems = mixed_systems(points)
+        by_id = {one.id: one for one in systems}
+        if system is not None and system not in by_id:
+            raise UnknownNameError.of("system of these candidates", system, by_id)
+        chosen = by_id[system] if system is not None else next(iter(systems), None)
+        figure = map_figure(chosen, most) if chosen is not None else None
+        size = len(chosen.components) if chosen is not None else 0
+        n_placed = sum(len(one.points) for one in systems)
+        return _shown(
+            "map",
+            "Conductivity over composition",
+            _MAP_CAPTION.format(errors=_ERRORS.get(size, "")),
+            figure,
+            system=chosen.id if chosen is not None else None,
+            systems=[
+                {
+                    "id": one.id,
+                    "family": one.family,
+                    "components": one.components,
+                    "n_candidates": len(one.points),
+                }
+                for one in systems
+            ],
+            n_candidates=len(points),
+            n_unplaced=len(points) - n_placed,
+        )
+
+    return _recent(request, ("map", system, most, _text(criteria)), make)
+
+
+@router.get("/figures/pareto", response_model=Answer, openapi_extra=FILTER_PARAMETERS)
+def pareto(
+    request: Request, store: StoreDep, criteria: Criteria, most: Most = MOST_POINTS
+) -> Response:
+    """Draw E_hull (meV/atom) against sigma(300 K) (mS/cm) with the Pareto front of what is ok."""
+
+    def make() -> dict[str, Any]:
+        points = overview_points(store, criteria)
+        return _shown(
+            "pareto",
+            "Stability against conductivity",
+            "Best towards the upper left. Green: no other candidate of which both are ok is "
+            "better in both. Hollow: not ok; triangles: bounds of σ.",
+            pareto_figure(points, most),
+            n_candidates=len(points),
+        )
+
+    return _recent(request, ("pareto", most, _text(criteria)), make)
+
+
+@router.get("/figures/parity", response_model=Answer, openapi_extra=FILTER_PARAMETERS)
+def parity(
+    request: Request,
+    store: StoreDep,
+    criteria: Criteria,
+    quantity: Annotated[
+        Literal["sigma", "e_a"], Query(description="sigma(300 K) in mS/cm, or E_a in eV.")
+    ] = "sigma",
+    show: Annotated[
+        Literal["parity", "residual"], Query(description="Computed against measured, or less it.")
+    ] = "parity",
+) -> Response:
+    """Draw computed against measured values, intervals on both axes, like with like only."""
+
+    def make() -> dict[str, Any]:
+        field = SIGMA if quantity == "sigma" else ENERGY
+        pairs = [
+            one
+            for one in comparisons(literature_candidates(store, criteria))
+            if one.published.row.quantity == field and one.published.row.kind == "experiment"
+        ]
+        alike = [one for one in pairs if one.like_with_like]
+        draw = parity_figure if show == "parity" else residual_figure
+        titles = {"parity": "Computed against measured", "residual": "Computed less measured"}
+        return _shown(
+            f"parity-{quantity}-{show}",
+            titles[show],
+            "Bars are 95 % intervals, or the published range. Hollow: not ok; triangles: bounds. "
+            "Colours tell the level of theory. Samples that are neither this crystal nor this "
+            "glass are left out.",
+            draw(alike, field),
+            n_pairs=len(pairs),
+            n_like_with_like=len(alike),
+        )
+
+    return _recent(request, ("parity", quantity, show, _text(criteria)), make)
+
+
+def _shown(
+    name: str, title: str, caption: str, figure: Figure | None, **meta: object
+) -> dict[str, Any]:
+    """Return a figure as its answer; without data where there is nothing to draw."""
+    body = drawable(figure) if figure is not None else {"data": [], "layout": {}}
+    head = {"id": name, "title": title, "caption": caption, "is_empty": figure is None}
+    return head | body | {"meta": meta}
+
+
+def _text(criteria: dict[str, Any]) -> str:
+    return json.dumps(criteria, sort_keys=True, default=str)
+
+
+def _recent(request: Request, key: tuple[object, ...], make: Callable[[], Any]) -> Response:
+    """Answer with a figure that may be some seconds old."""
+    if not hasattr(request.app.state, "overviews"):
+        request.app.state.overviews = Recent[dict[str, Any]](_KEPT)
+    recent: Recent[dict[str, Any]] = request.app.state.overviews
+    turn = int(time.monotonic() / _KEPT_S)
+    made = dict(recent.get((*key, turn), make))
+    return answer({name: made[name] for name in made if name != "meta"}, made["meta"])

@@ -1,0 +1,140 @@
+"""Stability against conductivity of many candidates, with the front that none beats."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..workflows.overview import pareto_front
+from .figures import E_HULL_TITLE, SIGMA_TITLE
+from .overview_marks import Mark, hover, left_out_text, mark, note, thinned, title
+from .theme import (
+    GREEN,
+    GREY,
+    PHASE_COLOURS,
+    Figure,
+    Trace,
+    axis,
+    error_bars,
+    fade,
+    layout,
+    log_axis,
+    log_error_bars,
+    trusted,
+)
+from .wording import MEV_PER_EV
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..workflows.overview import OverviewPoint
+
+    Placed = tuple[OverviewPoint, Mark]
+
+_HEIGHT = 520
+_MOST_LABELS = 12
+_MOST_BARS = 200
+
+
+def pareto_figure(points: Sequence[OverviewPoint], most: int) -> Figure | None:
+    """Draw E_hull against sigma(300 K); ``None`` where no candidate has both.
+
+    The front is that of the candidates of which both are ok. Filled marks are such, hollow ones
+    are not, triangles are mere bounds of sigma.
+
+    Parameters
+    ----------
+    points
+        In any order.
+    most
+        Points to draw; of more, the front and an even sample.
+    """
+    known = [
+        (point, found)
+        for point in points
+        if point.stability.value is not None
+        and (found := mark(point.conductivity, point.phase)) is not None
+    ]
+    if not known:
+        return None
+    front = pareto_front(points)
+    shown = thinned(known, _id, most, {point.candidate_id for point in front})
+    traces = [*_front_traces(front), *_point_traces(shown, bars=len(shown) <= _MOST_BARS)]
+    look = layout(axis(E_HULL_TITLE), log_axis(SIGMA_TITLE), height=_HEIGHT)
+    if words := left_out_text(len(shown), len(known), len(points), "both E_hull and σ"):
+        look["annotations"] = [note(words)]
+        look["margin"] = look["margin"] | {"b": 80}
+    return {"data": traces, "layout": look}
+
+
+def _id(one: Placed) -> str:
+    return one[0].candidate_id
+
+
+def _front_traces(front: Sequence[OverviewPoint]) -> list[Trace]:
+    if not front:
+        return []
+    labelled = [title(point) if n < _MOST_LABELS else "" for n, point in enumerate(front)]
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines+markers+text",
+            "name": "Pareto front of what is ok",
+            "x": [_mev(point) for point in front],
+            "y": [point.conductivity.value for point in front],
+            "text": labelled,
+            "textposition": "top right",
+            "customdata": [point.candidate_id for point in front],
+            "line": {"color": GREEN, "width": 2, "shape": "hv"},
+            "marker": {
+                "symbol": "circle-open",
+                "size": 17,
+                "color": GREEN,
+                "line": {"width": 2, "color": GREEN},
+            },
+            "hoverinfo": "text",
+            "hovertext": [hover(point, "on the front") for point in front],
+        }
+    ]
+
+
+def _point_traces(shown: Sequence[Placed], *, bars: bool) -> list[Trace]:
+    groups: dict[tuple[str, str, str], list[Placed]] = {}
+    for point, found in sorted(shown, key=lambda one: one[1].name):
+        doubtful = not trusted(point.stability) and "open" not in found.symbol
+        symbol = f"{found.symbol}-open" if doubtful else found.symbol
+        name = f"{found.name}, E_hull not ok" if doubtful else found.name
+        colour = PHASE_COLOURS.get(point.phase, GREY)
+        groups.setdefault((name, symbol, colour), []).append((point, found))
+    traces: list[Trace] = []
+    for (name, symbol, colour), members in groups.items():
+        values = [found.value for _, found in members]
+        trace: Trace = {
+            "type": "scatter",
+            "mode": "markers",
+            "name": name,
+            "x": [_mev(point) for point, _ in members],
+            "y": values,
+            "customdata": [point.candidate_id for point, _ in members],
+            "marker": {
+                "symbol": symbol,
+                "size": 9,
+                "color": fade(colour, 0.8),
+                "line": {"width": 2 if "open" in symbol else 0, "color": colour},
+            },
+            "hoverinfo": "text",
+            "hovertext": [hover(point) for point, _ in members],
+        }
+        if bars:
+            stabilities = [point.stability for point, _ in members]
+            trace["error_x"] = error_bars(
+                trace["x"], stabilities, scale=MEV_PER_EV, colour=fade(colour, 0.35)
+            )
+            if "triangle" not in symbol:
+                quantities = [point.conductivity for point, _ in members]
+                trace["error_y"] = log_error_bars(values, quantities, fade(colour, 0.35))
+        traces.append(trace)
+    return traces
+
+
+def _mev(point: OverviewPoint) -> float:
+    return (point.stability.value or 0.0) * MEV_PER_EV

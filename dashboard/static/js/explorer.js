@@ -13,7 +13,7 @@ import { Facets } from "./explorer/facets.js";
 import { filterPanel } from "./explorer/filters.js";
 import { makeGrid } from "./explorer/grid.js";
 import { showPager } from "./explorer/pager.js";
-import { columnsOf, filtersOf, listQuery, pageOf, selectionOf, sizeOf, sortOf } from "./explorer/query.js";
+import { columnsOf, filtersOf, listQuery, NO_VIEW, pageOf, selectionOf, sizeOf, sortOf, viewOf } from "./explorer/query.js";
 import { makeTray } from "./explorer/tray.js";
 import { makeViews } from "./explorer/views.js";
 
@@ -40,7 +40,7 @@ async function start() {
   try {
     fields = await loadFields();
     const menu = columnMenu(state, fields);
-    replace(byId("actions"), menu.element, exportMenu(state, fields));
+    replace(byId("actions"), views.toggle, menu.element, exportMenu(state, fields));
     panels.push(menu);
     const rows = fetchRows();
     grid = await makeGrid(byId("grid"), { onSort: sortBy, onToggle: tray.toggle, onMove: (names) => state.set({ _columns: names }, { replace: true }) });
@@ -54,7 +54,7 @@ async function start() {
 }
 
 async function startFilters() {
-  const [stats] = await Promise.all([get("/stats").catch(() => null), facets.load(filtersOf(state.params))]);
+  const [stats] = await Promise.all([get("/stats").catch(() => null), facets.start(filtersOf(state.params))]);
   panels.push(filterPanel(byId("filters"), state, fields, facets, stats?.data?.ranges ?? {}));
   for (const panel of panels) panel.update(state.params);
   views.update(state.params);
@@ -77,6 +77,7 @@ function showFrame() {
   for (const panel of panels) panel.update(state.params);
   showChips(byId("chips"), state, fields);
   tray.update(state.params);
+  if (viewOf(state.params) === NO_VIEW) views.update(state.params);
 }
 
 /** Rows of the API for the address; those at hand where only the view changed. */

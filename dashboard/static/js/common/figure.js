@@ -26,6 +26,7 @@ import { vendor } from "./vendor.js";
  * @property {Source} [source]
  * @property {(customdata: any) => void} [onPoint]
  * @property {string} [empty] said where there is nothing to draw
+ * @property {(meta: any) => void} [onMeta] what else the API says of the figure
  */
 
 const SHOWN_ROWS = 500;
@@ -87,7 +88,9 @@ class FigureCard {
     if (!this.isSeen) return;
     this.set("loading", this.plot ? null : loadingPanel());
     try {
-      this.show((await this.ask(source.path, source.params)).data);
+      const { data, meta } = await this.ask(source.path, source.params);
+      this.options.onMeta?.(meta ?? {});
+      this.show(data);
     } catch (error) {
       if (!isAbort(error)) this.set("error", errorPanel(error, () => this.load(source)));
     }

@@ -89,7 +89,7 @@ export function showChips(list, state, fields) {
     h("button", { class: "chip", type: "button", aria: { label: `Remove filter ${chip.text}` }, onclick: () => remove(chip, index) },
       h("span", { text: chip.text }), h("span", { class: "chip-cross", text: "×", aria: { hidden: true } }))));
   const clear = h("li", null, h("button", { id: "clear-filters", class: "button bare tiny", type: "button", text: "Clear all", onclick: () => state.go(cleared(state.params)) }));
-  replace(list, chips.length ? [...items, clear] : h("li", { class: "soft small", text: "No filter: all candidates" }));
+  replace(list, chips.length ? [...items, clear] : h("li", { class: "none soft small", text: "No filter: all candidates" }));
 
   /** @param {Chip} chip @param {number} index */
   function remove(chip, index) {

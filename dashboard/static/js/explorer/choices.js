@@ -56,7 +56,11 @@ export function flagFilter(field, state) {
 
 /** @param {UrlState} state @returns {Part} */
 export function textFilter(state) {
-  const ask = debounced(() => state.set({ text: input.value.trim(), _page: null }, { replace: true }), 300);
-  const input = h("input", { id: "filter-text", class: "field", type: "search", placeholder: "Name or formula, e.g. TaOCl", maxlength: 100, autocomplete: "off", spellcheck: "false", aria: { label: "Name or formula" }, oninput: ask });
-  return { element: input, update: (params) => { if (input !== document.activeElement) input.value = params.get("text") ?? ""; } };
+  let isTyping = false;
+  const ask = debounced(() => {
+    isTyping = false;
+    state.set({ text: input.value.trim(), _page: null }, { replace: true });
+  }, 300);
+  const input = h("input", { id: "filter-text", class: "field", type: "search", placeholder: "Name or formula, e.g. TaOCl", maxlength: 100, autocomplete: "off", spellcheck: "false", aria: { label: "Name or formula" }, oninput: () => { isTyping = true; ask(); } });
+  return { element: input, update: (params) => { if (!isTyping && input.value.trim() !== (params.get("text") ?? "")) input.value = params.get("text") ?? ""; } };
 }

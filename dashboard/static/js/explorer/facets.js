@@ -17,6 +17,11 @@ export class Facets {
     this.controller = new AbortController();
   }
 
+  /** Counts at least without filters where those given are refused. @param {URLSearchParams} filters */
+  async start(filters) {
+    await this.load(filters).catch(() => this.load(new URLSearchParams()));
+  }
+
   /** @param {URLSearchParams} filters @returns {Promise<boolean>} whether counts are new */
   async load(filters) {
     this.controller.abort();

@@ -8,6 +8,7 @@ import { STATUS_LABELS } from "../common/format.js";
 import { activeFilters } from "./chips.js";
 import { choiceFilter, flagFilter, textFilter } from "./choices.js";
 import { elementPicker } from "./elements.js";
+import { SMALL_SCREEN } from "./query.js";
 import { rangeFilter, variableFilter } from "./ranges.js";
 
 /** @typedef {import("./ranges.js").Part} Part */
@@ -15,7 +16,6 @@ import { rangeFilter, variableFilter } from "./ranges.js";
 
 const FIRST_RANGES = ["e_hull", "sigma", "e_a"];
 const KINDS = /** @type {[string, string][]} */ ([["phase", "Phase"], ["family", "Family"], ["sweep", "Sweep"], ["level", "Level of theory"]]);
-const SMALL_SCREEN = "(max-width: 860px)";
 
 /**
  * @param {HTMLElement} host

@@ -9,7 +9,7 @@ import { h } from "../common/dom.js";
 import { cellOf, labelNode } from "../common/fields.js";
 import { formulaNode } from "../common/format.js";
 import { vendor } from "../common/vendor.js";
-import { MOST_COMPARED } from "./query.js";
+import { MOST_COMPARED, SMALL_SCREEN } from "./query.js";
 import { walkRows } from "./rows.js";
 
 /** @typedef {import("../common/fields.js").Shown} Shown */
@@ -17,8 +17,7 @@ import { walkRows } from "./rows.js";
 /** @typedef {{onSort: (name: string) => void, onToggle: (row: any) => void, onMove: (names: string[]) => void}} Actions */
 /** @typedef {{columns: Shown[], sort: Sort, selection: string[], total: number, first: number}} View */
 
-const WIDTHS = /** @type {Record<string, number>} */ ({ label: 190, phase: 84, family: 120, formula: 130, chemsys: 120, id: 170, sweep: 130 });
-const SMALL_SCREEN = matchMedia("(max-width: 720px)");
+const WIDTHS = /** @type {Record<string, number>} */ ({ phase: 84, family: 120, formula: 130, chemsys: 120, id: 170, sweep: 130 });
 
 /** @param {HTMLElement} host @param {Actions} actions */
 export async function makeGrid(host, actions) {
@@ -29,8 +28,8 @@ export async function makeGrid(host, actions) {
   /** @type {Record<string, any>[]} */
   let data = [];
   const table = new Tabulator(host, {
-    index: "id", height: "100%", layout: "fitDataStretch", movableColumns: true, headerSortClickElement: "header",
-    columnDefaults: { headerSort: false, vertAlign: "middle", minWidth: 70 },
+    index: "id", height: "100%", layout: "fitDataFill", movableColumns: true,
+    columnDefaults: { headerSort: false, minWidth: 70 },
     rowFormatter: dress, columns: [], data: [], placeholder: "",
   });
   await new Promise((resolve) => { table.on("tableBuilt", resolve); });
@@ -45,7 +44,7 @@ export async function makeGrid(host, actions) {
     view = next;
     if (rows === data) return table.getRows().forEach(remark);
     data = rows;
-    const wanted = next.columns.map((column) => column.name).join(",") + SMALL_SCREEN.matches;
+    const wanted = next.columns.map((column) => column.name).join(",") + isSmall();
     if (wanted !== shape) table.setColumns([pickColumn(), ...next.columns.map(columnOf)]);
     shape = wanted;
     await table.setData(rows);
@@ -81,7 +80,7 @@ export async function makeGrid(host, actions) {
 
   function pickColumn() {
     return {
-      field: "_pick", width: 38, minWidth: 38, resizable: false, frozen: !SMALL_SCREEN.matches, hozAlign: "center", cssClass: "pick",
+      field: "_pick", width: 38, minWidth: 38, resizable: false, frozen: !isSmall(), hozAlign: "center", cssClass: "pick",
       titleFormatter: () => h("span", { class: "visually-hidden", text: "Compare" }),
       formatter: (/** @type {any} */ cell) => {
         const row = cell.getData();
@@ -96,7 +95,7 @@ export async function makeGrid(host, actions) {
   function columnOf(field) {
     const isLabel = field.name === "label";
     return {
-      title: field.label, field: field.name, width: WIDTHS[field.name], frozen: isLabel && !SMALL_SCREEN.matches,
+      title: field.label, field: field.name, width: isLabel ? labelWidth(host) : WIDTHS[field.name], frozen: isLabel && !isSmall(),
       cssClass: field.type === "number" ? "numeric" : "", minWidth: field.isQuantity ? 150 : 70,
       titleFormatter: () => heading(field),
       formatter: (/** @type {any} */ cell) => (isLabel ? link(cell.getData()) : cellOf(field, cell.getData())),
@@ -118,6 +117,11 @@ export async function makeGrid(host, actions) {
     }
   }
 }
+
+/** @param {HTMLElement} host */
+const labelWidth = (host) => Math.round(Math.min(300, Math.max(142, 0.25 * host.clientWidth)));
+
+const isSmall = () => matchMedia(SMALL_SCREEN).matches;
 
 /** @param {Record<string, any>} row */
 function link(row) {

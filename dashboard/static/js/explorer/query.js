@@ -8,6 +8,8 @@
 export const MOST_COMPARED = 6;
 export const PAGE_SIZES = [50, 100, 200, 500];
 export const VIEWS = ["map", "pareto", "hull"];
+export const NO_VIEW = "none";
+export const SMALL_SCREEN = "(max-width: 860px)";
 const DEFAULT_SIZE = 100;
 
 /** @param {URLSearchParams} params */
@@ -36,12 +38,19 @@ export function selectionOf(params) {
 }
 
 /** @param {URLSearchParams} params */
-export const viewOf = (params) => VIEWS.find((view) => view === params.get("_view")) ?? "map";
+export const viewOf = (params) => [...VIEWS, NO_VIEW].find((view) => view === params.get("_view")) ?? VIEWS[0];
 
 /** @param {URLSearchParams} params @param {import("../common/fields.js").Fields} fields @returns {string[]} */
 export function columnsOf(params, fields) {
   const wanted = (params.get("_columns") ?? "").split(",").filter((name) => fields.get(name));
-  return wanted.length ? [...new Set(wanted)] : fields.default;
+  return wanted.length ? [...new Set(wanted)] : defaultColumns(fields);
+}
+
+/** On a small screen the numbers stand right beside the name. @param {import("../common/fields.js").Fields} fields */
+function defaultColumns(fields) {
+  if (!matchMedia(SMALL_SCREEN).matches) return fields.default;
+  const last = fields.default.filter((name) => name !== "label" && fields.get(name)?.type !== "number");
+  return [...fields.default.filter((name) => !last.includes(name)), ...last];
 }
 
 /** @param {string[]} columns @param {import("../common/fields.js").Fields} fields @returns {string[]} names of the API */

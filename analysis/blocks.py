@@ -163,7 +163,9 @@ def mean_quantity(values: ArrayLike, *, least: float = -np.inf, most: float = np
     """Return the mean of a series, its error with autocorrelation, and Student's interval.
 
     Values that are not finite count as not measured. The status is ``unconverged`` where
-    fewer than five independent samples of a fluctuating series stand behind the mean.
+    fewer than five independent samples of a fluctuating series stand behind the mean. A
+    share (from 0 to 1) that is 0, or 1, in all samples has the interval of
+    :func:`certain_share`.
 
     Parameters
     ----------
@@ -178,6 +180,8 @@ def mean_quantity(values: ArrayLike, *, least: float = -np.inf, most: float = np
         return Quantity(status=Status.UNCONVERGED, note=f"none of {series.size} samples measured")
     if len(measured) == 1:
         return Quantity(float(measured[0]), note="one sample: no error")
+    if (least, most) == (0.0, 1.0) and set(measured.tolist()) in ({0.0}, {1.0}):
+        return certain_share(float(measured[0]), len(measured))
     found = series_mean(measured)
     half = float(stats.t.ppf(0.975, max(found.n_effective - 1.0, 1.0))) * found.standard_error
     few = found.n_effective < _LEAST_INDEPENDENT and found.standard_error > 0.0
@@ -188,6 +192,32 @@ def mean_quantity(values: ArrayLike, *, least: float = -np.inf, most: float = np
         min(most, found.mean + half),
         Status.UNCONVERGED if few else Status.OK,
         f"{found.n_effective:.1f} independent samples" if few else "",
+    )
+
+
+def certain_share(value: float, n_independent: float) -> Quantity:
+    """Return a share that was 0, or 1, in all of some independent observations.
+
+    The interval is that of Jeffreys' prior, a Beta distribution (Brown, Cai and DasGupta,
+    Stat. Sci. 16, 101 (2001)): what was never seen in n observations may have 2.5/n.
+
+    Parameters
+    ----------
+    value
+        0 or 1.
+    n_independent
+        Observations; with fewer than five the share is ``unconverged``.
+    """
+    unseen = stats.beta(0.5, n_independent + 0.5)
+    most, sd = float(unseen.ppf(0.975)), float(unseen.std())
+    few = n_independent < _LEAST_INDEPENDENT
+    return Quantity(
+        value,
+        sd,
+        0.0 if value == 0.0 else 1.0 - most,
+        most if value == 0.0 else 1.0,
+        Status.UNCONVERGED if few else Status.OK,
+        f"{n_independent:g} independent samples" if few else "",
     )
 
 

@@ -94,13 +94,16 @@ class FreeEnergy:
     ----------
     free_energy_ev
         eV above the most visited voxel, shape (n_a, n_b, n_c); where no ion was seen, a lower
-        bound at 95 % confidence.
+        bound at 95 % confidence for each voxel by itself.
     sd_ev
         Standard deviation from counting, eV, same shape; infinite where no ion was seen.
     visited
         Whether an ion was seen, same shape.
     lower_bound_ev
-        What holds for all voxels without a visit.
+        That bound.
+    bound_everywhere_ev
+        Lower bound at 95 % confidence for all voxels without a visit at once; 0 where the
+        density is too thin to tell.
     zero_ev
         -kT ln P of the most visited voxel, eV, P the probability of an ion to be in it.
     temperature_k
@@ -113,6 +116,7 @@ class FreeEnergy:
     sd_ev: FloatArray
     visited: BoolArray
     lower_bound_ev: float
+    bound_everywhere_ev: float
     zero_ev: float
     temperature_k: float
     cell: FloatArray
@@ -218,7 +222,7 @@ def free_energy(grid: DensityGrid, temperature_k: float) -> FreeEnergy:
     ones would. How much more is measured: the variance of the blocks' counts over their mean,
     averaged over voxels of about the same count (within a factor of two), widens the error
     kT / sqrt(n). Where no ion was seen, fewer than 3.0 times that many are expected with 95 %
-    confidence.
+    confidence; fewer than ln(M / 0.05) times the largest such ratio in all M voxels at once.
 
     Parameters
     ----------
@@ -238,6 +242,7 @@ def free_energy(grid: DensityGrid, temperature_k: float) -> FreeEnergy:
     most = int(counts.max())
     excess = _overdispersion(grid.block_counts, counts)
     bound = thermal * float(np.log(most / (_NO_COUNT_LIMIT * excess[0])))
+    at_once = _NO_COUNT_LIMIT + float(np.log(counts.size))
     energies = np.full(counts.shape, bound)
     energies[visited] = -thermal * np.log(counts[visited] / most)
     errors = np.full(counts.shape, np.inf)
@@ -248,6 +253,7 @@ def free_energy(grid: DensityGrid, temperature_k: float) -> FreeEnergy:
         sd_ev=errors,
         visited=visited,
         lower_bound_ev=bound,
+        bound_everywhere_ev=max(0.0, thermal * float(np.log(most / (at_once * excess.max())))),
         zero_ev=-thermal * float(np.log(most / (grid.n_mobile * grid.n_frames))),
         temperature_k=temperature_k,
         cell=grid.cell,

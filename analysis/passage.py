@@ -80,6 +80,7 @@ def read_passage(
     mobile: str | None,
     *,
     unwrapped: bool = False,
+    checked: bool = True,
     n_sample: int = 200,
     on_progress: Callable[[int], None] | None = None,
 ) -> Passage:
@@ -96,6 +97,9 @@ def read_passage(
     unwrapped
         Whether positions are continuous; otherwise the nearest image of the frame before
         counts.
+    checked
+        Whether a jump over half a box is refused. Positions that are continuous for certain
+        may move that far from frame to frame.
     n_sample
         Frames kept for structure: at least this many, fewer than twice as many, where there
         are so many.
@@ -118,7 +122,7 @@ def read_passage(
             allowed=sorted(set(names.tolist())),
             remedy="check the name of the mobile species",
         )
-    reading = _Reading(names, mobile, unwrapped=unwrapped, n_sample=n_sample)
+    reading = _Reading(names, mobile, unwrapped=unwrapped, checked=checked, n_sample=n_sample)
     for positions, cells in blocks:
         reading.add(*as_trajectory(positions, cells))
         if on_progress is not None:
@@ -135,11 +139,15 @@ class _Reading:
         mobile: str | None,
         *,
         unwrapped: bool,
+        checked: bool,
         n_sample: int,
     ) -> None:
         self.n_frames = 0
         self._species = species
         self._wrapped = not unwrapped
+        self._largest_step = LARGEST_UNWRAPPED_STEP if unwrapped else LARGEST_WRAPPED_STEP
+        if not checked:
+            self._largest_step = np.inf
         self._mobile = mobile
         self._names = sorted({*species.tolist()}, key=lambda name: (name != mobile, name))
         self._runs = _runs([self._names.index(name) for name in species.tolist()])
@@ -199,7 +207,7 @@ class _Reading:
             np.where(wanted, np.cumsum(wanted) - 1, -1),
             kept,
         )
-        if largest > (LARGEST_WRAPPED_STEP if self._wrapped else LARGEST_UNWRAPPED_STEP):
+        if not largest <= self._largest_step:
             as_frames(positions, cells, self.n_frames)  # says so where a number is not finite
             after = self.n_frames + frame - 1
             raise ambiguous_step(largest, atom, after, unwrapped=not self._wrapped)

@@ -87,7 +87,10 @@ def percolation_barriers(
 
     The density of a voxel is its mean over the voxel, which rounds minimum and pass off: for
     sites 3 A apart the barrier is 7 % too low with voxels of 0.3 A and 17 % with 0.5 A. Where
-    the pass was hardly seen, the best of several noisy ways is taken, too low as well.
+    the density is thin the barrier is too high, since it is counted from the most visited
+    voxel, an extreme of the noise: an `unconverged` barrier has no lower end. Where visited
+    voxels do not connect there is at most the bound that holds for all unvisited ones at
+    once (:attr:`FreeEnergy.bound_everywhere_ev`).
 
     Parameters
     ----------
@@ -114,13 +117,13 @@ def percolation_barriers(
     ]
     spread = np.array(drawn).reshape(-1, 3)
     found = _barriers(whole, filling, thermal)
+    bound = landscape.bound_everywhere_ev or None
     saddle = np.full((3, 3), np.nan)
     quantities = []
     for axis in range(3):
         rank = filling.percolation_rank[axis]
         if rank < 0:
-            note = f"visited voxels do not connect along {AXES[axis]}: lower bound"
-            bound = landscape.lower_bound_ev
+            note = f"visited voxels do not connect along {AXES[axis]}"
             quantities.append(Quantity(lower=bound, status=Status.UNCONVERGED, note=note))
             continue
         voxel = int(whole.order[rank])
@@ -183,8 +186,9 @@ def _judged(value: float, spread: FloatArray, visits: float) -> Quantity:
     if broken > _LARGEST_BROKEN_SHARE:
         notes.append(f"{broken:.0%} of the resampled densities do not connect")
         upper = None
+    lower = None if notes else max(0.0, value - TWO_SIDED_95 * sd)
     status = Status.UNCONVERGED if notes else Status.OK
-    return Quantity(value, sd, max(0.0, value - TWO_SIDED_95 * sd), upper, status, "; ".join(notes))
+    return Quantity(value, sd, lower, upper, status, "; ".join(notes))
 
 
 def site_barriers(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..quantity import Quantity
-from .blocks import block_quantity
+from .blocks import block_quantity, certain_share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +56,7 @@ class Tally:
 
     def __init__(self, block_of_frame: IntArray) -> None:
         self.n_blocks = int(block_of_frame[-1]) + 1
+        self.n_frames = len(block_of_frame)
         self.counts: dict[int, FloatArray] = {}
         self._block_of_frame = block_of_frame
 
@@ -77,11 +78,12 @@ class Tally:
 
 
 def population(
-    label: str, counts: FloatArray, totals: FloatArray, *, most: float = np.inf
+    label: str, counts: FloatArray, totals: FloatArray, *, n_frames: int, most: float = np.inf
 ) -> Population:
     """Return counts over totals, both of shape (n_shifts, n_blocks).
 
-    The error is that of the ratio in blocks; a block whose total is 0 tells nothing.
+    The error is that of the ratio in blocks; a block whose total is 0 tells nothing. What
+    was seen never or always is known as well as from one frame: time brings no new things.
 
     Parameters
     ----------
@@ -89,6 +91,8 @@ def population(
         What was counted.
     counts, totals
         Sums in each block, at the cut-offs of :data:`SHIFTS`.
+    n_frames
+        Of the trajectory.
     most
         Largest possible value, 1 for a share.
     """
@@ -97,13 +101,20 @@ def population(
     seen = totals[0] > 0
     ratios = counts[0][seen] / totals[0][seen]
     value = Quantity(float(values[0]), note="nothing to refer to")
-    if len(ratios):
+    if most == 1.0 and len(ratios) and set(ratios.tolist()) in ({0.0}, {1.0}):
+        value = certain_share(float(ratios[0]), float(whole[0]) / n_frames)
+    elif len(ratios):
         blocks = block_quantity(ratios, len(ratios), least=0.0, most=most)
         value = Quantity(float(values[0]), blocks.sd, blocks.lower, blocks.upper, note=blocks.note)
     return Population(label, value, float(values[1]), float(values[2]))
 
 
-def ranked(labels: Mapping[str, FloatArray], totals: FloatArray) -> tuple[Population, ...]:
+def ranked(
+    labels: Mapping[str, FloatArray], totals: FloatArray, n_frames: int
+) -> tuple[Population, ...]:
     """Return the shares of several things, the most frequent first."""
-    rows = [population(label, counts, totals, most=1.0) for label, counts in labels.items()]
+    rows = [
+        population(label, counts, totals, n_frames=n_frames, most=1.0)
+        for label, counts in labels.items()
+    ]
     return tuple(sorted(rows, key=lambda row: (-(row.value.value or 0.0), row.label)))

@@ -112,7 +112,7 @@ def tabulate(rules: Rules, counts: Counts) -> Speciation:
     blocks = np.broadcast_to(counts.frames_in_block, (len(SHIFTS), len(counts.frames_in_block)))
     centres = np.bincount(kinds.centre_kind, minlength=len(rules.centres))
     ligands = np.bincount(kinds.ligand_kind, minlength=len(rules.ligands))
-    n_centres = int(centres.sum())
+    n_centres, n_frames = int(centres.sum()), int(counts.frames_in_block.sum())
     return Speciation(
         cutoffs_a={
             f"{m}-{x}": float(rules.cutoffs_a[i, j])
@@ -120,7 +120,7 @@ def tabulate(rules: Rules, counts: Counts) -> Speciation:
             for j, x in enumerate(rules.ligands)
         },
         cutoff_shift_a=rules.shift_a,
-        n_frames=int(counts.frames_in_block.sum()),
+        n_frames=n_frames,
         n_centres=n_centres,
         species={
             m: _polyhedra(rules, counts.polyhedra, i, blocks * centres[i])
@@ -128,14 +128,23 @@ def tabulate(rules: Rules, counts: Counts) -> Speciation:
         },
         coordination={
             f"{m}-{x}": population(
-                f"{m}-{x}", counts.bonds.of(i * len(rules.ligands) + j), blocks * centres[i]
+                f"{m}-{x}",
+                counts.bonds.of(i * len(rules.ligands) + j),
+                blocks * centres[i],
+                n_frames=n_frames,
             )
             for i, m in enumerate(rules.centres)
             for j, x in enumerate(rules.ligands)
         },
         roles={
             x: tuple(
-                population(role, counts.roles.of(j * len(ROLES) + k), blocks * ligands[j], most=1.0)
+                population(
+                    role,
+                    counts.roles.of(j * len(ROLES) + k),
+                    blocks * ligands[j],
+                    n_frames=n_frames,
+                    most=1.0,
+                )
                 for k, role in enumerate(ROLES)
             )
             for j, x in enumerate(rules.ligands)
@@ -154,7 +163,9 @@ def tabulate(rules: Rules, counts: Counts) -> Speciation:
             x: Retention(
                 ligand=x,
                 distance_a=rules.retention_a,
-                fraction=population(x, counts.retained.of(j), blocks * ligands[j], most=1.0),
+                fraction=population(
+                    x, counts.retained.of(j), blocks * ligands[j], n_frames=n_frames, most=1.0
+                ),
                 n_beyond=counts.n_beyond[j],
             )
             for j, x in enumerate(rules.ligands)
@@ -171,7 +182,7 @@ def _polyhedra(
         for code, counts in tally.counts.items()
         if code % n_centres == centre
     }
-    return ranked(labels, totals)
+    return ranked(labels, totals, tally.n_frames)
 
 
 def _formula(rules: Rules, code: int) -> str:
@@ -191,7 +202,10 @@ def _sharing(rules: Rules, tally: Tally, totals: FloatArray) -> dict[str, Popula
     counts = {mode: np.zeros_like(totals) for mode in _MODES}
     for code, found in tally.counts.items():
         counts[_mode(rules, code // len(rules.centres) ** 2)] += 2.0 * found
-    return {mode: population(mode, found, totals) for mode, found in counts.items()}
+    return {
+        mode: population(mode, found, totals, n_frames=tally.n_frames)
+        for mode, found in counts.items()
+    }
 
 
 def _links(rules: Rules, tally: Tally) -> tuple[Population, ...]:
@@ -202,7 +216,8 @@ def _links(rules: Rules, tally: Tally) -> tuple[Population, ...]:
         first, second = divmod(pair, n_centres)
         ends = f"{rules.centres[first]}-{rules.centres[second]}"
         labels[f"{ends} {_mode(rules, shared)} {_formula(rules, shared)}"] = counts
-    return ranked(labels, sum(labels.values(), np.zeros((len(SHIFTS), tally.n_blocks))))
+    totals = sum(labels.values(), np.zeros((len(SHIFTS), tally.n_blocks)))
+    return ranked(labels, totals, tally.n_frames)
 
 
 def _chains(rule: str, tally: Tally, centres: FloatArray) -> ChainLengths:
@@ -212,7 +227,12 @@ def _chains(rule: str, tally: Tally, centres: FloatArray) -> ChainLengths:
     in_sets = sum((size * tally.of(size) for size in sizes), nothing)
     return ChainLengths(
         rule=rule,
-        lengths={size: population(str(size), tally.of(size), sets, most=1.0) for size in sizes},
-        endless=population("endless", centres - in_sets, centres, most=1.0),
-        mean_length=population("mean length", in_sets, sets),
+        lengths={
+            size: population(str(size), tally.of(size), sets, n_frames=tally.n_frames, most=1.0)
+            for size in sizes
+        },
+        endless=population(
+            "endless", centres - in_sets, centres, n_frames=tally.n_frames, most=1.0
+        ),
+        mean_length=population("mean length", in_sets, sets, n_frames=tally.n_frames),
     )

@@ -27,6 +27,7 @@ def species_msd(
     *,
     mobile: Sequence[str],
     unwrapped: bool = False,
+    checked: bool = True,
 ) -> dict[str, Msd]:
     """Return self and collective mean squared displacement of all species at all lags.
 
@@ -45,6 +46,9 @@ def species_msd(
         Species that are not framework. With all of them nothing is subtracted.
     unwrapped
         Whether the positions are continuous already.
+    checked
+        Whether steps of half a cell or more are refused; frames picked out of a continuous
+        path may lie that far apart.
 
     Raises
     ------
@@ -64,7 +68,9 @@ def species_msd(
         atoms = np.flatnonzero(symbols == name)
         for part in np.array_split(atoms, -(-len(atoms) // _ATOMS_PER_PART)):
             blocks = ((r, b) for _, r, b in frame_blocks(frames[:, part], boxes))
-            passage = read_passage(blocks, [name] * len(part), name, unwrapped=unwrapped)
+            passage = read_passage(
+                blocks, [name] * len(part), name, unwrapped=unwrapped, checked=checked
+            )
             own[name] += len(part) * msd_fft(passage.path_a).self_a2
             sums[name] += passage.sums_a[name]
     drift = np.zeros((len(frames), 3))

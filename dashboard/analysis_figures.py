@@ -71,8 +71,9 @@ _CELL_CAPTION = (
     "Of the box, at the mean cell of each run's equilibration; in the legend those of the coldest."
 )
 _CIJ_CAPTION = (
-    "⟨u(i)·u(j)⟩ of the axes of octahedra, our definition; 1 is aligned. Hollow: few independent "
-    "samples."
+    "⟨u(i)·u(j)⟩ of the axes of octahedra and ⟨cos 4(φ(i)−φ(j))⟩ of their roll, our definitions; 1 "
+    "is aligned. The Cl–M–Cl axes are named alike in the first frame of a run: a run that starts "
+    "disordered starts at 0.81; the roll has no such memory. Hollow: few independent samples."
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ..quantity import TWO_SIDED_95
 from .menus import with_menu
 from .theme import OKABE_ITO, Figure, Trace, axis, error_bars, fade, layout, pretty, text, trusted
 
@@ -26,7 +27,11 @@ _CORRELATIONS: Final = {
     "bridge_inter_chain": ("O–M–O, between chains", "square"),
     "terminal_intra_chain": ("Cl–M–Cl, in a chain", "circle"),
     "terminal_inter_chain": ("Cl–M–Cl, between chains", "square"),
+    "fourfold_intra_chain": ("roll, in a chain", "circle"),
+    "fourfold_inter_chain": ("roll, between chains", "square"),
 }
+
+_AXIS_COLOURS: Final = {"bridge": OKABE_ITO[0], "terminal": OKABE_ITO[2], "fourfold": OKABE_ITO[1]}
 
 
 def pair_figure(runs: Mapping[str, StructureAnalysis]) -> Figure | None:
@@ -204,7 +209,7 @@ def _bars(
             "y": [row.value for _, row in shown],
             "error_y": {
                 "type": "data",
-                "array": [1.96 * (row.sd or 0.0) for _, row in shown],
+                "array": [TWO_SIDED_95 * (row.sd or 0.0) for _, row in shown],
                 "thickness": 1.4,
                 "width": 4,
             },
@@ -224,10 +229,10 @@ def axis_correlation_figure(runs: Mapping[float, OctahedraAnalysis]) -> Figure |
     temperatures = sorted(runs)
     traces: list[Trace] = []
     for key, (name, symbol) in _CORRELATIONS.items():
-        found = [(t, runs[t].correlation[key]) for t in temperatures]
-        rows = [(t, q) for t, q in found if q.value is not None]
+        found = [(t, runs[t].correlation.get(key)) for t in temperatures]
+        rows = [(t, q) for t, q in found if q is not None and q.value is not None]
         if rows:
-            colour = OKABE_ITO[0] if key.startswith("bridge") else OKABE_ITO[2]
+            colour = _AXIS_COLOURS[key.partition("_")[0]]
             traces.append(_correlation(name, rows, colour, symbol))
     if not traces:
         return None

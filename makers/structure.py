@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..analysis.axis_correlation import axis_correlation
+from ..analysis.axis_correlation import axis_correlation, fourfold_correlation
 from ..analysis.bonds import ANIONS, bond_cutoffs_a
 from ..analysis.cell_lengths import cell_lengths
 from ..analysis.environment import ion_environment
@@ -55,7 +55,6 @@ _TWO_THETA_DEG = np.arange(8.0, 60.01, 0.2)
 _ATOMS_FOR_SCATTERING = 12_000
 _ATOMS_FOR_SURROUNDINGS = 40_000
 _ATOMS_FOR_VOLUME = 8_000
-_LONGEST_CHAIN = 30
 _BOND_BIN_A = 0.01
 BRIDGES = ("O", "S")
 
@@ -223,13 +222,9 @@ def _populations(found: Mapping[str, Population]) -> dict[str, PopulationAnalysi
 def _chains(found: ChainLengths) -> ChainAnalysis:
     return ChainAnalysis(
         rule=found.rule,
-        lengths={
-            str(length): _population(row)
-            for length, row in found.lengths.items()
-            if length <= _LONGEST_CHAIN
-        },
+        lengths={str(length): _population(row) for length, row in found.lengths.items()},
         endless=_population(found.endless),
-        mean_length=_population(found.mean_length),
+        mean_length=_population(found.mean_length) if found.lengths else None,
     )
 
 
@@ -256,6 +251,9 @@ def measure_octahedra(passage: Passage) -> OctahedraAnalysis:
         correlation[f"{axis}_inter_chain"] = found.inter_chain
         correlation[f"{axis}_intra_chain_unsigned"] = found.intra_chain_unsigned
         correlation[f"{axis}_inter_chain_unsigned"] = found.inter_chain_unsigned
+    roll = fourfold_correlation(axes)
+    correlation["fourfold_intra_chain"] = roll.intra_chain
+    correlation["fourfold_inter_chain"] = roll.inter_chain
     turning = if_possible(lambda: librations(axes))
     angles = if_possible(
         lambda: terminal_angular_density(passage.sample_a, passage.sample_cells_a, octahedra, axes)

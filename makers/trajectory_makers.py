@@ -105,12 +105,19 @@ class TransportMaker(RunsMaker):
             charges={self.mobile: self.charge},
             lags=thinned(1, reading.passage.n_frames - 1, _N_LAGS).tolist(),
         )
+
+        def own(number: Quantity) -> Quantity:
+            return judged(number, reading.run, found.n_mobile)
+
         numbers: dict[str, Quantity | None] = {name: getattr(found, name) for name in _CARRIED}
+        onsager = found.onsager_per_j_m_s.items()
         return found.model_copy(
             update={
-                name: judged(number, reading.run, found.n_mobile)
-                for name, number in numbers.items()
-                if number is not None
+                **{name: own(number) for name, number in numbers.items() if number is not None},
+                "principal_diffusivities_cm2_s": [
+                    own(number) for number in found.principal_diffusivities_cm2_s
+                ],
+                "onsager_per_j_m_s": {pair: own(number) for pair, number in onsager},
             }
         )
 

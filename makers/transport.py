@@ -172,6 +172,7 @@ def _by_species(passage: Passage, mobile: str, frame_ps: float) -> dict[str, Cur
         passage.species.tolist(),
         mobile=[mobile],
         unwrapped=True,
+        checked=False,
     )
     names = sorted(found, key=place_in_formula)
     return {name: curve(step_ps * at, found[name].self_a2[at]) for name in names}
@@ -207,11 +208,13 @@ def _onsager(
         volume_a3=passage.volume_a3,
         from_ps=start[0],
     )
+    whole = sigma.collective_diffusivity_cm2_s
+    status, note = whole.status, whole.note
     coefficients = {}
     for i, first in enumerate(found.species):
         for j, second in enumerate(found.species[i:], start=i):
             value, sd = float(found.per_j_m_s[i, j]), float(found.sd_per_j_m_s[i, j])
             half = found.quantile * sd
             name = "-".join(sorted((first, second), key=place_in_formula))
-            coefficients[name] = Quantity(value, sd, value - half, value + half)
+            coefficients[name] = Quantity(value, sd, value - half, value + half, status, note)
     return coefficients

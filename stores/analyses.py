@@ -118,7 +118,7 @@ class ChainAnalysis(Model):
     rule: str
     lengths: dict[str, PopulationAnalysis] = Field(description="Formers in a set to its share.")
     endless: PopulationAnalysis
-    mean_length: PopulationAnalysis
+    mean_length: PopulationAnalysis | None = Field(description="Of those that end.")
 
 
 class SpeciationAnalysis(Model):
@@ -147,7 +147,8 @@ class OctahedraAnalysis(Model):
     n_left_out: int
     intact_fraction: float
     correlation: dict[str, Quantity] = Field(
-        description="<u_i . u_j> of bridge and terminal axes, intra_ and inter_ chain."
+        description="<u_i . u_j> of bridge and terminal axes, <cos 4 (phi_i - phi_j)> of the roll "
+        "(fourfold), each intra_ and inter_chain."
     )
     roll_deg: Quantity | None = None
     tilt_deg: Quantity | None = None
@@ -185,7 +186,9 @@ class LandscapeAnalysis(Model):
     spacing_a: float
     shape: list[int]
     barrier_ev: dict[str, Quantity] = Field(description="Through the cell along a, b, c.")
-    lower_bound_ev: float = Field(description="F of every voxel without a visit is above it.")
+    lower_bound_ev: float = Field(
+        description="Of F where there was no visit, at 95 % for each voxel by itself."
+    )
     visited_fraction: float
     histogram_ev: list[float]
     histogram_per_ev: list[float] = Field(description="Distribution of F over visited voxels.")

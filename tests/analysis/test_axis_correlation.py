@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from chain_crystal import chain_crystal
 
-from haloflow.analysis.axis_correlation import axis_correlation, order_transition
+from haloflow.analysis.axis_correlation import (
+    axis_correlation,
+    fourfold_correlation,
+    order_transition,
+)
 from haloflow.analysis.octahedra import OctahedronAxes, find_octahedra, octahedron_axes
 from haloflow.errors import AnalysisError
 from haloflow.quantity import Quantity, Status
@@ -137,3 +141,28 @@ def test_too_few_temperatures_or_values_without_errors():
     assert "3 temperatures, 6 needed" in few.temperature_k.note
     with pytest.raises(AnalysisError, match=r"a value with its error .*2 temperatures, 1 values"):
         order_transition([300, 400], [Quantity(1.0, 0.1), Quantity(1.0)])
+
+
+def test_roll_at_random_is_seen_where_labels_hide_it():
+    rng = np.random.default_rng(9)
+    still = rng.uniform(0, 2 * np.pi, (1, 120)) + rng.normal(0.0, 0.03, (60, 120))
+    positions, cell, species = chain_crystal(still, 10, 12)
+    octahedra = find_octahedra(positions[0], cell, species, former="Ta")
+    axes = octahedron_axes(positions, np.broadcast_to(cell, (60, 3, 3)), octahedra)
+    by_label = axis_correlation(axes, "terminal").inter_chain.value
+    assert by_label == pytest.approx((2 * np.sqrt(2) / np.pi) ** 2, abs=0.05)
+    for roll in (fourfold_correlation(axes).inter_chain, fourfold_correlation(axes).intra_chain):
+        assert abs(roll.value) < 0.1
+
+
+@pytest.mark.parametrize("amplitude", [0.0, 0.15])
+def test_librations_lower_the_fourfold_order_as_their_gaussian(amplitude):
+    rng = np.random.default_rng(4)
+    rolls = 0.3 + rng.normal(0.0, amplitude, (400, 24))
+    positions, cell, species = chain_crystal(rolls, 4, 6)
+    octahedra = find_octahedra(positions[0], cell, species, former="Ta")
+    axes = octahedron_axes(positions, np.broadcast_to(cell, (400, 3, 3)), octahedra)
+    found = fourfold_correlation(axes)
+    expected = np.exp(-16 * amplitude**2)  # <cos 4 (a - b)> of two Gaussian angles
+    assert found.inter_chain.value == pytest.approx(expected, abs=0.02)
+    assert found.intra_chain.value == pytest.approx(expected, abs=0.02)

@@ -56,3 +56,17 @@ def test_vectors_lead_to_the_images_that_the_distances_tell(triclinic):
         triclinic
     )
     np.testing.assert_allclose(image, np.rint(image), atol=1e-9)
+
+
+def test_what_was_never_seen_may_still_be_there():
+    never, always = (mean_quantity([v] * 30, least=0.0, most=1.0) for v in (0.0, 1.0))
+    assert (never.value, never.lower, never.status) == (0.0, 0.0, Status.OK)
+    assert 0.05 < never.upper < 0.1  # of 30: about 2.5 / 30
+    assert always.lower == pytest.approx(1.0 - never.upper)
+    assert never.sd > 0.0
+    few = mean_quantity([0.0, 0.0], least=0.0, most=1.0)
+    assert few.status is Status.UNCONVERGED
+    assert few.upper > 0.6
+    samples = np.random.default_rng(0).random((300, 30)) < 0.03
+    found = [mean_quantity(sample, least=0.0, most=1.0) for sample in samples]
+    assert np.mean([q.upper >= 0.03 for q in found]) > 0.9

@@ -222,3 +222,17 @@ def test_bad_input_is_refused():
     other = density_grid(cosine_paths(0, 50), spacing_a=0.6)
     with pytest.raises(AnalysisError, match="sites were found on another grid"):
         site_barriers(grid, find_sites(other), 600.0)
+
+
+@pytest.mark.parametrize(
+    ("n_frames", "n_ions", "edge_a"), [(1000, 32, 16.0), (3000, 64, 12.0), (6000, 20, 14.0)]
+)
+def test_a_flat_landscape_seen_thinly_bounds_nothing(n_frames, n_ions, edge_a):
+    rng = np.random.default_rng(11)
+    steps = rng.normal(0.0, 0.1 / edge_a, (n_frames, n_ions, 3))
+    fractional = rng.random((1, n_ions, 3)) + np.cumsum(steps, axis=0)
+    paths = HostPaths(fractional.astype(np.float32), edge_a * np.eye(3))
+    found = percolation_barriers(density_grid(paths), 600.0, n_resamples=10)
+    for barrier in found.barrier_ev:
+        assert barrier.status is Status.UNCONVERGED
+        assert barrier.lower is None

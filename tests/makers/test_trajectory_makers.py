@@ -112,3 +112,21 @@ def test_runs_of_several_levels_or_none_are_refused(workshop, maker):
     assert "500 K at chgnet-r2scan-d3, 600 K at chgnet-0.3.0" in str(error.value)
     with pytest.raises(InputError, match="needs MD runs of one level"):
         workshop.run(maker, [None])
+
+
+def test_ions_that_cross_the_box_between_sampled_frames_are_analysed(workshop):
+    hot = faster(sample_trajectories.walk(1000), 4.0)
+    found = workshop.run(TransportMaker(), [run_of(workshop, 900.0, hot)])
+    assert found.left_out == {}
+    (point,) = found.points
+    curve = point.msd_by_species_a2["Na"]
+    slope = curve.y[1] / curve.x[1]
+    assert slope == pytest.approx(6 * 16 * sample_trajectories.D_A2_PS, rel=0.2)
+
+
+def test_every_number_of_a_run_that_broke_down_says_so(workshop):
+    run = run_of(workshop, 800.0, sample_trajectories.walk(1000), status=Status.DIVERGED)
+    (point,) = workshop.run(TransportMaker(), [run]).points
+    assert point.onsager_per_j_m_s
+    numbers = [*point.onsager_per_j_m_s.values(), *point.principal_diffusivities_cm2_s]
+    assert {number.status for number in numbers} == {Status.DIVERGED}

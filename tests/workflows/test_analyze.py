@@ -224,3 +224,11 @@ def test_progress_counts_frames_then_names_the_sections(folder):
     )
     assert seen[-1] == ("transport", 2000, 2000)
     assert seen[-2] == ("reading", 2000, 2000)
+
+
+def test_onsager_coefficients_are_no_better_than_the_motion_they_rest_on(folder):
+    found = analyze(Request(folder / "chains.traj", temperature_k=600.0, frame_ps=FRAME_PS))
+    transport = found.sections["transport"]
+    status = transport.collective_diffusivity_cm2_s.status
+    assert status is not Status.OK
+    assert {q.status for q in transport.onsager_per_j_m_s.values()} <= {status}

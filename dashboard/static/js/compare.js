@@ -17,7 +17,6 @@ const FIGURES = /** @type {Record<string, {title: string, caption: string, empty
 mountShell("compare");
 const state = new UrlState();
 const ask = latest();
-const askFigures = latest();
 const picker = makePicker(byId("picker"), state);
 const cards = new Map(Object.entries(FIGURES).map(([name, about]) => [name, figureCard({ id: `figure-${name}`, height: 440, ...about })]));
 const onlyDifferent = h("input", { id: "only-different", type: "checkbox", onchange: () => state.set({ only: onlyDifferent.checked ? "different" : null }, { replace: true }) });
@@ -27,6 +26,7 @@ replace(byId("figures"), [...cards.values()].map((card) => card.element));
 const fieldsLoaded = loadFields();
 /** @type {{ids: string, rows: Record<string, any>[]}} */
 let last = { ids: "", rows: [] };
+let newest = Symbol("start");
 
 state.onChange(refresh);
 refresh();
@@ -37,7 +37,14 @@ function chosenIds() {
 }
 
 async function refresh() {
-  const ids = chosenIds();
+  const mine = newest = Symbol("refresh");
+  document.body.dataset.ready = "false";
+  await show(chosenIds());
+  if (mine === newest) document.body.dataset.ready = "true";
+}
+
+/** @param {string[]} ids */
+async function show(ids) {
   picker.update();
   onlyDifferent.checked = state.get("only") === "different";
   byId("count").textContent = ids.length ? `${ids.length} of at most ${MOST_COMPARED}` : "";
@@ -79,15 +86,13 @@ function missingLine(id, onRemove) {
     h("button", { class: "button tiny", type: "button", text: "Leave it out", onclick: () => onRemove(id) }));
 }
 
-/** In the order of `ids`, several answers where the fields are too many for one. @param {string[]} ids @param {string[]} parts */
+/** In the order of `ids`. @param {string[]} ids @param {string[]} parts */
 async function rowsOf(ids, parts) {
   const body = await ask("/candidates", { id: ids, _fields: [...new Set(["id", "label", ...parts])].slice(0, 100), _limit: MOST_COMPARED });
   return ids.flatMap((id) => body.data.find((/** @type {any} */ row) => row.id === id) ?? []);
 }
 
 /** @param {string[]} ids */
-async function showFigures(ids) {
-  for (const [name, card] of cards) {
-    card.load({ path: "/compare", params: { ids, figures: name } });
-  }
+function showFigures(ids) {
+  return Promise.all([...cards].map(([name, card]) => card.load({ path: "/compare", params: { ids, figures: name } })));
 }

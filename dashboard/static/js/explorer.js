@@ -33,6 +33,7 @@ let grid;
 const panels = [];
 /** @type {{query: string, body: any}} */
 let last = { query: "", body: null };
+let newest = Symbol("start");
 
 start();
 
@@ -57,10 +58,13 @@ async function startFilters() {
   const [stats] = await Promise.all([get("/stats").catch(() => null), facets.start(filtersOf(state.params))]);
   panels.push(filterPanel(byId("filters"), state, fields, facets, stats?.data?.ranges ?? {}));
   for (const panel of panels) panel.update(state.params);
-  views.update(state.params);
+  await views.update(state.params);
+  document.body.dataset.ready = "true";
 }
 
 async function refresh() {
+  const mine = newest = Symbol("refresh");
+  document.body.dataset.ready = "false";
   showFrame();
   byId("grid").setAttribute("aria-busy", "true");
   const counted = facets.load(filtersOf(state.params)).catch(() => false);
@@ -70,7 +74,8 @@ async function refresh() {
     showProblem(error);
   }
   if (await counted) for (const panel of panels) panel.update(state.params);
-  views.update(state.params);
+  await views.update(state.params);
+  if (mine === newest) document.body.dataset.ready = "true";
 }
 
 function showFrame() {
@@ -116,6 +121,7 @@ function nothing(total) {
 /** @param {unknown} error */
 function showProblem(error) {
   if (isAbort(error)) return;
+  document.body.dataset.ready = "true";
   last = { query: "", body: null };
   byId("grid").setAttribute("aria-busy", "false");
   byId("count").textContent = "Not counted";

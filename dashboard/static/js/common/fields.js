@@ -53,7 +53,7 @@ const NUMBER = { unit: "", type: "number", allowed: [] };
 function shown(field, isQuantity) {
   const isEnergy = field.unit === "eV/atom";
   const parts = isQuantity ? PARTS.map((part) => field.name + part) : [field.name];
-  const unit = isEnergy ? "meV/atom" : field.unit.replace("cm2", "cm²").replace("cm3", "cm³");
+  const unit = field.name === "wall" ? "" : isEnergy ? "meV/atom" : field.unit.replace("cm2", "cm²").replace("cm3", "cm³");
   return { ...field, unit, scale: isEnergy ? 1000 : 1, isQuantity, parts };
 }
 

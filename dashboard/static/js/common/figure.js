@@ -12,7 +12,7 @@ import { emptyPanel, errorPanel, isAbort, latest, loadingPanel } from "./api.js"
 import { h, replace } from "./dom.js";
 import { saveText, saveUrl } from "./download.js";
 import { csv, plainText, plotRows } from "./plot_table.js";
-import { PLOT_CONFIG, themed } from "./plot_theme.js";
+import { compact, PLOT_CONFIG, themed } from "./plot_theme.js";
 import { onThemeChange } from "./theme.js";
 import { vendor } from "./vendor.js";
 
@@ -90,14 +90,14 @@ class FigureCard {
     try {
       const { data, meta } = await this.ask(source.path, source.params);
       this.options.onMeta?.(meta ?? {});
-      this.show(data);
+      await this.show(data);
     } catch (error) {
       if (!isAbort(error)) this.set("error", errorPanel(error, () => this.load(source)));
     }
   }
 
   /** @param {any} answer plot, or a mapping that holds it as `figure`, or null */
-  show(answer) {
+  async show(answer) {
     const plot = answer?.figure ?? answer;
     if (answer?.title) this.heading.textContent = plainText(answer.title);
     if (answer?.caption) this.caption.textContent = plainText(answer.caption);
@@ -107,7 +107,7 @@ class FigureCard {
       return;
     }
     this.plot = { data: plot.data, layout: plot.layout ?? {} };
-    if (this.isSeen) this.draw();
+    if (this.isSeen) await this.draw();
   }
 
   async draw() {
@@ -115,9 +115,9 @@ class FigureCard {
     try {
       const Plotly = await vendor("plotly");
       if (!plot || plot !== this.plot) return;
-      const height = this.options.height ?? plot.layout.height ?? 400;
-      const image = { ...PLOT_CONFIG };
-      await Plotly.react(this.canvas, plot.data, { ...themed(plot.layout), height }, image);
+      const { height = plot.layout.height ?? 400 } = this.options;
+      const { data, layout } = compact(plot, this.canvas.clientWidth);
+      await Plotly.react(this.canvas, data, { ...themed(layout), height }, PLOT_CONFIG);
       this.canvas.querySelectorAll("svg").forEach((/** @type {Element} */ one) => one.setAttribute("aria-hidden", "true"));
       this.listen();
       this.set("drawn", null);

@@ -17,7 +17,7 @@ import { walkRows } from "./rows.js";
 /** @typedef {{onSort: (name: string) => void, onToggle: (row: any) => void, onMove: (names: string[]) => void}} Actions */
 /** @typedef {{columns: Shown[], sort: Sort, selection: string[], total: number, first: number}} View */
 
-const WIDTHS = /** @type {Record<string, number>} */ ({ phase: 84, family: 120, formula: 130, chemsys: 120, id: 170, sweep: 130 });
+const WIDTHS = /** @type {Record<string, number>} */ ({ phase: 76, family: 120, formula: 130, chemsys: 120, id: 170, sweep: 130 });
 
 /** @param {HTMLElement} host @param {Actions} actions */
 export async function makeGrid(host, actions) {
@@ -80,7 +80,7 @@ export async function makeGrid(host, actions) {
 
   function pickColumn() {
     return {
-      field: "_pick", width: 38, minWidth: 38, resizable: false, frozen: !isSmall(), hozAlign: "center", cssClass: "pick",
+      field: "_pick", width: 34, minWidth: 34, resizable: false, frozen: !isSmall(), hozAlign: "center", cssClass: "pick",
       titleFormatter: () => h("span", { class: "visually-hidden", text: "Compare" }),
       formatter: (/** @type {any} */ cell) => {
         const row = cell.getData();
@@ -96,7 +96,7 @@ export async function makeGrid(host, actions) {
     const isLabel = field.name === "label";
     return {
       title: field.label, field: field.name, width: isLabel ? labelWidth(host) : WIDTHS[field.name], frozen: isLabel && !isSmall(),
-      cssClass: field.type === "number" ? "numeric" : "", minWidth: field.isQuantity ? 150 : 70,
+      cssClass: field.type === "number" ? "numeric" : "", minWidth: field.isQuantity ? 120 : 70,
       titleFormatter: () => heading(field),
       formatter: (/** @type {any} */ cell) => (isLabel ? link(cell.getData()) : cellOf(field, cell.getData())),
     };

@@ -33,14 +33,14 @@ export function makeViews(host, state) {
   replace(host, list, panel);
   return { update, toggle };
 
-  /** @param {URLSearchParams} params */
+  /** @param {URLSearchParams} params @returns {Promise<void> | undefined} when the figure is drawn */
   function update(params) {
     const view = viewOf(params);
     const isHidden = view === NO_VIEW;
     host.hidden = isHidden;
     host.parentElement?.classList.toggle("no-views", isHidden);
     toggle.setAttribute("aria-pressed", String(!isHidden));
-    if (isHidden) return;
+    if (isHidden) return undefined;
     for (const [name, tab] of tabs) {
       tab.setAttribute("aria-selected", String(name === view));
       tab.tabIndex = name === view ? 0 : -1;
@@ -52,13 +52,14 @@ export function makeViews(host, state) {
     let entry = cards.get(view);
     if (!entry) {
       const { title, caption, empty } = ABOUT[view];
-      entry = { query: "\n", card: figureCard({ id: `figure-${view}`, title, caption, empty, height: 460, onPoint: open, onMeta: view === "map" ? showSystems : undefined }) };
+      entry = { query: "\n", card: figureCard({ id: `figure-${view}`, title, caption, empty, height: 500, onPoint: open, onMeta: view === "map" ? showSystems : undefined }) };
       if (view === "map") entry.card.heading.parentElement?.after(systemLine);
       cards.set(view, entry);
     }
     if (panel.firstElementChild !== entry.card.element) replace(panel, entry.card.element);
-    if (entry.query !== query) entry.card.load({ path: `/figures/${view}`, params: filters });
+    const isNew = entry.query !== query;
     entry.query = query;
+    return isNew ? entry.card.load({ path: `/figures/${view}`, params: filters }) : undefined;
   }
 
   /** Which components the map is drawn over. @param {any} meta */

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..stores.documents import DiffusionDocument
 from .arrhenius_line import ROOM_TEMPERATURE_K, arrhenius_lines, inverse
 from .figures import SIGMA, literature_hover, literature_point
+from .figures_regimes import regime_traces
 from .theme import (
     GREY,
     OKABE_ITO,
@@ -29,6 +30,7 @@ from .wording import quantity_text, reason, status_label
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ..stores.analyses import TransportDocument
     from ..stores.documents import LiteratureValue, TransportPoint
     from .view import CandidateView
 
@@ -38,7 +40,9 @@ _TICKS_K = (200, 250, 300, 350, 400, 500, 600, 800, 1000, 1500, 2000)
 
 
 def arrhenius_figure(
-    documents: Mapping[str, DiffusionDocument], literature: Sequence[LiteratureValue] = ()
+    documents: Mapping[str, DiffusionDocument],
+    literature: Sequence[LiteratureValue] = (),
+    transport: Mapping[str, TransportDocument] | None = None,
 ) -> Figure | None:
     """Draw conductivity over inverse temperature, with the extrapolation to 300 K.
 
@@ -51,6 +55,9 @@ def arrhenius_figure(
         One or more analyses (glasses of several seeds) by step name.
     literature
         Published conductivities at room temperature.
+    transport
+        Analyses of the same samples in the same order; where one finds several regimes, each
+        has a line of long dashes.
     """
     traces: list[Trace] = []
     for index, (name, document) in enumerate(documents.items()):
@@ -61,6 +68,8 @@ def arrhenius_figure(
         traces += _extrapolated_trace(document, colour, label)
     if not traces:
         return None
+    for index, (name, analysed) in enumerate((transport or {}).items()):
+        traces += regime_traces(analysed, OKABE_ITO[index % len(OKABE_ITO)], text(name))
     traces += _published_traces(literature)
     shapes, notes = _glass_transition(documents)
     x = axis("1000 / T (K<sup>−1</sup>)", **_temperature_ticks(documents))

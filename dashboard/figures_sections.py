@@ -21,7 +21,7 @@ from .theme import (
     text,
     trusted,
 )
-from .wording import MEV_PER_EV, energy_text, formula_units_text, hull_error_note
+from .wording import MEV_PER_EV, energy_text, formula_units_text, hull_error_note, reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,11 +46,21 @@ _SEGREGATION_CAPTION = (
 
 
 def section_figures(
-    views: Sequence[CandidateView],
+    views: Sequence[CandidateView], *, segregation: bool = True
 ) -> list[tuple[str, str, str, Figure | None]]:
-    """Return id, title, caption and figure for each set of components swept over."""
+    """Return id, title, caption and figure for each set of components swept over.
+
+    Parameters
+    ----------
+    views
+        Candidates with their hulls.
+    segregation
+        Compare glasses that lose salt to each other, see
+        :func:`~haloflow.workflows.sections.sweep_sections`.
+    """
     figures: list[tuple[str, str, str, Figure | None]] = []
-    for index, section in enumerate(sweep_sections(views), start=1):
+    sections = sweep_sections(views, segregation=segregation)
+    for index, section in enumerate(sections, start=1):
         of = pretty(" – ".join(section.components))
         along = (
             "Energies against the unmixed components; the hull is that of all phases, at its "
@@ -154,12 +164,18 @@ def _candidate_trace(one: Shown, component: str) -> Trace:
             [value], [error], scale=MEV_PER_EV, colour=fade(one.view.colour, 0.4)
         ),
         "marker": _star(one, quantity),
+        "customdata": [one.view.summary.candidate_id],
         "hovertext": f"<b>{text(pretty(one.view.title))}</b><br>"
-        f"{value:.1f} meV/atom against the components<br>"
-        f"E_hull {energy_text(quantity)} meV/atom",
+        f"{value:.1f} meV/atom against the components<br>{_hull_line(one)}",
         "hoverinfo": "text",
         "showlegend": False,
     }
+
+
+def _hull_line(one: Shown) -> str:
+    quantity = one.document.energy_above_hull_ev_per_atom
+    why = reason(quantity)
+    return f"E_hull {energy_text(quantity)} meV/atom" + (f"<br>{text(why)}" if why else "")
 
 
 def _star(one: Shown, quantity: Quantity) -> dict[str, Any]:
@@ -241,8 +257,8 @@ def ternary_figure(section: Section) -> Figure | None:
             "cliponaxis": False,
             **_corners(section, [one.fractions]),
             "marker": _star(one, one.document.energy_above_hull_ev_per_atom),
-            "hovertext": f"<b>{text(pretty(one.view.title))}</b><br>E_hull "
-            f"{energy_text(one.document.energy_above_hull_ev_per_atom)} meV/atom",
+            "customdata": [one.view.summary.candidate_id],
+            "hovertext": f"<b>{text(pretty(one.view.title))}</b><br>{_hull_line(one)}",
             "hoverinfo": "text",
             "showlegend": False,
         }

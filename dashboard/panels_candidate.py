@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..stores.analyses import StructureDocument
+from ..stores.analyses import StructureDocument, TransportDocument
 from ..stores.documents import (
     DiffusionDocument,
     HullDocument,
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 _ARRHENIUS_CAPTION = (
     "Line: Arrhenius law of the ok points, dotted where extrapolated, 95 % band. Hollow: not "
-    "converged; triangles: bounds. Grey: published at room temperature."
+    "converged; triangles: bounds. Long dashes: regimes, where there are several. Grey: published "
+    "at room temperature."
 )
 _DENSITY_CAPTION = (
     "Means over blocks of the NPT equilibration after the quench. Dashed: crystal, and sum of "
@@ -103,7 +104,9 @@ def _motion_figures(view: CandidateView) -> list[Entry]:
                 "arrhenius",
                 "Conductivity over temperature",
                 _ARRHENIUS_CAPTION,
-                arrhenius_figure(diffusion, view.literature(SIGMA)),
+                arrhenius_figure(
+                    diffusion, view.literature(SIGMA), view.of_kind(TransportDocument)
+                ),
             )
         )
     for index, (name, document) in enumerate(diffusion.items(), start=1):

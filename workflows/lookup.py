@@ -14,6 +14,7 @@ from ..stores.claims import Claims
 from ..stores.records import candidate_of, step_of, summary_of
 from ..stores.results import failures, stored_outputs
 from ..stores.summary import summarize
+from .collect import CandidateResults
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -84,6 +85,23 @@ def summaries_by_id(store: HaloflowStore, ids: Iterable[str]) -> dict[str, Candi
     rows = store.summaries.query({"candidate_id": {"$in": wanted}})
     found = {row["candidate_id"]: summary_of(row) for row in rows}
     return {name: found[name] for name in wanted if name in found}
+
+
+def results_of_kind(
+    store: HaloflowStore, ids: Iterable[str], kinds: Collection[str]
+) -> list[CandidateResults]:
+    """Return the candidates of `ids` with the documents of some kinds, those without any too.
+
+    Ids that the store does not know are passed over; damaged documents are left out.
+    """
+    wanted = list(dict.fromkeys(ids))
+    summaries = summaries_by_id(store, wanted)
+    rows = store.candidates.query({"candidate_id": {"$in": wanted}}, ["candidate_id", "steps"])
+    steps = {row["candidate_id"]: row["steps"] for row in rows}
+    return [
+        CandidateResults(summary, documents_of(store, steps.get(name, {}), kinds).documents)
+        for name, summary in summaries.items()
+    ]
 
 
 def read_documents(

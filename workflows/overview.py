@@ -158,7 +158,7 @@ def _weight(formula: str) -> float:
     """Return the mass of a formula unit, 0 where the text is no formula."""
     try:
         return float(Composition(formula).weight)
-    except ValueError:
+    except (ValueError, AttributeError):  # the latter: made-up elements weigh nothing
         return 0.0
 
 

@@ -17,7 +17,7 @@ from ..analysis.hull_section import (
     ternary_section,
 )
 from ..analysis.reactions import HomogeneousPoint
-from ..analysis.segregation import segregation
+from ..analysis.segregation import segregation as analyse_segregation
 from ..errors import AnalysisError
 from ..stores.documents import HullDocument
 from .collect import CandidateResults
@@ -90,15 +90,32 @@ class SweepSection(Generic[ResultsT]):
         return self.components[-1]
 
 
-def sweep_sections(views: Sequence[ResultsT]) -> list[SweepSection[ResultsT]]:
-    """Return a section for each set of components with two compositions or more."""
+def sweep_sections(
+    views: Sequence[ResultsT], *, segregation: bool = True
+) -> list[SweepSection[ResultsT]]:
+    """Return a section for each set of components with two compositions or more.
+
+    Parameters
+    ----------
+    views
+        Candidates with their hulls.
+    segregation
+        Look for what glasses gain by losing salt to each other; its time grows with the
+        square of their number.
+    """
     samples = [(view, hull) for view in views for hull in view.of_kind(HullDocument).values()]
     keys = dict.fromkeys(
         (view.summary.family, hull.level, frozenset(p.formula for p in hull.reaction_components))
         for view, hull in samples
     )
     sections = (
-        _section(family, level, components, _members(samples, family, level, components))
+        _section(
+            family,
+            level,
+            components,
+            _members(samples, family, level, components),
+            segregation=segregation,
+        )
         for family, level, components in keys
         if len(components) > 1
     )
@@ -124,7 +141,12 @@ def _members(
 
 
 def _section(
-    family: str, level: str, components: frozenset[str], samples: list[_Sample[ResultsT]]
+    family: str,
+    level: str,
+    components: frozenset[str],
+    samples: list[_Sample[ResultsT]],
+    *,
+    segregation: bool,
 ) -> SweepSection[ResultsT] | None:
     order = sorted(components, key=lambda f: (-Composition(f).weight, f))
     placed = [
@@ -151,7 +173,7 @@ def _section(
     glasses = [
         HomogeneousPoint(hull.formula, hull.energy_ev_per_atom)
         for view, hull in samples
-        if view.summary.phase == "glass"
+        if segregation and view.summary.phase == "glass"
     ]
     candidates = tuple(
         _candidate(sample, fractions, line, entries, glasses) for sample, fractions in placed
@@ -185,8 +207,8 @@ def _candidate(
 ) -> SectionCandidate[ResultsT]:
     view, hull = sample
     gain = amount = None
-    if hull.segregation is not None and view.summary.phase == "glass":
-        found = segregation(
+    if glasses and hull.segregation is not None and view.summary.phase == "glass":
+        found = analyse_segregation(
             hull.formula,
             hull.energy_ev_per_atom,
             entries,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from . import (
     campaign,
     candidates,
+    compare,
     details,
     experiment,
     fields,
     figures,
     overview,
     provenance,
+    stats,
     structures,
     trajectories,
 )
@@ -26,4 +28,6 @@ ROUTERS = [
     overview.router,
     trajectories.router,
     provenance.router,
+    stats.router,
+    compare.router,
 ]

@@ -10,13 +10,17 @@ from fastapi import APIRouter, Query, Request, Response
 
 from ...errors import UnknownNameError
 from ...workflows.experiment import ENERGY, SIGMA, comparisons, literature_candidates
+from ...workflows.lookup import results_of_kind
 from ...workflows.overview import mixed_systems, overview_points
+from ..figures_hull_overview import hull_overview
 from ..figures_map import map_figure
 from ..figures_pareto import pareto_figure
 from ..figures_parity import parity_figure, residual_figure
-from ..overview_marks import MOST_POINTS
+from ..figures_sections import section_figures
+from ..overview_marks import MOST_POINTS, thinned
 from ..recent import Recent
 from ..theme import drawable
+from ..view import ranked_views
 from .bodies import Answer, answer
 from .dependencies import StoreDep
 from .filters import FILTER_PARAMETERS, Criteria
@@ -24,6 +28,7 @@ from .filters import FILTER_PARAMETERS, Criteria
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ...workflows.overview import MixedSystem, OverviewPoint
     from ..theme import Figure
 
 router = APIRouter(tags=["figures"])
@@ -31,6 +36,7 @@ router = APIRouter(tags=["figures"])
 _KEPT = 32
 _KEPT_S = 20.0
 _DRAWN_AT_MOST: Final = 10_000
+MOST_HULLS: Final = {"section": 60, "ternary": 60, "segregation": 20}
 Most = Annotated[
     int, Query(ge=10, le=_DRAWN_AT_MOST, description="Points to draw; of more, an even sample.")
 ]
@@ -38,6 +44,8 @@ _MAP_CAPTION = (
     "Filled marks are ok, hollow ones are not (hover says why), triangles are mere bounds. "
     "{errors} σ at 300 K is extrapolated along the Arrhenius line."
 )
+_HULL_CAPTION = "Energy above the hull of the competing phases; hollow marks are not ok."
+_NO_SECTION = "No hull through several compositions of one system"
 _ERRORS = {2: "Bars are 95 % intervals.", 3: "Rings are the wider the larger the 95 % interval."}
 
 
@@ -60,10 +68,7 @@ def composition_map(
     def make() -> dict[str, Any]:
         points = overview_points(store, criteria, with_components=True)
         systems = mixed_systems(points)
-        by_id = {one.id: one for one in systems}
-        if system is not None and system not in by_id:
-            raise UnknownNameError.of("system of these candidates", system, by_id)
-        chosen = by_id[system] if system is not None else next(iter(systems), None)
+        chosen = _chosen(systems, system)
         figure = map_figure(chosen, most) if chosen is not None else None
         size = len(chosen.components) if chosen is not None else 0
         n_placed = sum(len(one.points) for one in systems)
@@ -73,15 +78,7 @@ def composition_map(
             _MAP_CAPTION.format(errors=_ERRORS.get(size, "")),
             figure,
             system=chosen.id if chosen is not None else None,
-            systems=[
-                {
-                    "id": one.id,
-                    "family": one.family,
-                    "components": one.components,
-                    "n_candidates": len(one.points),
-                }
-                for one in systems
-            ],
+            systems=_heads(systems),
             n_candidates=len(points),
             n_unplaced=len(points) - n_placed,
         )
@@ -107,6 +104,50 @@ def pareto(
         )
 
     return _recent(request, ("pareto", most, _text(criteria)), make)
+
+
+@router.get("/figures/hull", response_model=Answer, openapi_extra=FILTER_PARAMETERS)
+def hull(
+    request: Request,
+    store: StoreDep,
+    criteria: Criteria,
+    show: Annotated[
+        Literal["overview", "section", "ternary", "segregation"],
+        Query(description="E_hull of all, or the hull through the compounds of a system."),
+    ] = "overview",
+    system: Annotated[
+        str | None, Query(max_length=300, description="Id of one of `systems`; default: the first.")
+    ] = None,
+    most: Most = MOST_POINTS,
+) -> Response:
+    """Draw E_hull (meV/atom) over sodium content, or the hull along a system's compositions.
+
+    The latter reads the hulls of at most 60 candidates, that with segregation of 20.
+    """
+
+    def make() -> dict[str, Any]:
+        points = overview_points(store, criteria, with_components=True)
+        systems = mixed_systems(points)
+        shared = {"systems": _heads(systems), "n_candidates": len(points)}
+        if show == "overview":
+            figure = hull_overview(points, most)
+            return _shown("hull", "Stability over composition", _HULL_CAPTION, figure, **shared)
+        chosen = _chosen(systems, system)
+        members = chosen.points if chosen is not None else []
+        some = thinned([point for point, _ in members], _id_of, MOST_HULLS[show])
+        found = results_of_kind(store, map(_id_of, some), ("hull",))
+        views = ranked_views(
+            [one.summary for one in found],
+            {one.summary.candidate_id: one.documents for one in found},
+        )
+        entries = section_figures(views, segregation=show == "segregation")
+        drawn = [entry for entry in entries if f"-{show}-" in entry[0]]
+        title, caption, figure = drawn[0][1:] if drawn else (_NO_SECTION, "", None)
+        cut = f" From {len(some)} of {len(members)} candidates." if len(some) < len(members) else ""
+        chosen_id = chosen.id if chosen is not None else None
+        return _shown(f"hull-{show}", title, caption + cut, figure, system=chosen_id, **shared)
+
+    return _recent(request, ("hull", show, system, most, _text(criteria)), make)
 
 
 @router.get("/figures/parity", response_model=Answer, openapi_extra=FILTER_PARAMETERS)
@@ -145,6 +186,32 @@ def parity(
         )
 
     return _recent(request, ("parity", quantity, show, _text(criteria)), make)
+
+
+def _chosen(systems: list[MixedSystem], name: str | None) -> MixedSystem | None:
+    """Return the system of this id, or the first."""
+    if name is None:
+        return next(iter(systems), None)
+    known = {one.id: one for one in systems}
+    if name not in known:
+        raise UnknownNameError.of("system of these candidates", name, known)
+    return known[name]
+
+
+def _heads(systems: list[MixedSystem]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": one.id,
+            "family": one.family,
+            "components": one.components,
+            "n_candidates": len(one.points),
+        }
+        for one in systems
+    ]
+
+
+def _id_of(point: OverviewPoint) -> str:
+    return point.candidate_id
 
 
 def _shown(

@@ -20,6 +20,7 @@ from .api import ROUTERS
 from .api.candidates import CandidateResource
 from .api.dependencies import PREFIX
 from .api.models import PROBLEMS
+from .api.openapi import described
 from .api.parameters import refuse_unknown_parameters
 from .problems import (
     answer_http_exception,
@@ -81,6 +82,7 @@ def create_app(
     app.state.store = store
     for router in (CandidateResource(store.summaries).router, *ROUTERS):
         app.include_router(router, prefix=PREFIX, responses=PROBLEMS, dependencies=_CHECKS)
+    app.openapi = described(app, with_token=token is not None)  # type: ignore[method-assign]  # as FastAPI documents it
     _add_pages(app)
     if optimade_url is not None:
         from .optimade.app import create_optimade_app  # noqa: PLC0415  (an extra)

@@ -25,11 +25,18 @@ def embedded_store(tmp_path_factory):
         yield store
 
 
+COLLECTIONS = ("outputs", "candidates", "summaries", "claims", "failures", "meta")
+
+
 @pytest.fixture(scope="session")
-def mongodb_store(mongod_uri, tmp_path_factory):
-    uri, folder = f"{mongod_uri}/web{time.time_ns()}", tmp_path_factory.mktemp("files")
+def mongodb_store(mongod_uri, embedded_store):
+    uri, folder = f"{mongod_uri}/web{time.time_ns()}", embedded_store.files_dir
     with open_store(uri, files_dir=folder) as store:
-        many_candidates.fill(store, N_CANDIDATES, n_full=N_FULL, n_hostile=N_HOSTILE)
+        for name in COLLECTIONS:
+            target = getattr(store, name)._collection
+            target.delete_many({})
+            if documents := list(getattr(embedded_store, name)._collection.find()):
+                target.insert_many(documents)
     with open_store(uri, files_dir=folder, read_only=True) as store:
         yield store
 

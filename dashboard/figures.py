@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..stores.documents import LiteratureValue
+    from ..systems.declarations import PublishedValue
     from .view import CandidateView
 
 _ROW_HEIGHT = 34
@@ -209,7 +210,7 @@ def _range_bars(rows: Sequence[tuple[LiteratureValue, float]], scale: float) -> 
     return error_bars(values, ranges, scale=scale)
 
 
-def literature_point(row: LiteratureValue) -> float | None:
+def literature_point(row: PublishedValue) -> float | None:
     """Return where to mark a published number: its value, else a bound or their mean."""
     if row.value is not None:
         return row.value
@@ -219,7 +220,7 @@ def literature_point(row: LiteratureValue) -> float | None:
     return sum(ends) / len(ends) if ends else None
 
 
-def literature_hover(row: LiteratureValue) -> str:
+def literature_hover(row: PublishedValue) -> str:
     """Describe a published number: what, who, and the phases that were present."""
     return "<br>".join(
         text(part)

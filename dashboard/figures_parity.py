@@ -127,7 +127,7 @@ def residual_figure(pairs: Sequence[Comparison], quantity: str) -> Figure | None
 
 def _placed(pair: Comparison) -> Placed | None:
     """Return measured, computed and the symbol of a pair; ``None`` where one is missing."""
-    x = literature_point(pair.published.row)  # type: ignore[arg-type]  # has the same fields
+    x = literature_point(pair.published.row)
     y = _point(pair.computed)
     if x is None or y is None:
         return None
@@ -237,8 +237,8 @@ def _hover(pair: Comparison) -> str:
         f"computed {quantity_text(computed)} {unit} ({status_label(computed.status)})",
         text(reason(computed)),
         f"level {text(pair.level)}",
-        f"measured {literature_text(row)} {unit}",  # type: ignore[arg-type]  # has the same fields
-        literature_hover(row),  # type: ignore[arg-type]  # has the same fields
+        f"measured {literature_text(row)} {unit}",
+        literature_hover(row),
         f"difference {residual} {'decades' if unit == 'mS/cm' else unit}",
         text(pair.candidate.phase_note),
     ]

@@ -60,7 +60,8 @@ def _ends(
         and low <= point.temperature_k <= high
         and (sigma := point.sigma_ne_ms_cm) is not None
         and trusted(sigma)
-        and (sigma.value or 0.0) > 0
+        and sigma.value is not None
+        and sigma.value > 0
     ]
     if energy is None or not points:
         return None

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..quantity import Quantity
-    from ..stores.documents import CandidateSummary, HullProduct, LiteratureValue
+    from ..stores.documents import CandidateSummary, HullProduct
+    from ..systems.declarations import PublishedValue
     from ..workflows.sections import SectionProduct
 
 MEV_PER_EV: Final = 1000.0
@@ -184,14 +185,14 @@ def formula_units_text(products: Iterable[HullProduct] | Iterable[SectionProduct
     return " + ".join(part.removeprefix("1.00 ") for part in parts) or NOTHING
 
 
-def literature_text(row: LiteratureValue) -> str:
+def literature_text(row: PublishedValue) -> str:
     """Write the value, or range, of a published number."""
     if row.value is not None:
         return number(row.value)
     return _bounds_text(row.lower, row.upper, 3)
 
 
-def literature_label(row: LiteratureValue) -> str:
+def literature_label(row: PublishedValue) -> str:
     """Name the quantity of a published number with its unit."""
     for known in FIELDS.values():
         if known.path in {row.quantity, f"{row.quantity}.value"}:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..stores.connection import HaloflowStore
     from ..stores.documents import CandidateSummary, LiteratureValue
-    from ..systems.declarations import LiteratureRow
+    from ..systems.declarations import PublishedValue
 
 SIGMA: Final = "sigma_300k_ms_cm"
 ENERGY: Final = "activation_energy_ev"
@@ -47,7 +47,7 @@ class Published:
         Whether the families of this package list it, and so tell the phase.
     """
 
-    row: LiteratureRow | LiteratureValue
+    row: PublishedValue
     family: str
     former: str | None = None
     at: tuple[tuple[str, float], ...] = ()
@@ -124,7 +124,7 @@ def _meant(row: LiteratureValue, summary: CandidateSummary, listed: list[Publish
     return next(iter(own or listed), Published(row, summary.family, listed=False))
 
 
-def _contents(row: LiteratureRow | LiteratureValue) -> tuple[object, ...]:
+def _contents(row: PublishedValue) -> tuple[object, ...]:
     names = ("quantity", "value", "lower", "upper", "kind", "phases_present", "source")
     return (*(getattr(row, name) for name in names), row.conditions)
 
@@ -159,7 +159,7 @@ def _caution(published: Published, summary: CandidateSummary) -> str:
     return ""
 
 
-def _residual(row: LiteratureRow | LiteratureValue, computed: Quantity) -> Quantity | None:
+def _residual(row: PublishedValue, computed: Quantity) -> Quantity | None:
     """Return computed less published, with what the errors and bounds of both leave open."""
     log = row.quantity in _LOGARITHMIC
     published = Quantity(row.value, lower=row.lower, upper=row.upper)

@@ -99,15 +99,15 @@ def stored_trajectories(
                 n_frames = sum(chunk.n_frames for chunk in _chunks(files, files_dir))
             except TrajectoryError as error:
                 problem = str(error)
-            is_md = isinstance(document, MDDocument)
-            frame_fs = document.timestep_fs * document.trajectory_interval_steps if is_md else None
+            run = document if isinstance(document, MDDocument) else None
+            frame_fs = run.timestep_fs * run.trajectory_interval_steps if run else None
             found.append(
                 StoredTrajectory(
                     step,
                     part,
                     n_frames,
                     frame_fs / FS_PER_PS if frame_fs else None,
-                    document.temperature_k if is_md else None,
+                    run.temperature_k if run else None,
                     sum(file.n_bytes for file in files),
                     problem,
                 )

@@ -13,13 +13,15 @@ from urllib.parse import quote
 import psutil
 from rich.text import Text
 
-from ..errors import InputError, MissingDependencyError
+from ..errors import HaloflowError, InputError, MissingDependencyError
 from ..workflows.status import update_summaries
 from .console import console
 from .stores import existing_store
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+    from ..stores.connection import HaloflowStore
 
 PACKAGES = ("fastapi", "uvicorn")
 _EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  (what the user may ask for)
@@ -48,7 +50,7 @@ def serve_store(
     token = checked_token(token, host)
     with bind(host, port) as listening:
         with existing_store(store) as opened:
-            update_summaries(opened)
+            _bring_up_to_date(opened)
         port = listening.getsockname()[1]
         hosts = [*LOOPBACK_HOSTS, *host_names(host)]
         optimade_url = None
@@ -76,6 +78,14 @@ def _announce(address: str, optimade_url: str | None, *, with_token: bool) -> No
     if with_token:
         out.print("The address holds the token: who has it sees the store. Shown only now.")
     out.print("Stop with Ctrl-C.")
+
+
+def _bring_up_to_date(store: HaloflowStore) -> None:
+    """Update the summaries; a candidate that cannot be read must not hide all others."""
+    try:
+        update_summaries(store)
+    except (HaloflowError, ValueError) as error:  # ValueError: pymatgen, on a formula
+        console().print(Text(f"Summaries are shown as they were stored: {error}", style="yellow"))
 
 
 def checked_token(token: str | None, host: str) -> str | None:

@@ -6,6 +6,7 @@ waiting is done with ``expect(locator)``, since ``wait_for_function`` needs ``ev
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -42,13 +43,11 @@ def launch_args():
 @contextmanager
 def served(store, port, *options, log=None):
     """Run ``haloflow serve`` over `store` and yield its address; it must stop when asked."""
-    script = (sys.executable, "-c", "import haloflow.cli.serve as s; s.update_summaries = lambda *a: None; from haloflow.cli.main import run; run()")
-    command = (*script, "serve", "--store", str(store), "--port", str(port))
+    script = Path(sys.executable).with_name("haloflow")
+    command = (script, "serve", "--store", str(store), "--port", str(port))
     url = f"http://127.0.0.1:{port}"
-    with open(log, "wb") if log else open("/dev/null", "wb") as output:
-        server = subprocess.Popen(
-            [*command, *options], stdout=output, stderr=subprocess.STDOUT
-        )
+    with Path(log or os.devnull).open("wb") as output:
+        server = subprocess.Popen([*command, *options], stdout=output, stderr=subprocess.STDOUT)
     try:
         wait_until_it_answers(server, url, log)
         yield url

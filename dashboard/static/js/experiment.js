@@ -5,7 +5,7 @@ import { count, number } from "./common/format.js";
 import { figureCard } from "./common/figure.js";
 import { mountShell } from "./common/shell.js";
 import { UrlState } from "./common/url_state.js";
-import { PLOTTED, parity, residuals } from "./experiment/plots.js";
+import { PLOTTED, markOf, parity, residuals } from "./experiment/plots.js";
 import { valuesTable } from "./experiment/table.js";
 
 /** @typedef {import("./experiment/plots.js").Published} Published */
@@ -91,7 +91,8 @@ function show() {
 /** @param {import("./experiment/plots.js").Plotted} one @param {Published[]} rows */
 function verdictOn({ quantity, title, isLog, unit, near }, rows) {
   const pairs = rows.filter((row) => row.quantity === quantity).flatMap((row) => row.computed).filter((pair) => pair.like_with_like);
-  const sizes = pairs.map((pair) => pair.residual?.value).filter((value) => typeof value === "number").map(Math.abs).sort((a, b) => a - b);
+  const marks = pairs.map((pair) => markOf(pair.residual, false)).filter((mark) => mark !== null && !mark.bound);
+  const sizes = marks.map((mark) => Math.abs(/** @type {any} */ (mark).at)).sort((a, b) => a - b);
   if (!sizes.length) return `${title}: no computed value of the same state of matter to compare with.`;
   const median = sizes[Math.floor((sizes.length - 1) / 2)];
   const within = sizes.filter((size) => size <= near).length;

@@ -8,7 +8,10 @@ import pytest
 from playwright.sync_api import expect
 from web_pages import assert_accessible
 
-SECTIONS = ("summary", "stages", "running", "failures")
+SET_HIDDEN = """(hidden) => {
+  Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
 
 
 def campaign_of(page, **params):
@@ -76,12 +79,11 @@ def test_it_refreshes_itself_and_stops_while_hidden_or_paused(page, watch, live_
     expect(refreshed).not_to_have_text(first)
     assert len(asked) == 2
 
-    hide = "(hidden) => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
-    page.evaluate(f"{hide} document.dispatchEvent(new Event('visibilitychange')); }}", True)
+    page.evaluate(SET_HIDDEN, True)
     expect(refreshed).to_contain_text("paused")
     page.clock.run_for(60_000)
     assert len(asked) == 2
-    page.evaluate(f"{hide} document.dispatchEvent(new Event('visibilitychange')); }}", False)
+    page.evaluate(SET_HIDDEN, False)
     expect(refreshed).to_contain_text("every 10 s")
     assert len(asked) == 3
 

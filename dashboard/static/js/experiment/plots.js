@@ -15,7 +15,7 @@ import { quantityText } from "../common/format.js";
 /** @type {Plotted[]} */
 export const PLOTTED = [
   { id: "sigma", quantity: "sigma_300k_ms_cm", title: "σ(300 K)", unit: "mS/cm", isLog: true, near: 1 },
-  { id: "ea", quantity: "activation_energy_ev", title: "E_a", unit: "eV", isLog: false, near: 0.1 },
+  { id: "ea", quantity: "activation_energy_ev", title: "Eₐ", unit: "eV", isLog: false, near: 0.1 },
 ];
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#A6761D", "#7A828C"];
 const SYMBOLS = ["circle", "square", "diamond", "cross", "star", "hexagon", "pentagon", "x"];
@@ -23,7 +23,7 @@ const GREY = "#7A828C";
 const TWO_SIDED_95 = 1.96;
 
 /** Where a quantity is drawn: its value, or the bound that is known. @param {Quantity | null} q @param {boolean} isLog @returns {Mark | null} */
-function markOf(q, isLog) {
+export function markOf(q, isLog) {
   const known = (/** @type {number | null | undefined} */ v) => (typeof v === "number" && Number.isFinite(v) && (!isLog || v > 0) ? v : null);
   const [value, lower, upper, sd] = [known(q?.value), known(q?.lower), known(q?.upper), q?.sd ?? 0];
   if (value === null && lower !== null && upper !== null) {

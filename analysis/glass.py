@@ -33,7 +33,8 @@ _FRAMES_FOR_SCATTERING = 20
 _REFERENCE_RATTLE_A = 0.2
 _POINTS_PER_BRANCH = 3
 _MIN_DELTA_BIC = 10.0
-_TG_GRID = 400
+_KINK_PARAMETERS = 4
+_TG_GRID = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,8 @@ class GlassTransition:
     tg_k
         Temperature with its 95 % interval; without a value where the data show no kink.
     delta_bic
-        Bayesian information criterion of one line minus that of two; ``None`` with too few
-        points.
+        Bayesian information criterion of the better of a line and a parabola minus that of
+        two lines; ``None`` with too few points.
     """
 
     tg_k: Quantity
@@ -191,9 +192,9 @@ def _test_of_reference(crystal: Crystal, volume_a3: float) -> BraggTest:
 def glass_transition(temperatures_k: Sequence[float], values: Sequence[float]) -> GlassTransition:
     """Find the kink between two straight lines, where the data show one.
 
-    Two lines that meet must beat one line by more than 10 in the Bayesian information
-    criterion, with three points or more on each side. The interval is that of the profile
-    likelihood.
+    Two lines that meet must beat one line, and one parabola, since thermal expansion is
+    curved, by more than 10 in the Bayesian information criterion, with three points or more
+    on each side. The interval is that of the profile likelihood.
 
     Parameters
     ----------
@@ -226,20 +227,44 @@ def glass_transition(temperatures_k: Sequence[float], values: Sequence[float]) -
         temperature[_POINTS_PER_BRANCH - 1], temperature[n - _POINTS_PER_BRANCH], _TG_GRID
     )
     floor = 1e-12 * float(np.square(observed - observed.mean()).sum()) + 1e-300
-    line = np.column_stack([np.ones(n), temperature])
-    kinks = (np.column_stack([line, np.maximum(0.0, temperature - kink)]) for kink in grid)
+    line = np.column_stack([np.ones(n), (temperature - temperature.mean()) / np.ptp(temperature)])
+    kinks = [np.column_stack([line, np.maximum(0.0, temperature - kink)]) for kink in grid]
     squares = np.array([_squares(design, observed) for design in kinks]) + floor
     best = int(squares.argmin())
-    delta = n * np.log((_squares(line, observed) + floor) / squares[best]) - 2.0 * np.log(n)
+    rivals = {"a line": line, "a parabola": np.column_stack([line, line[:, 1] ** 2])}
+    gains = {
+        name: n * np.log((_squares(design, observed) + floor) / squares[best])
+        - (_KINK_PARAMETERS - design.shape[1]) * np.log(n)
+        for name, design in rivals.items()
+    }
+    rival = min(gains, key=gains.__getitem__)
+    delta = float(gains[rival])
+    below, above = _slopes(kinks[best], observed, float(np.ptp(temperature)))
     if delta <= _MIN_DELTA_BIC:
-        note = f"no kink: change of BIC {delta:.1f}, more than {_MIN_DELTA_BIC:g} needed"
-        return GlassTransition(Quantity(status=Status.UNCONVERGED, note=note), float(delta))
-    limit = 1.0 + stats.f.ppf(0.95, 1, n - 4) / (n - 4)
-    inside = grid[squares <= limit * squares[best]]
+        note = (
+            f"no kink: change of BIC from {rival} {delta:.1f}, more than {_MIN_DELTA_BIC:g} needed"
+        )
+    elif abs(above) <= abs(below):
+        note = "no glass transition: values change less above the kink than below it"
+    else:
+        return GlassTransition(_profile(grid, squares, n), delta)
+    return GlassTransition(Quantity(status=Status.UNCONVERGED, note=note), delta)
+
+
+def _profile(grid: FloatArray, squares: FloatArray, n: int) -> Quantity:
+    """Return the kink with the interval of its profile likelihood."""
+    best = int(squares.argmin())
+    n_free = n - _KINK_PARAMETERS
+    inside = grid[squares <= (1.0 + stats.f.ppf(0.95, 1, n_free) / n_free) * squares[best]]
     lower, upper = float(inside.min()), float(inside.max())
-    half_width = float(stats.t.ppf(0.975, n - 4))
-    sd = (upper - lower) / (2.0 * half_width)
-    return GlassTransition(Quantity(float(grid[best]), sd, lower, upper), float(delta))
+    sd = (upper - lower) / (2.0 * float(stats.t.ppf(0.975, n_free)))
+    return Quantity(float(grid[best]), sd, lower, upper)
+
+
+def _slopes(design: FloatArray, observed: FloatArray, range_k: float) -> tuple[float, float]:
+    """Return the slopes below and above the kink of the best fit."""
+    _, slope, change = np.linalg.lstsq(design, observed)[0].tolist()
+    return slope / range_k, slope / range_k + change
 
 
 def _squares(design: FloatArray, observed: FloatArray) -> float:

@@ -104,7 +104,7 @@ class DiffusionMaker(StepMaker):
             extrapolate_to_k=_TARGET_K,
             tg_k=transition.value or self.known_glass_transition_k,
         )
-        sigma_300k = _without_coldest(law.extrapolated, n_lost_cold)
+        sigma_300k = without_coldest(law.extrapolated, n_lost_cold)
         status = worst(sigma_300k.status, *(run.status for run in runs))
         lost = n_asked - len(runs)
         return DiffusionDocument(
@@ -178,7 +178,7 @@ def kink_of(runs: Sequence[MDDocument]) -> Quantity:
     return replace(found, note="; ".join(filter(None, [found.note, note])))
 
 
-def _without_coldest(sigma: Quantity, n_lost: int) -> Quantity:
+def without_coldest(sigma: Quantity, n_lost: int) -> Quantity:
     """Return sigma as it stands when the coldest runs asked for gave nothing."""
     if not n_lost:
         return sigma

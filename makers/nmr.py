@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..analysis.nmr import LARMOR_MHZ, extrapolate_correlation_time, relaxation
 from ..errors import InputError
+from ..quantity import Quantity, Status, worst
 from ..stores.analyses import JumpLawAnalysis, RelaxationPoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..quantity import Quantity
     from ..stores.analyses import HopsAnalysis
 
 ROOM_TEMPERATURE_K = 298.15
@@ -96,6 +96,7 @@ def jump_law(
     protocol: NmrProtocol | None,
     *,
     tg_k: float | None = None,
+    n_lost_cold: int = 0,
 ) -> JumpLawAnalysis:
     """Return the Arrhenius law of the jump correlation time, and what it says of T1.
 
@@ -108,6 +109,8 @@ def jump_law(
         alone is carried to room temperature.
     tg_k
         Glass transition, K, if one is known.
+    n_lost_cold
+        Runs that were asked for, colder than all, and failed.
     """
     temperatures = sorted(times_ps)
     asked = (ROOM_TEMPERATURE_K,) if protocol is None else protocol.temperatures_k
@@ -121,6 +124,8 @@ def jump_law(
         used = law.temperatures_used_k
         outside = bool(used) and not min(used) <= law.temperature_k <= max(used)
         time = law.correlation_time_ps
+        if n_lost_cold and law.temperature_k < temperatures[0]:
+            time = _without_coldest(time, n_lost_cold)
         if outside:
             carried = f"extrapolated from runs at {min(used):g} to {max(used):g} K"
             time = replace(time, note="; ".join(filter(None, [carried, time.note])))
@@ -139,4 +144,15 @@ def jump_law(
         quadrupole_coupling_mhz=protocol.quadrupole_coupling_mhz if protocol else None,
         asymmetry=protocol.asymmetry if protocol else None,
         note="" if protocol else NO_COUPLING,
+    )
+
+
+def _without_coldest(time_ps: Quantity, n_lost: int) -> Quantity:
+    """Return a time as it stands when the coldest runs asked for gave nothing."""
+    note = f"the {n_lost} coldest MD runs failed" if n_lost > 1 else "the coldest MD run failed"
+    return replace(
+        time_ps,
+        upper=None,
+        status=worst(time_ps.status, Status.UNCONVERGED),
+        note="; ".join(filter(None, [note, time_ps.note])),
     )

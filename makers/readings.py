@@ -26,6 +26,28 @@ FoundT = TypeVar("FoundT")
 
 
 @dataclass(frozen=True)
+class Lost:
+    """MD runs that were asked for and failed.
+
+    Attributes
+    ----------
+    n_asked, n_lost
+        Of all runs.
+    n_cold
+        Failed ones colder than the first that is there.
+    """
+
+    n_asked: int
+    n_lost: int
+    n_cold: int
+
+    @property
+    def note(self) -> str:
+        """What to tell the reader; empty where nothing is lost."""
+        return f"{self.n_lost} of {self.n_asked} MD runs failed" if self.n_lost else ""
+
+
+@dataclass(frozen=True)
 class Reading:
     """One MD run, read."""
 
@@ -65,6 +87,9 @@ class RunsMaker(StepMaker, ABC):
     ) -> StepDocument | dict[str, Any]:
         """Analyse `runs` at different temperatures; ``None`` stands for one that failed.
 
+        In the order from cold to hot a ``None`` before the first result is the coldest asked
+        for: what is extrapolated past it is `unconverged`.
+
         Raises
         ------
         InputError
@@ -73,10 +98,12 @@ class RunsMaker(StepMaker, ABC):
         present = self._present(runs)
         known = parents or {f"{run.temperature_k:g}K": run.identity for run in present}
         used = [run.identity for run in present]
-        return self.run_step(lambda context: self.analyse(present, context), known, used)
+        n_cold = next(index for index, run in enumerate(runs) if run is not None)
+        lost = Lost(len(runs), len(runs) - len(present), n_cold)
+        return self.run_step(lambda context: self.analyse(present, context, lost), known, used)
 
     @abstractmethod
-    def analyse(self, runs: Sequence[MDDocument], context: StepContext) -> StepDocument:
+    def analyse(self, runs: Sequence[MDDocument], context: StepContext, lost: Lost) -> StepDocument:
         """Return the document of the runs, from cold to hot."""
 
     def _present(self, runs: Sequence[MDDocument | None]) -> list[MDDocument]:
@@ -117,10 +144,15 @@ class RunsMaker(StepMaker, ABC):
         return found
 
     def common(
-        self, runs: Sequence[MDDocument], context: StepContext, left_out: dict[str, str]
+        self,
+        runs: Sequence[MDDocument],
+        context: StepContext,
+        lost: Lost,
+        left_out: dict[str, str],
     ) -> dict[str, Any]:
         """Return the fields that all documents of this module share."""
-        notes = [f"{at}: {why}" for at, why in left_out.items()]
+        notes = [lost.note] if lost.n_lost else []
+        notes += [f"{at}: {why}" for at, why in left_out.items()]
         return {
             "identity": context.identity,
             "status": worst(*(run.status for run in runs)),

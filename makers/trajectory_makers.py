@@ -23,7 +23,7 @@ from ..stores.analyses import (
 )
 from ..stores.documents import FileReference
 from .curves import if_possible, thinned
-from .diffusion import judged
+from .diffusion import judged, kink_of, without_coldest
 from .landscape import (
     SPACING_A,
     host_paths_of,
@@ -33,7 +33,7 @@ from .landscape import (
     path_stride,
 )
 from .nmr import NmrProtocol, jump_law, with_relaxation
-from .readings import Reading, RunsMaker
+from .readings import Lost, Reading, RunsMaker
 from .structure import (
     measure_environment,
     measure_octahedra,
@@ -72,7 +72,8 @@ class TransportMaker(RunsMaker):
     mobile, charge
         The mobile ion and its charge in e.
     known_glass_transition_k
-        Measured glass transition: points below it are of another law.
+        Measured glass transition, used where the runs' own densities show none: points
+        below it are of another law.
     """
 
     name: str = "transport"
@@ -80,9 +81,11 @@ class TransportMaker(RunsMaker):
     known_glass_transition_k: float | None = None
 
     kind: ClassVar[str] = "transport"
-    code_version: ClassVar[int] = 2
+    code_version: ClassVar[int] = 3
 
-    def analyse(self, runs: Sequence[MDDocument], context: StepContext) -> TransportDocument:
+    def analyse(
+        self, runs: Sequence[MDDocument], context: StepContext, lost: Lost
+    ) -> TransportDocument:
         """Return transport at each temperature, and its laws."""
         left_out: dict[str, str] = {}
         points = self.each(runs, context, left_out, self._point)
@@ -91,9 +94,9 @@ class TransportMaker(RunsMaker):
             laws={
                 name: law
                 for name in ("sigma_ne_ms_cm", "sigma_ms_cm")
-                if (law := if_possible(lambda name=name: self._law(runs, points, name)))  # type: ignore[misc]
+                if (law := if_possible(lambda name=name: self._law(runs, points, name, lost)))  # type: ignore[misc]
             },
-            **self.common(runs, context, left_out),
+            **self.common(runs, context, lost, left_out),
         )
 
     def _point(self, reading: Reading) -> TransportAnalysis:
@@ -122,7 +125,11 @@ class TransportMaker(RunsMaker):
         )
 
     def _law(
-        self, runs: Sequence[MDDocument], points: Sequence[TransportAnalysis], quantity: str
+        self,
+        runs: Sequence[MDDocument],
+        points: Sequence[TransportAnalysis],
+        quantity: str,
+        lost: Lost,
     ) -> LawAnalysis:
         nothing = Quantity(status=Status.UNCONVERGED, note="no transport")
         known = {point.temperature_k: getattr(point, quantity) for point in points}
@@ -130,7 +137,7 @@ class TransportMaker(RunsMaker):
             [run.temperature_k for run in runs],
             [known.get(run.temperature_k) or nothing for run in runs],
             extrapolate_to_k=_TARGET_K,
-            tg_k=self.known_glass_transition_k,
+            tg_k=kink_of(runs).value or self.known_glass_transition_k,
         )
         return LawAnalysis(
             name=found.name,
@@ -144,7 +151,7 @@ class TransportMaker(RunsMaker):
                 for one in found.regimes
             ],
             breaks_k=list(found.breaks_k),
-            sigma_300k_ms_cm=found.extrapolated,
+            sigma_300k_ms_cm=without_coldest(found.extrapolated, lost.n_cold),
             bic=found.bic,
         )
 
@@ -165,9 +172,11 @@ class StructureMaker(RunsMaker):
     crystal: bool = False
 
     kind: ClassVar[str] = "structure"
-    code_version: ClassVar[int] = 2
+    code_version: ClassVar[int] = 3
 
-    def analyse(self, runs: Sequence[MDDocument], context: StepContext) -> StructureDocument:
+    def analyse(
+        self, runs: Sequence[MDDocument], context: StepContext, lost: Lost
+    ) -> StructureDocument:
         """Return the structure at each temperature."""
         left_out: dict[str, str] = {}
         points = self.each(runs, context, left_out, self._point)
@@ -175,7 +184,7 @@ class StructureMaker(RunsMaker):
             mobile=self.mobile,
             points=points,
             order_transition_k=_transition(points),
-            **self.common(runs, context, left_out),
+            **self.common(runs, context, lost, left_out),
         )
 
     def _point(self, reading: Reading) -> StructurePoint:
@@ -213,7 +222,8 @@ class LandscapeMaker(RunsMaker):
     repeats, n_octahedra
         Cells of a crystal in the box and octahedra in it, to count sites per octahedron.
     known_glass_transition_k
-        Measured glass transition: hops below it are of another law.
+        Measured glass transition, used where the runs' own densities show none: hops below
+        it are of another law.
     nmr
         Where T1 of 23Na is wanted, and on which quadrupole coupling it rests.
     """
@@ -228,22 +238,26 @@ class LandscapeMaker(RunsMaker):
     kind: ClassVar[str] = "landscape"
     code_version: ClassVar[int] = 2
 
-    def analyse(self, runs: Sequence[MDDocument], context: StepContext) -> LandscapeDocument:
+    def analyse(
+        self, runs: Sequence[MDDocument], context: StepContext, lost: Lost
+    ) -> LandscapeDocument:
         """Return the landscape at each temperature, its densities in files."""
         left_out: dict[str, str] = {}
         found = self.each(runs, context, left_out, self._point)
-        times = {
+        nothing = Quantity(status=Status.UNCONVERGED, note="no jumps")
+        times = {run.temperature_k: nothing for run in runs} | {
             point.landscape.temperature_k: point.hops.correlation_time_ps
             for point, _ in found
             if point.hops is not None
         }
-        law = jump_law(times, self.nmr, tg_k=self.known_glass_transition_k) if times else None
+        tg_k = kink_of(runs).value or self.known_glass_transition_k
+        law = jump_law(times, self.nmr, tg_k=tg_k, n_lost_cold=lost.n_cold)
         return LandscapeDocument(
             mobile=self.mobile,
             points=[point for point, _ in found],
             jump_law=law,
             files=[_density_file(point, grid, context) for point, grid in found],
-            **self.common(runs, context, left_out),
+            **self.common(runs, context, lost, left_out),
         )
 
     def _point(self, reading: Reading) -> tuple[LandscapePoint, DensityGrid]:

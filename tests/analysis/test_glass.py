@@ -114,7 +114,7 @@ def test_the_glass_transition_is_found_with_an_honest_interval():
     temperature = np.arange(300.0, 701.0, 40.0)
     covered = []
     for seed in range(100):
-        found = glass_transition(temperature, expansion(temperature, noise=2e-3, seed=seed))
+        found = glass_transition(temperature, expansion(temperature, noise=1e-3, seed=seed))
         assert found.delta_bic > 10.0
         covered.append(found.tg_k.lower <= 470.0 <= found.tg_k.upper)
         assert found.tg_k.value == pytest.approx(470.0, abs=40.0)
@@ -137,7 +137,35 @@ def test_a_straight_line_has_no_transition():
         alarms += found.tg_k.value is not None
     assert alarms <= 2
     assert found.tg_k.status is Status.UNCONVERGED
-    assert "no kink: change of BIC" in found.tg_k.note
+    assert "no kink: change of BIC from a" in found.tg_k.note
+
+
+@pytest.mark.parametrize("n_temperatures", [7, 8])
+@pytest.mark.parametrize(
+    ("relative_noise", "per_k"), [(5e-4, 2.5e-4), (1e-3, 2.5e-4), (3e-3, 4e-4)]
+)
+def test_thermal_expansion_is_no_glass_transition(n_temperatures, relative_noise, per_k):
+    temperature = 300.0 + 100.0 * np.arange(n_temperatures)
+    smooth = 3.0 * np.exp(-per_k * (temperature - 300.0))
+    glass = smooth * np.exp(1.7e-4 * (np.minimum(temperature, 550.0) - 300.0))
+    rng = np.random.default_rng(0)
+    alarms = found = 0
+    for _ in range(50):
+        noise = 1.0 + relative_noise * rng.normal(size=n_temperatures)
+        alarms += glass_transition(temperature, smooth * noise).tg_k.value is not None
+        alarms += glass_transition(temperature, 1.0 / (smooth * noise)).tg_k.value is not None
+        found += glass_transition(temperature, glass * noise).tg_k.value is not None
+    assert alarms <= 0.05 * 2 * 50
+    if relative_noise <= 1e-3:
+        assert found >= 0.85 * 50
+
+
+def test_a_kink_towards_slower_change_is_no_glass_transition():
+    temperature = np.arange(300.0, 701.0, 40.0)
+    found = glass_transition(temperature, -1e-3 * np.minimum(temperature, 470.0))
+    assert found.tg_k.value is None
+    assert found.delta_bic > 10.0
+    assert "values change less above the kink than below it" in found.tg_k.note
 
 
 def test_too_few_temperatures_cannot_show_a_transition():

@@ -119,3 +119,15 @@ def test_options_out_of_range_are_refused():
         nmr_protocol(-1.0)
     with pytest.raises(InputError, match="asymmetry is out of range"):
         nmr_protocol(1.0, 2.0)
+
+
+def test_a_lost_coldest_run_leaves_no_upper_end():
+    times = {t: known(t) for t in HOT_K}
+    whole, lost = (jump_law(times, PROTOCOL, n_lost_cold=n).points for n in (0, 1))
+    assert whole[0].correlation_time_ps.status is Status.OK
+    assert lost[0].correlation_time_ps.status is Status.UNCONVERGED
+    assert lost[0].correlation_time_ps.upper is None
+    assert lost[0].correlation_time_ps.note.startswith(
+        "extrapolated from runs at 600 to 900 K; the"
+    )
+    assert lost[1].correlation_time_ps == whole[1].correlation_time_ps

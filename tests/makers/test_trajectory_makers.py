@@ -88,7 +88,7 @@ def test_a_lost_run_is_left_out_and_the_document_can_be_read_again(workshop, mak
     runs[0] = runs[0].model_copy(update={"files": []})
     found = workshop.run(maker, runs)
     assert found.left_out == {"700 K": "no production"}
-    assert found.note == "700 K: no production"
+    assert found.note == "1 of 3 MD runs failed; 700 K: no production"
     assert len(found.points) == 1
     stored = workshop.store.outputs.query_one({"output.kind": maker.kind})["output"]
     assert step_of(stored) == found

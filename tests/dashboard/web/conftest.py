@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from haloflow.stores.connection import open_store
 
 N_CANDIDATES = 120
 N_FULL = 4
+FILL_TIMEOUT_S = 120.0
 
 
 def free_port():
@@ -75,12 +78,26 @@ def own_event_loop(request):
 
 
 @pytest.fixture(scope="session")
-def filled_store(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("filled") / "store"
-    n_hostile = len(many_candidates.HOSTILE)
-    with open_store(folder) as store:
-        many_candidates.fill(store, N_CANDIDATES, n_full=N_FULL, n_hostile=n_hostile)
-    return folder
+def filled_store(tmp_path_factory, worker_id):
+    """Return the folder of a store that is made once, however many workers there are."""
+    alone = worker_id == "master"
+    root = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
+    folder, making = root / "filled-store", root / "filling-store"
+    try:
+        making.mkdir()
+    except FileExistsError:
+        deadline = time.monotonic() + FILL_TIMEOUT_S
+        while making.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return folder
+    try:
+        with open_store(making) as store:
+            n_hostile = len(many_candidates.HOSTILE)
+            many_candidates.fill(store, N_CANDIDATES, n_full=N_FULL, n_hostile=n_hostile)
+    except BaseException:
+        shutil.rmtree(making)
+        raise
+    return making.rename(folder)
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +105,20 @@ def live_url(filled_store, tmp_path_factory):
     log = tmp_path_factory.mktemp("served") / "log"
     with served(filled_store, free_port(), log=log) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def full_ids():
+    """Return the ids of the candidates with documents of all kinds."""
+    return [row["candidate_id"] for row, _ in many_candidates.records(N_FULL)]
+
+
+@pytest.fixture(scope="session")
+def hostile_candidates():
+    """Return the records of the candidates with hostile strings."""
+    n = len(many_candidates.HOSTILE)
+    rows = many_candidates.records(n, start=N_CANDIDATES - n, n_hostile=n)
+    return [row for row, _ in rows]
 
 
 @pytest.fixture(scope="session")

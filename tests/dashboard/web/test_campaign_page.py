@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 from web_pages import assert_accessible
 
@@ -133,9 +132,7 @@ def test_an_unknown_sweep_is_refused_in_words(page, watch):
     expect(page.get_by_role("alert")).to_contain_text("nosuch")
 
 
-@pytest.mark.parametrize("path", ["/campaign"])
-def test_an_empty_store_says_how_to_start(page, watch, empty_url, path):
+def test_an_empty_store_says_how_to_start(open_page, watch, empty_url):
     watch.url = empty_url
-    page.goto(f"{empty_url}{path}")
+    page = open_page(f"{empty_url}/campaign")
     expect(page.locator("main")).to_contain_text("haloflow run")
-    assert_accessible(page)

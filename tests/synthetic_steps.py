@@ -21,6 +21,7 @@ from sample_trajectories import FRAME_PS, Frames, chains
 
 from haloflow.errors import HaloflowError
 from haloflow.identity import file_sha256
+from haloflow.makers.readings import Lost
 from haloflow.makers.trajectory_makers import TransportMaker
 from haloflow.quantity import Quantity, Status
 from haloflow.stores.analyses import (
@@ -94,7 +95,26 @@ def full_candidate(base, candidate, number, files_dir):
     if number % 5 == 3:  # some have not come to their end
         keep = list(documents)[: 2 + number % 6]
         documents = {name: documents[name] for name in keep}
-    return candidate, documents
+    return candidate, with_parents(documents)
+
+
+def with_parents(documents):
+    """Return the documents with the steps that each was made from, as a sweep chains them."""
+    names = {}
+    for name, document in documents.items():
+        names.setdefault(document.kind, []).append(name)
+    before = {"relax": "melt_quench", "hull": "relax", "md": "melt_quench", "registries": "relax"}
+    before |= dict.fromkeys(("diffusion", "transport", "structure", "landscape"), "md")
+    if "melt_quench" not in names:
+        before["md"] = "relax"
+    linked = {}
+    for name, document in documents.items():
+        sources = names.get(before.get(document.kind), ())
+        parents = [documents[source].identity for source in sources]
+        parents = parents or document.provenance.parents
+        made = document.provenance.model_copy(update={"parents": parents})
+        linked[name] = document.model_copy(update={"provenance": made})
+    return linked
 
 
 def _structure(found):
@@ -243,7 +263,8 @@ def _analyses(candidate, ids, runs, law, sample):
             identity=ids[f"transport{sample}"],
             points=points,
             laws={
-                name: maker._law(runs, points, name) for name in ("sigma_ne_ms_cm", "sigma_ms_cm")
+                name: maker._law(runs, points, name, Lost(len(runs), 0, 0))
+                for name in ("sigma_ne_ms_cm", "sigma_ms_cm")
             },
             **common,
         ),

@@ -21,8 +21,6 @@ from .stores import existing_store
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from ..stores.connection import HaloflowStore
-
 PACKAGES = ("fastapi", "uvicorn")
 _EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  (what the user may ask for)
 _MAX_WAITING = 200
@@ -48,26 +46,24 @@ def serve_store(
     from ..dashboard.security import LOOPBACK_HOSTS
 
     token = checked_token(token, host)
-    with bind(host, port) as listening:
-        with existing_store(store) as opened:
-            _bring_up_to_date(opened)
+    with bind(host, port) as listening, existing_store(store, read_only=True) as opened:
+        _bring_up_to_date(store)
         port = listening.getsockname()[1]
         hosts = [*LOOPBACK_HOSTS, *host_names(host)]
         optimade_url = None
         if importlib.util.find_spec("optimade") is not None:
             optimade_url = address_of(host, port, None) + OPTIMADE_PATH.lstrip("/")
-        with existing_store(store, read_only=True) as opened:
-            app = create_app(opened, token=token, allowed_hosts=hosts, optimade_url=optimade_url)
-            address = address_of(host, port, token)
-            _announce(address, optimade_url, with_token=token is not None)
-            if open_browser:
-                webbrowser.open(address)
-            try:
-                _answer_requests(app, listening)
-            finally:
-                if optimade_url:
-                    app.state.optimade.state.mirror.close()
-        console().print("Stopped.")
+        app = create_app(opened, token=token, allowed_hosts=hosts, optimade_url=optimade_url)
+        address = address_of(host, port, token)
+        _announce(address, optimade_url, with_token=token is not None)
+        if open_browser:
+            webbrowser.open(address)
+        try:
+            _answer_requests(app, listening)
+        finally:
+            if optimade_url:
+                app.state.optimade.state.mirror.close()
+    console().print("Stopped.")
 
 
 def _announce(address: str, optimade_url: str | None, *, with_token: bool) -> None:
@@ -80,10 +76,14 @@ def _announce(address: str, optimade_url: str | None, *, with_token: bool) -> No
     out.print("Stop with Ctrl-C.")
 
 
-def _bring_up_to_date(store: HaloflowStore) -> None:
-    """Update the summaries; a candidate that cannot be read must not hide all others."""
+def _bring_up_to_date(store: str | None) -> None:
+    """Update the summaries, once; a run that goes on updates them itself.
+
+    Neither a candidate that cannot be read nor a user who may not write hides all others.
+    """
     try:
-        update_summaries(store)
+        with existing_store(store) as opened:
+            update_summaries(opened)
     except (HaloflowError, ValueError) as error:  # ValueError: pymatgen, on a formula
         console().print(Text(f"Summaries are shown as they were stored: {error}", style="yellow"))
 

@@ -65,9 +65,12 @@ class SecurityMiddleware:
         if scope["type"] != "http":
             return
         head = scope["method"] == "HEAD"
+        started = False
 
         async def send_on(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers[name] = value
@@ -80,7 +83,14 @@ class SecurityMiddleware:
         if refusal is not None:
             await refusal.send(send_on)
             return
-        await self.app({**scope, "method": "GET"}, receive, send_on)
+        try:
+            await self.app({**scope, "method": "GET"}, receive, send_on)
+        except Exception:
+            if not started:
+                remedy = "see what the terminal of haloflow serve says, and report that"
+                fault = _error(500, "this is a fault of haloflow", remedy=remedy)
+                await fault.send(send_on)
+            raise
 
     def _refusal(self, scope: Scope) -> _Answer | None:
         headers = Headers(scope=scope)

@@ -1,0 +1,189 @@
+"""``haloflow serve``: a real process on a real port, and what it refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from many_candidates import fill
+from rich.console import Console
+from typer.testing import CliRunner
+
+from haloflow.cli import serve
+from haloflow.cli.main import app
+from haloflow.errors import InputError, MissingDependencyError
+from haloflow.stores.connection import open_store
+
+START_S = 60
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("serve")
+    with open_store(made) as store:
+        fill(store, 5)
+    return made
+
+
+@contextlib.contextmanager
+def serving(store, *options, **environment):
+    """Give the process and the address that it prints; it ends with the block."""
+    program = Path(sys.executable).with_name("haloflow")
+    process = subprocess.Popen(
+        [program, "serve", "--store", str(store), "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+    )
+    try:
+        lines = iter(process.stdout.readline, "")
+        address = next(m[1] for line in lines if (m := re.match(r"Dashboard and API: (.*)", line)))
+        yield process, address.strip()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_it_answers_until_ctrl_c(folder):
+    with serving(folder) as (process, address):
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
+        with httpx.Client(base_url=address, timeout=START_S) as client:
+            assert client.get("api/v1/candidates").json()["meta"]["total_doc"] == 5
+            assert client.head("").status_code == 200
+            assert "server" not in client.get("").headers
+            port = int(address.rstrip("/").rpartition(":")[2])
+            busy = CliRunner().invoke(app, ["serve", "--store", str(folder), "-p", str(port)])
+            assert busy.exit_code == 2
+            shown = " ".join(busy.output.split())
+            assert "cannot listen here: address already in use" in shown
+            assert "take another one: --port 0 finds a free one" in shown
+            process.send_signal(signal.SIGINT)
+            rest = process.stdout.read()
+        assert process.wait(20) == 0
+        assert "Stopped." in rest
+        assert "Traceback" not in rest
+
+
+def test_another_host_needs_the_token_which_is_shown_once(mongod_uri, tmp_path):
+    uri, files = f"{mongod_uri}/serve{time.time_ns()}", {"HALOFLOW_FILES_DIR": str(tmp_path)}
+    with open_store(uri, files_dir=tmp_path) as store:
+        fill(store, 5)
+    with serving(uri, "--host", "0.0.0.0", **files) as (process, address):  # noqa: S104  (that is tested)
+        found = re.fullmatch(r"http://([^:]+):(\d+)/\?token=([\w-]{32})", address)
+        assert found
+        assert found[1] == socket.gethostname()
+        base = f"http://127.0.0.1:{found[2]}"
+        with httpx.Client(base_url=base, timeout=START_S) as client:
+            assert client.get("/api/v1/fields").status_code == 401
+            assert client.get("/api/v1/fields", headers={"Host": "evil.com"}).status_code == 400
+            entered = client.get(f"/?token={found[3]}")
+            assert (entered.status_code, entered.headers["location"]) == (303, "/")
+            found_rows = client.get("/api/v1/candidates").json()  # with the cookie
+            assert found_rows["meta"]["total_doc"] == 5
+            names = {"Host": f"{socket.gethostname()}:{found[2]}"}
+            assert client.get("/api/v1/fields", headers=names).status_code == 200
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        assert "Shown only now" in rest
+        assert found[3] not in rest
+
+
+def test_who_may_not_write_sees_what_is_stored(tmp_path, monkeypatch, capsys):
+    with open_store(tmp_path) as store:
+        fill(store, 3)
+    open_existing = serve.existing_store
+    monkeypatch.setattr(serve, "existing_store", lambda name: open_existing(name, read_only=True))
+    serve._bring_up_to_date(str(tmp_path))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.startswith("Summaries are shown as they were stored: ")
+    assert "reading" in shown
+
+
+# -- what is refused -----------------------------------------------------------------------
+
+
+def test_a_store_that_is_not_there(tmp_path):
+    result = CliRunner().invoke(app, ["serve", "--port", "0", "--store", str(tmp_path / "no")])
+    assert result.exit_code == 1
+    assert "there is no haloflow store here" in " ".join(result.output.split())
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize("package", serve.PACKAGES)
+def test_a_missing_package_is_named_with_the_line_that_brings_it(package, monkeypatch, tmp_path):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == package else find(name)
+    )
+    with pytest.raises(MissingDependencyError, match=f"the package {package} is needed") as caught:
+        serve.serve_store(str(tmp_path), host="", port=0, token=None, open_browser=False)
+    assert caught.value.remedy == "pip install -c constraints.txt 'haloflow[serve]'"
+
+
+def test_a_host_of_another_machine():
+    with pytest.raises(InputError, match="cannot listen here: cannot assign requested address"):
+        serve.bind("192.0.2.1", 0)
+    with pytest.raises(InputError, match="no address is known for this host") as caught:
+        serve.bind("no.such.host.invalid", 0)
+    assert (
+        caught.value.allowed == "127.0.0.1, an address of this machine, or 0.0.0.0 for all of them"
+    )
+
+
+@pytest.mark.parametrize(
+    "token", ["short", "a" * 15, "with space in the token", "umlaut-äääääääääääää"]
+)
+def test_tokens_that_are_refused(token):
+    with pytest.raises(InputError, match="this is no safe token") as caught:
+        serve.checked_token(token, "127.0.0.1")
+    assert caught.value.given is None  # it may be a password of something else
+    assert caught.value.allowed == "16 characters or more of A-Z a-z 0-9 - . _ ~"
+    assert "a new one is made" in caught.value.remedy
+
+
+def test_tokens_that_are_made():
+    assert serve.checked_token(None, "127.0.0.1") is None
+    assert serve.checked_token("0123456789abcdef", "127.0.0.1") == "0123456789abcdef"
+    made = {serve.checked_token(None, "0.0.0.0") for _ in range(5)}  # noqa: S104  (that is tested)
+    assert len(made) == 5
+    assert all(len(token) >= 32 and serve.checked_token(token, "x") == token for token in made)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_it"),
+    [("127.0.0.1", True), ("127.8.9.1", True), ("localhost", True), ("::1", True), ("[::1]", True),
+     ("0.0.0.0", False), ("::", False), ("10.0.0.1", False), ("localhost.evil.com", False)],  # noqa: S104  (that is tested)
+)  # fmt: skip
+def test_only_loopback_needs_no_token(host, is_it):
+    assert serve.is_loopback(host) is is_it
+
+
+def test_the_names_of_a_host():
+    assert serve.host_names("cluster.example") == ["cluster.example"]
+    assert serve.host_names("::1") == ["[::1]"]
+    every = serve.host_names("0.0.0.0")  # noqa: S104  (that is tested)
+    assert {socket.gethostname(), "127.0.0.1"} <= set(every)
+    assert serve.address_of("::1", 8000, None) == "http://[::1]:8000/"
+    assert serve.address_of("[::1]", 8000, "a~b") == "http://[::1]:8000/?token=a~b"
+
+
+def test_the_browser_is_opened_when_asked_for(folder, monkeypatch):
+    opened = []
+    monkeypatch.setattr(serve.webbrowser, "open", opened.append)
+    monkeypatch.setattr(serve, "_answer_requests", lambda _app, listening: listening.fileno())
+    monkeypatch.setattr(serve, "console", lambda: Console(quiet=True))
+    for wanted in (False, True):
+        serve.serve_store(str(folder), host="127.0.0.1", port=0, token=None, open_browser=wanted)
+        assert len(opened) == wanted
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", opened[0])

@@ -41,6 +41,7 @@ from .figures_analysis_transport import (
     collective_msd_figure,
     conductivity_pair_figure,
     cross_displacement_figure,
+    direction_figure,
     hop_length_figure,
     species_msd_figure,
     van_hove_figure,
@@ -63,6 +64,10 @@ _COLLECTIVE_CAPTION = (
 _MCD_CAPTION = (
     "⟨S(a)·S(b)⟩ of the summed displacements of two species, over the number of mobile ions, in "
     "the barycentric frame; bands are one standard error."
+)
+_DIRECTION_CAPTION = (
+    "Along the principal axes of each run's diffusion tensor: tracer diffusivity above, collective "
+    "conductivity below. Sorted by speed: equal directions look a little different."
 )
 _PLANES_CAPTION = (
     "{what}; oblique planes are drawn with their two vectors square to each other. Gaps: no visit."
@@ -194,6 +199,11 @@ def _motion(runs: AnalysedRuns) -> list[Entry]:
             "Conductivity alone and in concert",
             "Nernst-Einstein and collective; their ratio is the Haven ratio. 95 % intervals.",
             conductivity_pair_figure(runs.transport),
+        ),
+        (
+            "By direction",
+            _DIRECTION_CAPTION,
+            direction_figure(runs.by_temperature(runs.transport)),
         ),
         (
             "Motion of every species",

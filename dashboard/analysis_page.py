@@ -18,7 +18,7 @@ from .panels import Fact, Panel
 from .wording import number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ..stores.analyses import PopulationAnalysis
     from ..stores.documents import Model
@@ -90,7 +90,16 @@ def transport_facts(found: TransportAnalysis) -> list[Fact]:
         Fact("σ of ions alone (Nernst-Einstein)", found.sigma_ne_ms_cm, unit="mS/cm"),
         Fact("σ, collective", found.sigma_ms_cm, unit="mS/cm"),
         Fact("Haven ratio", found.haven_ratio),
+        *(
+            Fact(f"σ along {_direction(axis)}", sigma, unit="mS/cm")
+            for axis, sigma in zip(found.principal_axes, found.principal_sigmas_ms_cm, strict=False)
+        ),
     ]
+
+
+def _direction(axis: Sequence[float]) -> str:
+    """Return a unit vector as it reads."""
+    return f"({', '.join(f'{x:.2f}' for x in axis)})"
 
 
 def _speciation_facts(found: SpeciationAnalysis) -> list[Fact]:

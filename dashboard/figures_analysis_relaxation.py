@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .figures_analysis_environment import against_temperature
+from .temperature_points import against_temperature
 from .theme import OKABE_ITO, Figure, Trace, axis, layout, log_axis
 
 if TYPE_CHECKING:

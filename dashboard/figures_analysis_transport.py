@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .menus import with_menu
+from .temperature_points import against_temperature
 from .theme import (
     GREY,
     OKABE_ITO,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _LINE: Trace = {"type": "scatter", "mode": "lines"}
 MSD_TITLE = "MSD (Å²)"
 LAG_TITLE = "lag (ps)"
+_AXES = ("slowest direction", "middle", "fastest")
 
 
 def collective_msd_figure(runs: Mapping[str, TransportAnalysis]) -> Figure | None:
@@ -148,6 +150,26 @@ def _points(
         "hovertext": [f"{x:g} K: {quantity_text(q)}" for x, q in rows],
         "hoverinfo": "text",
     }
+
+
+def direction_figure(runs: Mapping[float, TransportAnalysis]) -> Figure | None:
+    """Draw diffusivity and collective conductivity along the principal axes of diffusion."""
+    temperatures = sorted(runs)
+    traces: list[Trace] = []
+    for place, name in (("y", "principal_diffusivities_cm2_s"), ("y2", "principal_sigmas_ms_cm")):
+        for index, label in enumerate(_AXES):
+            known = [getattr(runs[t], name)[index : index + 1] for t in temperatures]
+            quantities = [rows[0] if rows else None for rows in known]
+            colour = OKABE_ITO[index]
+            trace = against_temperature(label, temperatures, quantities, colour)
+            if trace is not None:
+                traces.append(trace | {"yaxis": place, "showlegend": place == "y"})
+    if not traces:
+        return None
+    x = axis("temperature (K)", mirror="all", anchor="y2")
+    above = log_axis("D (cm<sup>2</sup> s<sup>−1</sup>)", domain=[0.54, 1.0])
+    below = log_axis("σ (mS cm<sup>−1</sup>)", domain=[0.0, 0.44])
+    return {"data": traces, "layout": layout(x, above, yaxis2=below, height=520)}
 
 
 def hop_length_figure(runs: Mapping[str, HopsAnalysis]) -> Figure | None:

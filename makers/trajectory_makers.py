@@ -23,7 +23,7 @@ from ..stores.analyses import (
 )
 from ..stores.documents import FileReference
 from .curves import if_possible, thinned
-from .diffusion import judged, kink_of, without_coldest
+from .diffusion import judged, without_coldest
 from .landscape import (
     SPACING_A,
     host_paths_of,
@@ -34,6 +34,7 @@ from .landscape import (
 )
 from .nmr import NmrProtocol, jump_law, with_relaxation
 from .readings import Lost, Reading, RunsMaker
+from .run_data import kink_of
 from .structure import (
     measure_environment,
     measure_octahedra,
@@ -60,6 +61,7 @@ _CARRIED = (
     "sigma_ms_cm",
     "haven_ratio",
 )
+_ALONG = ("principal_diffusivities_cm2_s", "principal_sigmas_ms_cm")
 _JUMPS = ("residence_time_ps", "correlation_time_ps", "jump_diffusivity_cm2_s")
 
 
@@ -72,8 +74,8 @@ class TransportMaker(RunsMaker):
     mobile, charge
         The mobile ion and its charge in e.
     known_glass_transition_k
-        Measured glass transition, used where the runs' own densities show none: points
-        below it are of another law.
+        Measured glass transition, used where the runs' own densities and enthalpies show
+        none: points below it are of another law.
     """
 
     name: str = "transport"
@@ -89,12 +91,13 @@ class TransportMaker(RunsMaker):
         """Return transport at each temperature, and its laws."""
         left_out: dict[str, str] = {}
         points = self.each(runs, context, left_out, self._point)
+        tg_k = kink_of(runs, context.files_dir).value or self.known_glass_transition_k
         return TransportDocument(
             points=points,
             laws={
                 name: law
                 for name in ("sigma_ne_ms_cm", "sigma_ms_cm")
-                if (law := if_possible(lambda name=name: self._law(runs, points, name, lost)))  # type: ignore[misc]
+                if (law := if_possible(lambda name=name: _law(runs, points, name, lost, tg_k)))  # type: ignore[misc]
             },
             **self.common(runs, context, lost, left_out),
         )
@@ -117,43 +120,42 @@ class TransportMaker(RunsMaker):
         return found.model_copy(
             update={
                 **{name: own(number) for name, number in numbers.items() if number is not None},
-                "principal_diffusivities_cm2_s": [
-                    own(number) for number in found.principal_diffusivities_cm2_s
-                ],
+                **{name: [own(number) for number in getattr(found, name)] for name in _ALONG},
                 "onsager_per_j_m_s": {pair: own(number) for pair, number in onsager},
             }
         )
 
-    def _law(
-        self,
-        runs: Sequence[MDDocument],
-        points: Sequence[TransportAnalysis],
-        quantity: str,
-        lost: Lost,
-    ) -> LawAnalysis:
-        nothing = Quantity(status=Status.UNCONVERGED, note="no transport")
-        known = {point.temperature_k: getattr(point, quantity) for point in points}
-        found = fit_regimes(
-            [run.temperature_k for run in runs],
-            [known.get(run.temperature_k) or nothing for run in runs],
-            extrapolate_to_k=_TARGET_K,
-            tg_k=kink_of(runs).value or self.known_glass_transition_k,
-        )
-        return LawAnalysis(
-            name=found.name,
-            regimes=[
-                RegimeAnalysis(
-                    lower_k=one.lower_k,
-                    upper_k=one.upper_k,
-                    activation_energy_ev=one.activation_energy_ev,
-                    n_points=one.n_points,
-                )
-                for one in found.regimes
-            ],
-            breaks_k=list(found.breaks_k),
-            sigma_300k_ms_cm=without_coldest(found.extrapolated, lost.n_cold),
-            bic=found.bic,
-        )
+
+def _law(
+    runs: Sequence[MDDocument],
+    points: Sequence[TransportAnalysis],
+    quantity: str,
+    lost: Lost,
+    tg_k: float | None,
+) -> LawAnalysis:
+    nothing = Quantity(status=Status.UNCONVERGED, note="no transport")
+    known = {point.temperature_k: getattr(point, quantity) for point in points}
+    found = fit_regimes(
+        [run.temperature_k for run in runs],
+        [known.get(run.temperature_k) or nothing for run in runs],
+        extrapolate_to_k=_TARGET_K,
+        tg_k=tg_k,
+    )
+    return LawAnalysis(
+        name=found.name,
+        regimes=[
+            RegimeAnalysis(
+                lower_k=one.lower_k,
+                upper_k=one.upper_k,
+                activation_energy_ev=one.activation_energy_ev,
+                n_points=one.n_points,
+            )
+            for one in found.regimes
+        ],
+        breaks_k=list(found.breaks_k),
+        sigma_300k_ms_cm=without_coldest(found.extrapolated, lost.n_cold),
+        bic=found.bic,
+    )
 
 
 @dataclass
@@ -222,8 +224,8 @@ class LandscapeMaker(RunsMaker):
     repeats, n_octahedra
         Cells of a crystal in the box and octahedra in it, to count sites per octahedron.
     known_glass_transition_k
-        Measured glass transition, used where the runs' own densities show none: hops below
-        it are of another law.
+        Measured glass transition, used where the runs' own densities and enthalpies show
+        none: hops below it are of another law.
     nmr
         Where T1 of 23Na is wanted, and on which quadrupole coupling it rests.
     """
@@ -250,7 +252,7 @@ class LandscapeMaker(RunsMaker):
             for point, _ in found
             if point.hops is not None
         }
-        tg_k = kink_of(runs).value or self.known_glass_transition_k
+        tg_k = kink_of(runs, context.files_dir).value or self.known_glass_transition_k
         law = jump_law(times, self.nmr, tg_k=tg_k, n_lost_cold=lost.n_cold)
         return LandscapeDocument(
             mobile=self.mobile,

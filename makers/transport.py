@@ -93,8 +93,6 @@ def measure_transport(
         msd_by_species_a2=_by_species(passage, mobile, frame_ps),
         cross_displacement_a2=_cross_displacements(passage, tracer.n_mobile, frame_ps),
     )
-    if temperature_k is None:
-        return found
     sigma = path_conductivity(
         passage.path_a,
         frame_ps=frame_ps,
@@ -104,7 +102,7 @@ def measure_transport(
         charge_path_ea=charge_ea,
         tracer=tracer,
     )
-    return found.model_copy(
+    found = found.model_copy(
         update={
             "charge_model": sigma.basis,
             "collective_diffusivity_cm2_s": sigma.collective_diffusivity_cm2_s,
@@ -112,18 +110,50 @@ def measure_transport(
             "sigma_ne_ms_cm": sigma.sigma_ne_ms_cm,
             "sigma_ms_cm": sigma.sigma_ms_cm,
             "haven_ratio": sigma.haven_ratio,
-            "onsager_per_j_m_s": if_possible(
-                lambda: _onsager(passage, sigma, frame_ps, temperature_k)
-            )
-            or {},
         }
+    )
+    if temperature_k is None:
+        return found
+    along = _along(passage, tensor, found, charge_ea) if tensor else []
+    onsager = if_possible(lambda: _onsager(passage, sigma, frame_ps, temperature_k))
+    return found.model_copy(
+        update={"principal_sigmas_ms_cm": along, "onsager_per_j_m_s": onsager or {}}
     )
 
 
 def _tensor(passage: Passage, frame_ps: float) -> DiffusionTensor:
     """Return the diffusion tensor; of a very long run from every few frames."""
-    stride = -(-passage.path_a.size // _VALUES_FOR_TENSOR)
+    stride = _tensor_stride(passage)
     return diffusion_tensor(passage.path_a[::stride], frame_ps=stride * frame_ps)
+
+
+def _tensor_stride(passage: Passage) -> int:
+    return -(-passage.path_a.size // _VALUES_FOR_TENSOR)
+
+
+def _along(
+    passage: Passage,
+    tensor: DiffusionTensor,
+    found: TransportAnalysis,
+    charge_path_ea: NDArray[np.float64] | None,
+) -> list[Quantity]:
+    """Return the collective conductivity along each principal axis of diffusion."""
+    stride = _tensor_stride(passage)
+    sigmas = []
+    for axis, own in zip(tensor.axes, tensor.along, strict=True):
+        moved = None if charge_path_ea is None else (charge_path_ea[::stride] @ axis)[:, None]
+        estimate = path_conductivity(
+            (passage.path_a[::stride] @ axis)[..., None],
+            frame_ps=stride * found.frame_ps,
+            temperature_k=found.temperature_k,
+            volume_a3=found.volume_a3,
+            charge=found.charge,
+            charge_path_ea=moved,
+            tracer=own,
+        )
+        if estimate.sigma_ms_cm is not None:
+            sigmas.append(estimate.sigma_ms_cm)
+    return sigmas
 
 
 def _lags(asked: Sequence[int] | None, n_frames: int) -> NDArray[np.int64]:

@@ -50,6 +50,9 @@ class TransportAnalysis(Model):
         default_factory=list, description="Of the diffusion tensor, unit vectors, slowest first."
     )
     principal_diffusivities_cm2_s: list[Quantity] = Field(default_factory=list)
+    principal_sigmas_ms_cm: list[Quantity] = Field(
+        default_factory=list, description="Collective, along the principal axes of diffusion."
+    )
     msd_by_species_a2: dict[str, CurveAnalysis] = Field(
         default_factory=dict, description="Against the lag in ps, relative to the framework."
     )

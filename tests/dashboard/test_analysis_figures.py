@@ -53,6 +53,7 @@ def test_every_figure_of_the_papers_is_there(figures):
     assert set(figures) == {
         "Motion alone and in concert",
         "Conductivity alone and in concert",
+        "By direction",
         "Motion of every species",
         "Mean cross-displacements",
         "Hop lengths",
@@ -143,6 +144,18 @@ def test_cell_lengths_are_relative_to_the_coldest_run(found, figures):
     assert traces[0]["x"] == [500.0, 600.0]
 
 
+def test_directions_are_drawn_with_what_was_found_along_them(found, figures):
+    transport = found.sections["transport"]
+    traces = figures["By direction"]["data"]
+    above = [trace for trace in traces if trace["yaxis"] == "y"]
+    assert [trace["name"] for trace in above] == ["slowest direction", "middle", "fastest"]
+    for trace, along in zip(above, transport.principal_diffusivities_cm2_s, strict=True):
+        assert set(trace["y"]) == {along.value}
+    below = [trace for trace in traces if trace["yaxis"] == "y2"]
+    known = [q.value for q in transport.principal_sigmas_ms_cm if q.value is not None]
+    assert [trace["y"][0] for trace in below] == known
+
+
 def test_surroundings_and_room_are_drawn_against_temperature(found, figures):
     environment = found.sections["environment"]
     traces = {trace["name"]: trace for trace in figures["Surroundings of the mobile ions"]["data"]}
@@ -220,7 +233,7 @@ def test_a_browser_draws_the_page_without_asking_anyone(found, page, tmp_path):
     path = tmp_path / "page.html"
     path.write_text(render_analysis(found), encoding="utf-8")
     page.open(path.as_uri())
-    assert page.ask("document.querySelectorAll('[data-figure]').length") == 23
+    assert page.ask("document.querySelectorAll('[data-figure]').length") == 24
     page.ask("window.dispatchEvent(new Event('beforeprint'))")
     page.wait(
         "[...document.querySelectorAll('[data-figure]')]"

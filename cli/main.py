@@ -200,6 +200,16 @@ def query(
         bool, typer.Option("--fields", help="List the fields with units and meaning.")
     ] = False,
     store: StoreOption = None,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", metavar="URL", help="Ask a server (`haloflow serve`), no store."),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            "--token", metavar="TEXT", envvar="HALOFLOW_TOKEN", help="Of that server, if it asks."
+        ),
+    ] = None,
 ) -> None:
     """Filter, sort and print the candidates of a store; without options: the ranking.
 
@@ -214,13 +224,24 @@ def query(
     `haloflow query -w "e_hull <= 0.1 and phase == glass" --sort -sigma_lower`
 
     `haloflow query -w "label ~ NaTa.*" --columns label,e_hull,sigma,sigma_upper --format csv`
+
+    `haloflow query --url http://127.0.0.1:8000 -w "sigma >= 1"`
     """
     from .query import show_fields, show_query
 
     if fields:
         show_fields()
         return
-    show_query(store, where or [], sort=sort, columns=columns, output=output, limit=limit)
+    show_query(
+        store,
+        where or [],
+        sort=sort,
+        columns=columns,
+        output=output,
+        limit=limit,
+        url=url,
+        token=token,
+    )
 
 
 @app.command()

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from ..client import Client
 from ..dashboard.wording import NOTHING, hull_error_note, number
+from ..errors import InputError
 from ..stores.fields import DEFAULT_COLUMNS, FIELDS, get_fields, rows
+from ..stores.mongodb import redacted
 from ..stores.query import find_summaries
 from ..workflows.status import update_summaries
 from .console import console, table
@@ -31,13 +34,23 @@ def show_query(
     columns: str | None,
     output: str,
     limit: int,
+    url: str | None = None,
+    token: str | None = None,
 ) -> None:
-    """Print the summaries that fit; a table without columns and order is the ranking."""
+    """Print the summaries that fit; a table without columns and order is the ranking.
+
+    They come from a store, or from the server at `url`.
+    """
     names = _names(columns)
     get_fields(names)
-    with existing_store(store) as opened:
-        update_summaries(opened)
-        found = find_summaries(opened.summaries, where, sort=_names(sort), limit=limit)
+    if url is not None:
+        _refuse_both(store)
+        with Client(url, token) as client:
+            found = client.summaries(where, sort=_names(sort), limit=limit)
+    else:
+        with existing_store(store) as opened:
+            update_summaries(opened)
+            found = find_summaries(opened.summaries, where, sort=_names(sort), limit=limit)
     if output == "json":
         _print_json(found, names)
     elif output == "csv":
@@ -49,6 +62,15 @@ def show_query(
         _print_hull_errors(found, names or list(DEFAULT_COLUMNS))
     else:
         print_ranking(console(), found)
+
+
+def _refuse_both(store: str | None) -> None:
+    if store is not None:
+        raise InputError(
+            "the rows can come from a store or from a server, not from both",
+            given=f"--store {redacted(store)} and --url",
+            remedy="leave one of them out",
+        )
 
 
 def _names(comma_separated: str | None) -> list[str]:

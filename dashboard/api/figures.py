@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from ...errors import UnknownNameError
+from ...errors import NotFoundError
 from ...stores.documents import CandidateDocument
 from ...stores.results import finished
 from ...workflows.lookup import read_documents, summary_by_id
@@ -32,7 +32,12 @@ def figure(request: Request, store: StoreDep, candidate: CandidateDep, figure: s
     """Give what plotly draws: data and layout, with its title and caption."""
     panels = {_name(panel): panel for panel in _panels(request, store, candidate)}
     if figure not in panels:
-        raise UnknownNameError.of("figure of this candidate", figure, panels)
+        raise NotFoundError(
+            "the candidate has no such figure",
+            given=figure,
+            allowed=sorted(panels),
+            remedy="take the id from the list of its figures",
+        )
     return answer(_head(panels[figure]) | drawable(panels[figure].figure))
 
 

@@ -1,0 +1,170 @@
+"""What the client of the REST API sends, and what it makes of the answers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import SplitResult, parse_qs, quote, urlsplit
+
+import httpx
+
+from .errors import HaloflowError, InputError, NotFoundError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+API: Final = "/api/v1"
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_NOT_FOUND: Final = 404
+_SERVER_TROUBLE: Final = 500
+
+
+class Connection:
+    """A server and how to ask it; the parameters are those of the client.
+
+    Raises
+    ------
+    InputError
+        The address is none.
+    """
+
+    def __init__(self, url: str, token: str | None, timeout_s: float) -> None:
+        parts = _split(url)
+        if parts is None:
+            raise InputError(
+                "this is not the address of a server",
+                given=url.partition("?")[0].partition("#")[0],
+                allowed="http://host:port or https://host:port",
+                remedy="take the address that `haloflow serve` prints",
+            )
+        known = parse_qs(parts.query) | parse_qs(parts.fragment)
+        token = token or next(iter(known.get("token", [])), None)
+        self.url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+        self._http = httpx.Client(
+            base_url=self.url + API,
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            timeout=timeout_s,
+            trust_env=parts.hostname not in _LOOPBACK,
+        )
+
+    def close(self) -> None:
+        """Close it."""
+        self._http.close()
+
+    def get(self, path: str, asked: dict[str, Any]) -> Any:  # noqa: ANN401  (any JSON)
+        """Return the answer of a path below the API, as JSON.
+
+        Raises
+        ------
+        HaloflowError
+            With the server's own words, or because it does not answer.
+        """
+        try:
+            answer = self._http.get(path, params=asked)
+        except httpx.HTTPError as error:
+            late = isinstance(error, httpx.TimeoutException)
+            raise StoreError(
+                "the server did not answer in time" if late else "the server does not answer",
+                given=f"{self.url} ({type(error).__name__})",
+                remedy="ask for less, or give more time with timeout_s"
+                if late
+                else "check the address, and that `haloflow serve` runs there",
+            ) from error
+        try:
+            body = answer.json()
+        except json.JSONDecodeError:
+            body = None
+        if answer.is_success and isinstance(body, dict):
+            return body
+        raise _error_of(answer.status_code, body, self.url)
+
+
+def _split(url: str) -> SplitResult | None:
+    """Return the parts of the address of a server; ``None`` where it is none."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1)
+    except ValueError:
+        return None
+    return parts if known else None
+
+
+class Pages:
+    """All rows of a search, page by page, and what the server says of them."""
+
+    def __init__(
+        self, connection: Connection, asked: dict[str, Any], limit: int | None, per_page: int
+    ) -> None:
+        self._connection = connection
+        self._asked = asked
+        self._limit = limit
+        self._per_page = per_page
+        self.fields: list[dict[str, Any]] = []
+        self.total = 0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        done = 0
+        while self._limit is None or done < self._limit:
+            left = self._per_page if self._limit is None else self._limit - done
+            page = {"_limit": str(min(left, self._per_page)), "_skip": str(done)}
+            body = self._connection.get("/candidates", self._asked | page)
+            self.fields, self.total = body["meta"]["fields"], body["meta"]["total_doc"]
+            yield from body["data"]
+            done += len(body["data"])
+            if not body["data"] or done >= self.total:
+                return
+
+
+def _error_of(status: int, body: object, url: str) -> HaloflowError:
+    """Return the server's error as it was raised there, as near as the status tells."""
+    said = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(said, dict) or "problem" not in said:
+        return StoreError(
+            "what answers here is no haloflow server",
+            given=f"{url}, status {status}",
+            remedy="check the address; take the one that `haloflow serve` prints",
+        )
+    kind: type[HaloflowError] = InputError
+    if status == _NOT_FOUND:
+        kind = NotFoundError
+    elif status >= _SERVER_TROUBLE:
+        kind = StoreError
+    parts = {name: said.get(name) for name in ("given", "allowed", "remedy")}
+    return kind(str(said["problem"]), **parts)
+
+
+def parameters_of(filters: dict[str, object]) -> dict[str, Any]:
+    """Return filters as query parameters: lists joined by commas, flags in lower case.
+
+    A list of ``variable`` stays one: each of its conditions must hold.
+    """
+    return {
+        name: list(map(_word, value))
+        if name == "variable" and isinstance(value, list | tuple)
+        else _word(value)
+        for name, value in filters.items()
+        if value is not None
+    }
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple | set | frozenset):
+        return ",".join(map(_word, value))
+    return str(value)
+
+
+def joined(names: str | Sequence[str]) -> str:
+    """Return names as one parameter."""
+    return names if isinstance(names, str) else ",".join(names)
+
+
+def named(**parameters: object) -> dict[str, str]:
+    """Return the parameters that are not empty."""
+    return {name: str(value) for name, value in parameters.items() if value != ""}
+
+
+def escaped(name: str) -> str:
+    """Return a name as one part of a path."""
+    return quote(name, safe="")

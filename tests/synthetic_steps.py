@@ -21,12 +21,12 @@ from sample_trajectories import FRAME_PS, Frames, chains
 
 from haloflow.errors import HaloflowError
 from haloflow.identity import file_sha256
-from haloflow.makers.readings import Lost
-from haloflow.makers.trajectory_makers import TransportMaker
 from haloflow.quantity import Quantity, Status
 from haloflow.stores.analyses import (
     LandscapeDocument,
     LandscapePoint,
+    LawAnalysis,
+    RegimeAnalysis,
     StructureDocument,
     StructurePoint,
     TransportDocument,
@@ -256,16 +256,12 @@ def _analyses(candidate, ids, runs, law, sample):
 
     common = {"provenance": provenance(), "level": MD_LEVEL, "left_out": {}}
     points = [_scaled(part("transport"), run.temperature_k, law[1]) for run in runs]
-    maker = TransportMaker()
     yield (
         f"transport{sample}",
         TransportDocument(
             identity=ids[f"transport{sample}"],
             points=points,
-            laws={
-                name: maker._law(runs, points, name, Lost(len(runs), 0, 0))
-                for name in ("sigma_ne_ms_cm", "sigma_ms_cm")
-            },
+            laws={name: _law(points, name, law[1]) for name in ("sigma_ne_ms_cm", "sigma_ms_cm")},
             **common,
         ),
     )
@@ -291,12 +287,24 @@ def _analyses(candidate, ids, runs, law, sample):
     )
 
 
-def _scaled(point, kelvin, energy_ev):
+def _scaled(point, kelvin, energy_ev, measured_k=_MEASURED_K):
     """Return transport at another temperature by an Arrhenius law."""
-    warmer = 1.0 / _MEASURED_K - 1.0 / kelvin
+    warmer = 1.0 / measured_k - 1.0 / kelvin
     factor = math.exp(energy_ev / BOLTZMANN_EV_PER_K * warmer)
     scaled = {name: _times(getattr(point, name), factor) for name in _SCALED}
     return point.model_copy(update=scaled | {"temperature_k": float(kelvin)})
+
+
+def _law(points, name, energy_ev):
+    """Return the law by which the points were made."""
+    warm = getattr(_scaled(points[0], 300.0, energy_ev, points[0].temperature_k), name)
+    energy = Quantity(energy_ev, 0.01, status=Status.OK)
+    regime = RegimeAnalysis(
+        lower_k=None, upper_k=None, activation_energy_ev=energy, n_points=len(points)
+    )
+    return LawAnalysis(
+        name="arrhenius", regimes=[regime], breaks_k=[], sigma_300k_ms_cm=warm, bic={}
+    )
 
 
 def _times(value, factor):

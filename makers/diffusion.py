@@ -10,21 +10,18 @@ import numpy as np
 
 from ..analysis.arrhenius import fit_arrhenius, nernst_einstein_ms_cm
 from ..analysis.diffusion import estimate_diffusivity
-from ..analysis.glass import glass_transition
 from ..analysis.rdf import partial_rdfs
-from ..engines.trajectory import TrajectoryReader
 from ..errors import InputError
 from ..quantity import Quantity, Status, worst
 from ..stores.documents import DiffusionDocument, MDDocument, MsdCurve, RdfCurve, TransportPoint
 from ..systems.mixture import DEFAULT_N_MOBILE
 from ..units import FS_PER_PS
+from .run_data import kink_of, production_of
 from .step import StepContext, StepMaker, step_job
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from ..analysis.diffusion import DiffusivityEstimate
+    from ..engines.trajectory import TrajectoryReader
 
 _N_CURVE_POINTS = 120
 _N_RDF_FRAMES = 100
@@ -43,7 +40,8 @@ class DiffusionMaker(StepMaker):
     charge
         Its charge in e.
     known_glass_transition_k
-        Measured glass transition, used where the runs' own densities show none.
+        Measured glass transition, used where the runs' own densities and enthalpies show
+        none.
     """
 
     name: str = "diffusion"
@@ -52,7 +50,7 @@ class DiffusionMaker(StepMaker):
     known_glass_transition_k: float | None = None
 
     kind: ClassVar[str] = "diffusion"
-    code_version: ClassVar[int] = 2
+    code_version: ClassVar[int] = 3
     needs_all_inputs: ClassVar[bool] = False
 
     @step_job(needs_all_inputs=False)
@@ -97,7 +95,7 @@ class DiffusionMaker(StepMaker):
             points.append(self._point(run, estimate))
             curves.append(_msd_curve(run, estimate))
             rdfs += _rdf_curves(run, reader)
-        transition = kink_of(runs)
+        transition = kink_of(runs, context.files_dir)
         law = fit_arrhenius(
             [point.temperature_k for point in points],
             [point.sigma_ms_cm for point in points],
@@ -150,32 +148,6 @@ class DiffusionMaker(StepMaker):
             loglog_slope=estimate.loglog_slope,
             duration_ps=estimate.duration_ps,
         )
-
-
-def production_of(run: MDDocument, files_dir: Path) -> TrajectoryReader | None:
-    """Return the trajectory of the production run; ``None`` where it has no two frames."""
-    files = [files_dir / f.path for f in run.files if f.role == "trajectory-production"]
-    if not files:
-        return None
-    reader = TrajectoryReader(files[0].parent)
-    return reader if reader.n_frames > 1 else None
-
-
-def kink_of(runs: Sequence[MDDocument]) -> Quantity:
-    """Return the glass transition in the settled densities of the runs that are sound."""
-    settled = [
-        (run.temperature_k, run.density_g_cm3.value)
-        for run in runs
-        if run.status is Status.OK
-        and run.density_g_cm3.status is Status.OK
-        and run.density_g_cm3.value is not None
-    ]
-    found = glass_transition([t for t, _ in settled], [density for _, density in settled]).tg_k
-    n_dropped = len(runs) - len(settled)
-    if not n_dropped:
-        return found
-    note = f"{n_dropped} of {len(runs)} runs have no settled density"
-    return replace(found, note="; ".join(filter(None, [found.note, note])))
 
 
 def without_coldest(sigma: Quantity, n_lost: int) -> Quantity:

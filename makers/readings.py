@@ -10,7 +10,7 @@ from ..analysis.passage import Passage, read_passage
 from ..errors import HaloflowError, InputError
 from ..quantity import worst
 from ..units import FS_PER_PS
-from .diffusion import production_of
+from .run_data import production_of
 from .step import StepContext, StepMaker, step_job
 
 if TYPE_CHECKING:

@@ -89,7 +89,7 @@ const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 function factList({ facts }) {
   return h("dl", { class: "facts" }, facts.filter((/** @type {any} */ fact) => !SHOWN.has(fact.name)).flatMap((/** @type {any} */ fact) => {
     const unit = fact.unit && fact.text !== "–" ? ` ${fact.unit}` : "";
-    return [h("dt", { text: fact.name.replace(/^D\((\d+)K\)$/, "D($1 K)") }), h("dd", null,
+    return [h("dt", { text: fact.name.replace(/^D\((\d+)K\)$/, "D($1 K)").replace(/, melt_quench(?:-seed(\d+))?$/, (_, seed) => (seed ? `, seed ${seed}` : "")) }), h("dd", null,
       fact.has_formulas ? formulas(fact.text) : h("span", { text: fact.text }), unit && h("span", { class: "unit", text: unit }),
       fact.status && [" ", statusBadge(fact.status)], fact.reason && h("span", { class: "small soft why", text: fact.reason }))];
   }));

@@ -40,12 +40,12 @@ const parentsOf = (step) => (step.provenance?.parents ?? []).map((/** @type {any
 
 /** @param {any} step @param {Map<string, any>} byName @param {Set<string>} seen */
 function node(step, byName, seen) {
-  if (seen.has(step.name)) return h("li", null, h("a", { href: `#step-${step.name}`, class: "small", text: `${step.name}, shown above` }));
   seen.add(step.name);
-  const parents = parentsOf(step).map((name) => byName.get(name));
+  const [known, fresh] = [true, false].map((isKnown) => parentsOf(step).filter((name) => seen.has(name) === isKnown));
   return h("li", { id: `step-${step.name}` },
     h("details", { class: "step" }, h("summary", null, headline(step)), details(step)),
-    parents.length > 0 && h("ul", null, parents.map((parent) => node(parent, byName, seen))));
+    h("ul", null, fresh.map((name) => (seen.has(name) ? null : node(byName.get(name), byName, seen))), known.length > 0 && h("li", { class: "small soft" }, "from ",
+      known.map((name, index) => [index ? ", " : "", h("a", { href: `#step-${name}`, text: name })]), ", shown above")));
 }
 
 /** @param {any} step */

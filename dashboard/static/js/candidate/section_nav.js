@@ -12,10 +12,15 @@ export function sectionElement(id, title, content, aside, short = title) {
     h("div", { class: "part-head" }, h("h2", { id: `${id}-heading`, tabIndex: -1, text: title }), aside), content);
 }
 
+const HOLD_MS = 5000;
+
 export class SectionNav {
   /** @param {HTMLElement} nav @param {HTMLElement} body @param {(name: string) => string | undefined} reveal */
   constructor(nav, body, reveal) {
     this.nav = nav;
+    this.body = body;
+    /** @type {(() => void) | undefined} */
+    this.release = undefined;
     this.sections = /** @type {HTMLElement[]} */ ([...body.querySelectorAll("section[data-title]")]);
     this.reveal = reveal;
   }
@@ -51,13 +56,27 @@ export class SectionNav {
     }
   }
 
+  /** Keep the target in place while what is above it still loads, until the reader acts. @param {Element} target */
+  hold(target) {
+    this.release?.();
+    const stay = new ResizeObserver(() => target.scrollIntoView({ block: "start" }));
+    const act = new AbortController();
+    this.release = () => {
+      stay.disconnect();
+      act.abort();
+    };
+    for (const sign of ["wheel", "touchstart", "pointerdown", "keydown"]) addEventListener(sign, this.release, { passive: true, signal: act.signal });
+    setTimeout(this.release, HOLD_MS);
+    stay.observe(this.body);
+  }
+
   /** Show what the address points to: a section, a figure, or the beginning of its name. */
   go() {
     const name = decodeURIComponent(location.hash.slice(1));
     if (!name) return;
     const target = document.getElementById(name) ?? document.getElementById(this.reveal(name) ?? "");
     if (!target) return;
-    target.scrollIntoView({ block: "start" });
+    this.hold(target);
     const heading = target.querySelector("h2[tabindex]");
     if (heading instanceof HTMLElement) heading.focus({ preventScroll: true });
   }

@@ -66,8 +66,8 @@ export class StructurePanel {
     });
     return this.section([
       h("div", { class: "structure-tools" }, this.stepField(), this.styleField(), this.repeatField()),
-      h("div", { class: "stage-frame" }, this.stage, this.overlay, this.touchCover(), this.viewButtons(),
-        h("div", { class: "stage-checks" }, this.check("images", "Image atoms", "Atoms beyond the cell that complete polyhedra and faces"), this.check("cell", "Cell", "The box that repeats"))),
+      h("div", { class: "stage-frame" }, this.stage, this.overlay, this.touchCover()),
+      h("div", { class: "row stage-bar" }, this.check("images", "Image atoms", "Atoms beyond the cell that complete polyhedra and faces"), this.check("cell", "Cell", "The box that repeats"), this.viewButtons()),
       h("div", { class: "row below-stage" }, this.legend, h("p", { id: "structure-keys", class: "small soft keys", text: "Drag or arrow keys turn, + and − or Ctrl + wheel zoom, 0 resets." })),
       this.words, this.player.element]);
   }

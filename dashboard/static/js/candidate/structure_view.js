@@ -15,9 +15,10 @@ import { cross, dot, minus } from "./frames.js";
 
 const STICK_A = 0.13;
 const EDGE_A = 0.05;
-const MARGIN_A = 0.9;
+const MARGIN_A = 1.6;
 const LEAST_RADIUS_A = 5;
-const ROOM = 1.18;
+/** What 3Dmol's orthographic camera sees across after zoomTo, over the radius of the atoms' sphere. */
+const WIDTH_SEEN = Math.tan(Math.PI / 9) / Math.tan(Math.PI / 18);
 const CORNERS = [0, 1, 2, 3, 4, 5, 6, 7];
 
 export class StructureView {
@@ -60,7 +61,7 @@ export class StructureView {
     if (!keepView) this.orient();
     if (isPolyhedral) this.addPolyhedra(scene, shown);
     if (look.cell) this.addCell(scene);
-    if (!keepView) viewer.zoom(ROOM * this.room(scene, shown));
+    if (!keepView) viewer.zoom(this.room(scene, shown));
     viewer.render();
     this.stage.dataset.atoms = String(shown);
   }
@@ -169,15 +170,15 @@ export class StructureView {
     this.viewer.zoomTo();
   }
 
-  /** How much larger the scene may be than after orient(), when a sphere about its atoms fits the height. @param {Scene} scene @param {number} shown */
+  /** How much larger the scene may be than after orient(). @param {Scene} scene @param {number} shown */
   room({ atoms, cell }, shown) {
     const [x, y, z, , ...turn] = this.viewer.getView();
     const seen = (/** @type {number[]} */ [px, py, pz]) => turned([px + x, py + y, pz + z], turn);
     const places = atoms.slice(0, shown).map((atom) => seen(atom.slice(1)));
     const all = [...places, ...CORNERS.map((bits) => seen(cornerOf(cell, bits)))];
     const { clientWidth: width, clientHeight: height } = this.stage;
-    const needed = all.reduce((most, v) => Math.max(most, Math.abs(v[1]), (Math.abs(v[0]) * height) / width), 1) + MARGIN_A;
-    return places.reduce((most, v) => Math.max(most, Math.hypot(...v)), LEAST_RADIUS_A) / needed;
+    const needed = all.reduce((most, v) => Math.max(most, Math.abs(v[0]), (Math.abs(v[1]) * width) / height), 1) + MARGIN_A;
+    return (WIDTH_SEEN * places.reduce((most, v) => Math.max(most, Math.hypot(...v)), LEAST_RADIUS_A)) / needed;
   }
 
   /** @returns {string} address of a picture */

@@ -44,7 +44,6 @@ export class TrajectoryPlayer {
     this.slider = h("input", { type: "range", min: "0", value: "0", step: "1", aria: { label: "Frame" }, oninput: () => { this.stop(); this.to(Number(this.slider.value)); } });
     this.clock = h("output", { class: "small number" });
     this.speed = h("select", { class: "field", aria: { label: "Speed" } }, SPEEDS.map((fps) => h("option", { value: String(fps), text: `${fps} frames/s`, selected: fps === 10 })));
-    this.speed.addEventListener("change", () => { if (this.timer) this.play(); });
     const close = h("button", { class: "button bare", type: "button", text: "Close", onclick: () => this.close() });
     return [this.button, this.slider, this.clock, this.speed, close];
   }
@@ -86,14 +85,22 @@ export class TrajectoryPlayer {
   }
 
   play() {
-    clearInterval(this.timer);
-    const last = Number(this.slider.max);
-    this.timer = setInterval(() => this.to(this.index >= last ? 0 : this.index + 1), 1000 / Number(this.speed.value));
+    this.stop();
     this.button.textContent = "Pause";
+    this.wait();
+  }
+
+  /** The next frame comes after the last is painted, so that slow machines stay usable. */
+  wait() {
+    this.timer = setTimeout(() => requestAnimationFrame(() => {
+      if (!this.timer) return;
+      this.to(this.index >= Number(this.slider.max) ? 0 : this.index + 1);
+      this.wait();
+    }), 1000 / Number(this.speed.value));
   }
 
   stop() {
-    clearInterval(this.timer);
+    clearTimeout(this.timer);
     this.timer = 0;
     if (this.button) this.button.textContent = "Play";
   }

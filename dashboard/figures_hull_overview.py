@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .figures import E_HULL_TITLE
 from .figures_candidate import mobile_fraction
-from .overview_marks import hover, left_out_text, note, thinned
+from .overview_marks import hover, left_out_text, thinned, with_note
 from .theme import (
     GREEN,
     GREY,
@@ -61,10 +61,8 @@ def hull_overview(points: Sequence[OverviewPoint], most: int, mobile: str = "Na"
         height=_HEIGHT,
         shapes=[zero | {"line": {"color": GREEN, "width": 1.5}}],
     )
-    if words := left_out_text(len(chosen), len(known), len(points), "E_hull"):
-        look["annotations"] = [note(words)]
-        look["margin"] = look["margin"] | {"b": 80}
-    return {"data": traces, "layout": look}
+    words = left_out_text(len(chosen), len(known), len(points), "E_hull")
+    return with_note({"data": traces, "layout": look}, words)
 
 
 def _id(point: OverviewPoint) -> str:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .figures import SIGMA_TITLE
-from .overview_marks import Mark, decades, hover, left_out_text, mark, note, thinned
+from .overview_marks import Mark, decades, hover, left_out_text, mark, thinned, with_note
 from .theme import GREY, Figure, Trace, axis, fade, layout, log_axis, log_error_bars, pretty, text
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ def map_figure(system: MixedSystem, most: int) -> Figure | None:
     draw = _binary if len(system.components) == _BINARY else _ternary
     figure = draw(system, shown)
     figure["layout"] |= {"coloraxis": _coloraxis(shown), "height": _HEIGHT}
-    if words:
-        figure["layout"]["annotations"] = [note(words)]
-    return figure
+    return with_note(figure, words)
 
 
 def _id(one: Placed) -> str:
@@ -122,7 +120,11 @@ def _ternary(system: MixedSystem, shown: Sequence[Placed]) -> Figure:
             for axis_name, component in (("a", light), ("b", heavy), ("c", middle))
         }
 
-    rings = [(one, width) for one in shown if (width := decades(one[0].conductivity))]
+    rings = [
+        (one, width)
+        for one in shown
+        if "triangle" not in one[2].symbol and (width := decades(one[0].conductivity))
+    ]
     traces: list[Trace] = [
         {
             "type": "scatterternary",
@@ -135,8 +137,8 @@ def _ternary(system: MixedSystem, shown: Sequence[Placed]) -> Figure:
                     min(_MARKER + 3 + _PIXELS_PER_DECADE * width, _WIDEST_RING)
                     for _, width in rings
                 ],
-                "color": fade(GREY, 0.7),
-                "line": {"width": 1},
+                "color": GREY,
+                "line": {"width": 1.2},
             },
             "hoverinfo": "skip",
             "cliponaxis": False,
@@ -156,5 +158,6 @@ def _ternary(system: MixedSystem, shown: Sequence[Placed]) -> Figure:
         ternary[axis_name] = {"title": {"text": text(pretty(component))}, "ticks": "outside"}
     look = layout({}, {}, ternary=ternary)
     del look["xaxis"], look["yaxis"]
-    margin = {"l": 60, "r": 60, "t": 80, "b": 70}
-    return {"data": traces, "layout": look | {"margin": margin}}
+    look["margin"] = {"l": 60, "r": 60, "t": 120, "b": 70}
+    look["legend"] = look["legend"] | {"y": 1.12}
+    return {"data": traces, "layout": look}

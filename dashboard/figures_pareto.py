@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..workflows.overview import pareto_front
 from .figures import E_HULL_TITLE, SIGMA_TITLE
-from .overview_marks import Mark, hover, left_out_text, mark, note, thinned, title
+from .overview_marks import Mark, hover, label_text, left_out_text, mark, thinned, with_note
 from .theme import (
     GREEN,
     GREY,
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     Placed = tuple[OverviewPoint, Mark]
 
 _HEIGHT = 520
-_MOST_LABELS = 12
+_MOST_LABELS = 8
+_LABEL_LENGTH = 32
 _MOST_BARS = 200
 
 
@@ -60,10 +61,8 @@ def pareto_figure(points: Sequence[OverviewPoint], most: int) -> Figure | None:
     shown = thinned(known, _id, most, {point.candidate_id for point in front})
     traces = [*_front_traces(front), *_point_traces(shown, bars=len(shown) <= _MOST_BARS)]
     look = layout(axis(E_HULL_TITLE), log_axis(SIGMA_TITLE), height=_HEIGHT)
-    if words := left_out_text(len(shown), len(known), len(points), "both E_hull and σ"):
-        look["annotations"] = [note(words)]
-        look["margin"] = look["margin"] | {"b": 80}
-    return {"data": traces, "layout": look}
+    words = left_out_text(len(shown), len(known), len(points), "E_hull or σ")
+    return with_note({"data": traces, "layout": look}, words)
 
 
 def _id(one: Placed) -> str:
@@ -73,7 +72,10 @@ def _id(one: Placed) -> str:
 def _front_traces(front: Sequence[OverviewPoint]) -> list[Trace]:
     if not front:
         return []
-    labelled = [title(point) if n < _MOST_LABELS else "" for n, point in enumerate(front)]
+    labelled = [
+        label_text(point.label, _LABEL_LENGTH) if n < _MOST_LABELS else ""
+        for n, point in enumerate(front)
+    ]
     return [
         {
             "type": "scatter",

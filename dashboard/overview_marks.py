@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..quantity import Quantity, Status
-from .theme import interval, pretty, text
+from .theme import Figure, interval, pretty, text
 from .wording import energy_text, quantity_text, reason, status_label
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ MOST_POINTS: Final = 2000
 _CONVERGED: Final = frozenset({Status.OK, Status.EXTRAPOLATED_THROUGH_TG})
 _SHAPES: Final = {"glass": "circle", "crystal": "square"}
 _LABEL_LENGTH: Final = 120
+_NOTE_PIXELS: Final = -58
+_NOTE_MARGIN: Final = 92
 ItemT = TypeVar("ItemT")
 
 
@@ -90,9 +92,9 @@ def title(point: OverviewPoint) -> str:
     return label_text(point.label)
 
 
-def label_text(label: str) -> str:
+def label_text(label: str, most: int = _LABEL_LENGTH) -> str:
     """Return a label, cut where it is endless, safe for plotly."""
-    cut = label if len(label) <= _LABEL_LENGTH else f"{label[:_LABEL_LENGTH]}…"
+    cut = label if len(label) <= most else f"{label[:most]}…"
     return text(pretty(cut))
 
 
@@ -127,20 +129,25 @@ def thinned(
     return [item for item in items if identity(item) in kept]
 
 
-def note(words: str) -> dict[str, Any]:
-    """Return an annotation below a plot."""
-    return {
+def with_note(figure: Figure, words: str) -> Figure:
+    """Return `figure` with a line of words below the plot, as it is for none."""
+    if not words:
+        return figure
+    line = {
         "xref": "paper",
         "yref": "paper",
         "x": 0,
         "y": 0,
         "xanchor": "left",
         "yanchor": "top",
-        "yshift": -44,
+        "yshift": _NOTE_PIXELS,
         "showarrow": False,
         "text": words,
         "font": {"size": 11},
     }
+    look = figure["layout"]
+    margin = look["margin"] | {"b": max(look["margin"]["b"], _NOTE_MARGIN)}
+    return figure | {"layout": look | {"annotations": [line], "margin": margin}}
 
 
 def left_out_text(n_drawn: int, n_known: int, n_all: int, what: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,20 +9,13 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import HaloflowError, InputError
+from .options import OutputFormat, StoreOption, SweepFile, SweepName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EXIT_FAILURE = 1
 EXIT_INPUT = 2
-
-
-class OutputFormat(StrEnum):
-    """How rows are printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
 
 
 class _Commands(TyperGroup):
@@ -56,22 +48,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-StoreOption = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        metavar="FOLDER|URI",
-        help="Folder of the embedded store, or a mongodb:// URI. "
-        "Default: $HALOFLOW_STORE, else ./haloflow-store.",
-    ),
-]
-SweepFile = Annotated[
-    Path, typer.Argument(metavar="SWEEP", help="A sweep file, e.g. examples/quickstart.yaml.")
-]
-SweepName = Annotated[
-    str | None, typer.Option("--sweep", metavar="NAME", help="Only candidates of this sweep.")
-]
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  (typer calls it so)

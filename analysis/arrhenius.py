@@ -12,14 +12,21 @@ from scipy import stats
 from ..errors import AnalysisError
 from ..quantity import Quantity, Status, worst
 from ..units import BOLTZMANN_EV_PER_K, BOLTZMANN_J_PER_K, ELEMENTARY_CHARGE_C
-from .law_checks import capped, contradictions, cooling_bound, not_activated, passed_by
+from .law_checks import (
+    MIN_POINTS,
+    capped,
+    contradictions,
+    cooling_bound,
+    not_activated,
+    of_one_phase,
+    passed_by,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .frames import FloatArray
 
-_MIN_POINTS = 3
 PRIOR_FREEDOM = 4.0
 _UPPER_TAIL = 0.975
 _LARGEST_EXPONENT = 200.0
@@ -223,16 +230,9 @@ def _select(
     elif len(used) < len(points):
         left_out = [f"{p.temperature_k:g} K ({p.sigma.status})" for p in points if p not in used]
         notes.append(f"left out: {', '.join(left_out)}")
-    if tg_k is not None and used and target_k < tg_k < used[-1].temperature_k:
-        below = [point for point in used if point.temperature_k < tg_k]
-        if len(below) >= _MIN_POINTS:
-            used = below
-            notes.append(f"points below the glass transition at {tg_k:.0f} K")
-        else:
-            used = [point for point in used if point.temperature_k >= tg_k]
-            status = worst(status, Status.EXTRAPOLATED_THROUGH_TG)
-            notes.append(f"extrapolated through the glass transition at {tg_k:.0f} K")
-    if len(used) < _MIN_POINTS:
+    used, phase_status, phase_notes = of_one_phase(used, target_k, tg_k)
+    status, notes = worst(status, phase_status), [*notes, *phase_notes]
+    if len(used) < MIN_POINTS:
         status = worst(status, Status.UNCONVERGED)
         notes.append(f"{len(used)} temperatures cannot test the Arrhenius law")
     return used, status, notes

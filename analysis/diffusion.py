@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 HOP_LENGTH_A = 3.7
 MIN_EFFECTIVE_HOPS = 100.0
 LOGLOG_LIMITS = (0.9, 1.1)
+HOPS_BEFORE_WINDOW = 1.5
+"""Mean squared hops that an ion makes before the line begins: jumps back are forgotten."""
 _LONGEST_LAG_SHARE = 0.5
 _UPPER_TAIL = 0.975
 _LARGEST_RELATIVE_SD = 0.5
@@ -53,6 +55,11 @@ class DiffusivityEstimate:
         Total diffusive squared displacement of all ions over the squared hop length.
     n_mobile, duration_ps, hop_length_a
         Of the run, and the hop length assumed.
+    curve
+        What was fitted, for as many ions as move independently of each other.
+    first_diffusive
+        Index of the first lag of `curve` from which on the exponent is that of diffusion; the
+        window begins there or, so that jumps back are forgotten, later. ``None`` without one.
     """
 
     diffusivity_cm2_s: Quantity
@@ -67,6 +74,8 @@ class DiffusivityEstimate:
     n_mobile: int
     duration_ps: float
     hop_length_a: float
+    curve: CorrelatedCurve
+    first_diffusive: int | None
 
 
 def estimate_diffusivity(
@@ -90,7 +99,10 @@ def estimate_diffusivity(
     its lower end stays positive.
 
     The number is `ok` with at least `min_hops` effective hops, n = 6 D t N / a^2 (He et al.,
-    npj Comput. Mater. 4, 18 (2018)), within a window whose log-log slope is 0.9 to 1.1.
+    npj Comput. Mater. 4, 18 (2018)), within a window whose log-log slope is 0.9 to 1.1 and
+    that begins after 6 D t = 1.5 a^2: a hop back to the site just left is no diffusion, and
+    by then it is forgotten (on walks of correlation factor 0.5 to 1 the interval then covers
+    the truth as it should; from the first lag on D would be a fifth too large).
     Otherwise it is `unconverged`, its upper end at least the bound a^2 min_hops / (6 t N):
     a faster ion would have made enough hops.
 
@@ -156,10 +168,11 @@ def path_diffusivity(
         squared_displacement_variance(path, lags),
         float(n_mobile * (n_frames - 1)),
     )
-    window = find_diffusive_window(curve, LOGLOG_LIMITS)
+    forgotten = HOPS_BEFORE_WINDOW * hop_length_a**2 * n_dim / 3.0
+    window = find_diffusive_window(curve, LOGLOG_LIMITS, forgotten)
     fit = None
     if window is not None:
-        n_independent = independent_ions(path, int(lags[window.start]))
+        n_independent = independent_ions(path, int(lags[window.first_diffusive]))
         curve = replace(curve, n_observations=n_independent * (n_frames - 1))
         fit = _fit(curve, window, frame_ps, n_dim)
     hops = 0.0
@@ -183,6 +196,8 @@ def path_diffusivity(
         n_mobile=n_mobile,
         duration_ps=duration,
         hop_length_a=hop_length_a,
+        curve=curve,
+        first_diffusive=None if window is None else window.first_diffusive,
     )
 
 
@@ -249,6 +264,11 @@ def _doubts(window: DiffusiveWindow, hops: float, min_hops: float, relative_sd: 
         low, high = LOGLOG_LIMITS
         doubts.append(
             f"no diffusive window: log-log slope {slope:.2f} +- {sd:.2f}, {low} to {high} needed"
+        )
+    if not window.has_moved:
+        doubts.append(
+            f"the line cannot begin after {HOPS_BEFORE_WINDOW:g} hops of an ion: jumps back may "
+            f"be counted as diffusion"
         )
     if relative_sd > _LARGEST_RELATIVE_SD:
         doubts.append(f"relative error {relative_sd:.0%}, at most {_LARGEST_RELATIVE_SD:.0%}")

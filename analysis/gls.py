@@ -131,26 +131,39 @@ class DiffusiveWindow:
     ----------
     start
         Index of the first lag of the window on the curve.
+    first_diffusive
+        Index of the first lag from which on the exponent is that of diffusion.
     loglog
         Power law over the first octaves of the window.
     found
         Whether its exponent lies within the limits; otherwise the window is the latest one
         that can be fitted.
+    has_moved
+        Whether the diffusive growth up to its first lag is as much as was asked for;
+        otherwise that is not reached before the latest start.
     """
 
     start: int
+    first_diffusive: int
     loglog: Line
     found: bool
+    has_moved: bool
 
 
 def find_diffusive_window(
-    curve: CorrelatedCurve, limits: tuple[float, float] = (0.9, 1.1)
+    curve: CorrelatedCurve,
+    limits: tuple[float, float] = (0.9, 1.1),
+    least_growth_a2: float = 0.0,
 ) -> DiffusiveWindow | None:
     """Find the earliest lag from which on the curve grows as a diffusive one.
 
     The exponent of the power law must lie within `limits`, and at no later start may it lie
     outside by more than three of its standard deviations: the crossing from ballistic motion
     into the cage, where the exponent passes through one on its way down, does not count.
+
+    The window then begins where the growth slope * lag of the line fitted from there has
+    reached `least_growth_a2`. Jumps back to the site just left make the curve rise faster as
+    long as a walker remembers its last jump; the exponent hardly shows it, the slope does.
 
     Returns
     -------
@@ -167,7 +180,9 @@ def find_diffusive_window(
         margin = _SIGNIFICANT * fit.slope_sd
         if fit.slope + margin < limits[0] or fit.slope - margin > limits[1]:
             start = index + 1
-    for index in range(start, latest):
-        if limits[0] <= fits[index].slope <= limits[1]:
-            return DiffusiveWindow(index, fits[index], found=True)
-    return DiffusiveWindow(latest - 1, fits[-1], found=False)
+    inside = [i for i in range(start, latest) if limits[0] <= fits[i].slope <= limits[1]]
+    first = inside[0] if inside else latest - 1
+    for index in range(first, latest):
+        if curve.from_lag(index).line().slope * curve.lags[index] >= least_growth_a2:
+            return DiffusiveWindow(index, first, fits[index], bool(inside), has_moved=True)
+    return DiffusiveWindow(latest - 1, first, fits[-1], bool(inside), has_moved=False)

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from .arrhenius import Point
 
+MIN_POINTS = 3
+"""Temperatures that can test a straight line."""
+
 
 def cooling_bound(points: list[Point], target_k: float, power: int = 1) -> float | None:
     """Return the smallest upper end above the target: sigma T^power falls on cooling."""
@@ -35,6 +38,24 @@ def passed_by(points: list[Point], used: list[Point], target_k: float) -> list[s
         and (point.sigma.status is not Status.OK or point.relative_sd is None)
     ]
     return [f"extrapolated past {', '.join(passed)}, not converged"] if passed else []
+
+
+def of_one_phase(
+    used: list[Point], target_k: float, tg_k: float | None
+) -> tuple[list[Point], Status, list[str]]:
+    """Choose the points on one side of a glass transition, and say how far that is trusted.
+
+    Where it lies between the target and the hottest point, those below it are taken if they
+    are three or more; otherwise those above, as `extrapolated_through_tg`.
+    """
+    if tg_k is None or not used or not target_k < tg_k < used[-1].temperature_k:
+        return used, Status.OK, []
+    below = [point for point in used if point.temperature_k < tg_k]
+    if len({point.temperature_k for point in below}) >= MIN_POINTS:
+        return below, Status.OK, [f"points below the glass transition at {tg_k:.0f} K"]
+    above = [point for point in used if point.temperature_k >= tg_k]
+    note = f"extrapolated through the glass transition at {tg_k:.0f} K"
+    return above, Status.EXTRAPOLATED_THROUGH_TG, [note]
 
 
 def contradictions(

@@ -12,7 +12,14 @@ from scipy import special
 
 from ..quantity import Quantity, Status, worst
 from .arrhenius import PRIOR_FREEDOM, as_points
-from .law_checks import capped, cooling_bound, not_activated, passed_by
+from .law_checks import (
+    MIN_POINTS,
+    capped,
+    cooling_bound,
+    not_activated,
+    of_one_phase,
+    passed_by,
+)
 from .laws import TWO_REGIMES_STEP, VOGEL, candidate_laws, vogel_law
 from .profiled import fit_law, mixed
 
@@ -24,8 +31,10 @@ if TYPE_CHECKING:
     from .profiled import FittedLaw, Mixture
 
 MIN_DELTA_BIC = 10.0
-_MIN_POINTS = 3
+_CLOSE_BIC = 2.0
 _FAR_K = 150.0
+_LARGEST_T0_SHARE = 0.8
+"""Of the target: closer to T0 the law of Vogel, Fulcher and Tammann falls without end."""
 _LARGEST_EXPONENT = 200.0
 
 
@@ -99,16 +108,17 @@ def fit_regimes(
     From the simplest law on (one Arrhenius law, two regimes that meet, two with a step,
     three), a law replaces one before it if its Bayesian information criterion is lower by
     more than 10. The law of Vogel, Fulcher and Tammann takes the place of the result if it
-    beats one Arrhenius law by that much and has the lowest criterion. Laws other than one
-    Arrhenius law that do not differ by 10 from the chosen one share in the extrapolation, by
-    weights exp(-BIC/2).
+    beats one Arrhenius law by that much and has the lowest criterion. All laws share in the
+    extrapolation by weights exp(-BIC/2), so that a regime which the evidence leaves open widens
+    the interval; that of Vogel, Fulcher and Tammann only where it beats one Arrhenius law.
 
     Only points of status `ok` enter. The result is `unconverged` where it passes colder points
-    that did not converge, where the activation energy on the cold side is not above zero, and
-    where the interval lies above what the points left out allow; then their bound is what
-    remains. Breaks come with the 95 % interval of the profile
-    likelihood, energies and extrapolation with that of the posterior, which includes the
-    doubt about the breaks and about the scale of the quoted errors.
+    that did not converge, where the activation energy on the cold side is not above zero, where
+    the interval lies above what the points left out allow, and where the points bend as a
+    Vogel-Fulcher-Tammann law does whose T0 may lie near the target; then a bound is what
+    remains. Breaks come with the 95 % interval of the profile likelihood, energies and
+    extrapolation with that of the posterior, which includes the doubt about the breaks and
+    about the scale of the quoted errors.
 
     Parameters
     ----------
@@ -119,8 +129,9 @@ def fit_regimes(
     extrapolate_to_k
         Target temperature, K.
     tg_k
-        Glass transition temperature, K, if one is known: with fewer than three points below
-        it the result is `extrapolated_through_tg`.
+        Glass transition temperature, K, if one is known: as for :func:`fit_arrhenius`, the
+        three or more points below it enter, otherwise those above it and the result is
+        `extrapolated_through_tg`.
     times_temperature
         Whether the law is one for the value times T (conductivities) or for the value itself
         (diffusivities).
@@ -132,9 +143,10 @@ def fit_regimes(
     """
     points = as_points(temperatures_k, values, extrapolate_to_k)
     power = int(times_temperature)
-    used = [p for p in points if p.sigma.status is Status.OK and p.relative_sd is not None]
-    notes = _left_out(points, used)
-    if len({point.temperature_k for point in used}) < _MIN_POINTS:
+    known = [p for p in points if p.sigma.status is Status.OK and p.relative_sd is not None]
+    used, status, phase_notes = of_one_phase(known, extrapolate_to_k, tg_k)
+    notes = [*_left_out(points, known), *phase_notes]
+    if len({point.temperature_k for point in used}) < MIN_POINTS:
         bound = cooling_bound(points, extrapolate_to_k, power)
         return _refused(points, notes, bound, extrapolate_to_k)
     temperature = np.array([point.temperature_k for point in used])
@@ -146,19 +158,24 @@ def fit_regimes(
     vogel = vogel_law(temperature, extrapolate_to_k)
     curve = None if vogel is None else fit_law(vogel, observed, sd)
     chosen, rivals = _choose(fits, curve)
-    status, more_notes = _trust(temperature, extrapolate_to_k, tg_k)
-    notes += more_notes
-    if rivals:
-        gaps = [f"{rival.law.name} by {rival.bic - chosen.bic:+.1f}" for rival in rivals]
+    gap_k = float(temperature[0]) - extrapolate_to_k
+    if gap_k > _FAR_K:
+        notes.append(f"extrapolated over {gap_k:.0f} K")
+    if close := [rival for rival in rivals if rival.bic - chosen.bic < _CLOSE_BIC]:
+        gaps = [f"{rival.law.name} by {rival.bic - chosen.bic:+.1f}" for rival in close]
         notes.append(f"{chosen.law.name} not told apart from {', '.join(gaps)} in BIC")
     note = "; ".join(notes)
     is_curve = chosen.law.name == VOGEL
+    cold_energy = _quantity(chosen.parameter(1 if is_curve else chosen.law.nodes.shape[1] + 1))
+    doubts = [*passed_by(points, used, extrapolate_to_k), *not_activated(cold_energy)]
+    bends = _too_close(_nonlinear(chosen, 0), extrapolate_to_k) if is_curve else []
     extrapolated = _checked(
         _extrapolated([chosen, *rivals], power * math.log(extrapolate_to_k), status, note),
         points,
         used,
         (extrapolate_to_k, power),
-        _quantity(chosen.parameter(1 if is_curve else chosen.law.nodes.shape[1] + 1)),
+        doubts=doubts,
+        refusals=bends,
     )
     return TemperatureLaw(
         name=chosen.law.name,
@@ -183,7 +200,7 @@ def _refused(
 ) -> TemperatureLaw:
     statuses = {point.sigma.status for point in points}
     status = statuses.pop() if len(statuses) == 1 else Status.UNCONVERGED
-    reason = f"fewer than {_MIN_POINTS} converged temperatures: no law"
+    reason = f"fewer than {MIN_POINTS} converged temperatures: no law"
     return TemperatureLaw(
         name=None,
         regimes=(),
@@ -202,37 +219,16 @@ def _refused(
 
 
 def _choose(fits: list[FittedLaw], curve: FittedLaw | None) -> tuple[FittedLaw, list[FittedLaw]]:
-    """Return the law that the evidence supports, and those as good as it."""
+    """Return the law that the evidence supports, and those that share in the extrapolation."""
     line = chosen = fits[0]
     for fit in fits[1:]:
         if chosen.bic - fit.bic > MIN_DELTA_BIC:
             chosen = fit
-    if curve is not None and line.bic - curve.bic > MIN_DELTA_BIC and curve.bic < chosen.bic:
-        chosen = curve
-    if chosen is line:
-        return line, []
-    others = [fit for fit in [*fits[1:], curve] if fit is not None and fit is not chosen]
-    rivals = [
-        fit
-        for fit in others
-        if line.bic - fit.bic > MIN_DELTA_BIC and abs(fit.bic - chosen.bic) <= MIN_DELTA_BIC
-    ]
-    return chosen, rivals
-
-
-def _trust(
-    temperature: FloatArray, target_k: float, tg_k: float | None
-) -> tuple[Status, list[str]]:
-    status, notes = Status.OK, []
-    if tg_k is not None and target_k < tg_k < temperature[-1]:
-        n_below = int((temperature < tg_k).sum())
-        if n_below < _MIN_POINTS:
-            status = Status.EXTRAPOLATED_THROUGH_TG
-            notes.append(f"extrapolated through the glass transition at {tg_k:.0f} K")
-    gap = float(temperature[0]) - target_k
-    if gap > _FAR_K:
-        notes.append(f"extrapolated over {gap:.0f} K")
-    return status, notes
+    rivals = list(fits)
+    if curve is not None and line.bic - curve.bic > MIN_DELTA_BIC:
+        rivals.append(curve)
+        chosen = min(chosen, curve, key=lambda fit: fit.bic)
+    return chosen, [fit for fit in rivals if fit is not chosen]
 
 
 def _extrapolated(
@@ -257,21 +253,30 @@ def _checked(
     points: list[Point],
     used: list[Point],
     target: tuple[float, int],
-    cold_energy_ev: Quantity,
+    *,
+    doubts: list[str],
+    refusals: list[str],
 ) -> Quantity:
-    """Lower the status of an extrapolation that points left out, or its slope, speak against."""
-    target_k, power = target
-    bound = cooling_bound([point for point in points if point not in used], *target)
+    """Lower the status of an extrapolation with doubts; refuse one that cannot be."""
+    left_out = [point for point in points if point not in used]
+    bound, ceiling = cooling_bound(left_out, *target), cooling_bound(points, *target)
     refuted = bound is not None and (extrapolated.lower or 0.0) > bound
-    doubts = [*passed_by(points, used, target_k), *not_activated(cold_energy_ev)]
     if refuted:
-        doubts.insert(0, f"the law is contradicted: points left out allow at most {bound:.2g}")
-    if not doubts:
+        refusals = [f"the law is contradicted: points left out allow at most {bound:.2g}"]
+    if not doubts and not refusals:
         return extrapolated
-    note = "; ".join([*doubts, *filter(None, [extrapolated.note])])
+    note = "; ".join([*refusals, *doubts, *filter(None, [extrapolated.note])])
     status = worst(extrapolated.status, Status.UNCONVERGED)
-    ceiling = cooling_bound(points, target_k, power)
+    if refusals and not refuted:
+        return Quantity(upper=ceiling, status=status, note=note)
     return capped(replace(extrapolated, status=status, note=note), ceiling, refuted=refuted)
+
+
+def _too_close(t0_k: Quantity, target_k: float) -> list[str]:
+    """Say that a curve may end in T0 before the target: it then only shows that points bend."""
+    if t0_k.upper is None or t0_k.upper <= _LARGEST_T0_SHARE * target_k:
+        return []
+    return [f"the points bend, but T0 may be as high as {t0_k.upper:.0f} K: not to be continued"]
 
 
 def _regimes(fit: FittedLaw, temperature: FloatArray) -> tuple[Regime, ...]:

@@ -43,6 +43,33 @@ def hopping():
 
 
 @pytest.fixture(scope="session")
+def back_jumping():
+    """Return a maker of hops on a cubic lattice that often go back: paths and true D in A2/ps.
+
+    An ion repeats its last jump backwards with a probability such that the correlation factor
+    (1 + <cos>) / (1 - <cos>) of its walk is `factor`; D = factor * hops_ps * hop_a^2 / 6.
+    """
+    axes = np.concatenate([np.eye(3), -np.eye(3)])
+
+    def make(seed, *, n_ions, n_frames, hops_ps, factor, frame_ps=0.1, hop_a=3.7, rattle_a=0.2):
+        rng = np.random.default_rng(seed)
+        goes_back = (1.0 - factor) / (1.0 + factor)
+        steps = np.zeros((n_frames, n_ions, 3))
+        for ion in range(n_ions):
+            frames = 1 + np.flatnonzero(rng.random(n_frames - 1) < hops_ps * frame_ps)
+            back = rng.random(len(frames)) < goes_back
+            ways = rng.integers(6, size=len(frames))
+            for k in range(1, len(frames)):
+                if back[k]:
+                    ways[k] = (ways[k - 1] + 3) % 6
+            steps[frames, ion] = axes[ways]
+        path = hop_a * np.cumsum(steps, axis=0) + rng.normal(0.0, rattle_a, steps.shape)
+        return path, factor * hops_ps * hop_a**2 / 6.0
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def nacl():
     """Return a maker of rock-salt supercells: positions, cell, species."""
 

@@ -32,12 +32,12 @@ def replicas(make, n, **walk):
 
 
 def test_the_interval_covers_brownian_motion(brownian):
-    """The calibration of 64 walkers, 500 frames, vibration of 0.3 A."""
+    """The calibration: 128 walkers, 900 frames, vibration of 0.3 A."""
     ok, ratio, covered = replicas(
-        brownian, 60, n_ions=64, n_frames=500, d_a2_ps=0.1, frame_ps=1.0, rattle_a=0.3
+        brownian, 50, n_ions=128, n_frames=900, d_a2_ps=0.1, frame_ps=1.0, rattle_a=0.3
     )
     quoted = np.mean([q.sd / q.value for q in ok])
-    assert len(ok) == 60
+    assert len(ok) == 50
     assert abs(ratio.mean() - 1.0) < 0.01
     assert ratio.std() <= 0.03
     assert 0.7 <= quoted / ratio.std() <= 1.7
@@ -51,10 +51,39 @@ def test_the_interval_covers_rare_hops(hopping):
     assert 0.88 <= covered <= 1.0
 
 
+@pytest.mark.parametrize(
+    ("factor", "hops_ps", "n_frames", "n_ions"),
+    [(0.78, 0.3, 2000, 24), (0.65, 0.1, 4000, 24)],
+)
+def test_jumps_back_are_not_counted_as_diffusion(factor, hops_ps, n_frames, n_ions, back_jumping):
+    """From the first lag on the line would be steeper by a fifth, at a fiftieth's error."""
+    ratios, covered = [], []
+    for seed in range(100, 140):
+        path, true = back_jumping(
+            seed, n_ions=n_ions, n_frames=n_frames, hops_ps=hops_ps, factor=factor
+        )
+        found = estimate(path, 0.1)
+        assert found.window_ps[0] > 0.5 / hops_ps
+        quantity = found.diffusivity_cm2_s
+        if quantity.status is Status.OK:
+            ratios.append(quantity.value / (true * CM2_S))
+            covered.append(quantity.lower <= true * CM2_S <= quantity.upper)
+    assert len(ratios) >= 35
+    assert abs(np.mean(ratios) - 1.0) < 0.04
+    assert np.mean(covered) >= 0.88
+
+
+def test_ions_that_have_hardly_left_their_sites_say_so(back_jumping):
+    path, _ = back_jumping(0, n_ions=64, n_frames=3000, hops_ps=0.01, factor=0.78)
+    quantity = estimate(path, 0.1).diffusivity_cm2_s
+    assert quantity.status is Status.UNCONVERGED
+    assert "the line cannot begin after 1.5 hops of an ion" in quantity.note
+
+
 def test_the_intercept_is_the_vibration_and_not_diffusion(brownian):
     path = brownian(1, n_ions=200, n_frames=1500, d_a2_ps=0.05, frame_ps=1.0, rattle_a=0.5)
     found = estimate(path, 1.0)
-    assert found.intercept_a2 == pytest.approx(6 * 0.5**2, abs=0.15)
+    assert found.intercept_a2 == pytest.approx(6 * 0.5**2, abs=0.6)
     assert found.diffusivity_cm2_s.value == pytest.approx(0.05 * CM2_S, rel=0.05)
     assert 0.9 <= found.loglog_slope <= 1.1
     assert found.window_ps[0] > 5.0
@@ -133,11 +162,12 @@ def test_too_few_hops_keep_the_value_and_get_the_bound(hopping):
 
 
 def test_fewer_hops_asked_for_make_the_same_number_ok(hopping):
-    path = hopping(3, n_ions=24, n_frames=1000, d_a2_ps=0.07, frame_ps=0.1)
-    strict, lenient = estimate(path, 0.1), estimate(path, 0.1, min_hops=10, hop_length_a=3.0)
+    path = hopping(3, n_ions=6, n_frames=2000, d_a2_ps=0.1, frame_ps=0.1)
+    strict, lenient = estimate(path, 0.1), estimate(path, 0.1, min_hops=10)
     assert strict.diffusivity_cm2_s.status is Status.UNCONVERGED
     assert lenient.diffusivity_cm2_s.status is Status.OK
-    assert lenient.n_effective_hops == pytest.approx(strict.n_effective_hops * (3.7 / 3.0) ** 2)
+    assert lenient.n_effective_hops == strict.n_effective_hops
+    assert lenient.diffusivity_cm2_s.value == strict.diffusivity_cm2_s.value
 
 
 def test_subdiffusion_is_not_taken_for_diffusion():

@@ -61,14 +61,15 @@ def trials(law, temperatures, n=30, target_k=250.0):
         for seed in range(n)
     ]
     truth = float(np.exp(law(target_k)) / target_k)
-    ends = [(fit.extrapolated.lower, fit.extrapolated.upper) for fit in fits]
-    return fits, np.mean([lower <= truth <= upper for lower, upper in ends])
+    trusted = [fit.extrapolated for fit in fits if fit.extrapolated.status is Status.OK]
+    return fits, np.mean([one.lower <= truth <= one.upper for one in trusted])
 
 
 def test_a_single_law_raises_no_false_alarm():
     fits, covered = trials(straight, NINE)
     assert [fit.name for fit in fits] == ["arrhenius"] * 30
     assert covered >= 0.88
+    assert all(fit.extrapolated.status is Status.OK for fit in fits)
     assert all(fit.breaks_k == () for fit in fits)
     assert all(len(fit.regimes) == 1 for fit in fits)
 
@@ -117,15 +118,58 @@ def test_three_regimes_are_told_from_two():
 
 
 def test_a_smooth_curve_is_that_of_vogel_fulcher_and_tammann():
-    fits, covered = trials(curved, NINE, n=20)
+    fits, covered = trials(curved, NINE)
     smooth = [fit for fit in fits if fit.name == "vogel-fulcher-tammann"]
-    assert len(smooth) >= 17
-    assert covered >= 0.85
+    assert len(smooth) >= 25
+    assert covered >= 0.8  # those whose T0 came out low are the ones that are trusted
+    trusted = [fit for fit in smooth if fit.extrapolated.status is Status.OK]
+    assert len(trusted) >= 5
+    assert all(fit.t0_k.upper <= 200.0 for fit in trusted)
     assert np.mean([fit.t0_k.lower <= 180.0 <= fit.t0_k.upper for fit in smooth]) >= 0.85
     energies = [fit.pseudo_energy_ev for fit in smooth]
     assert np.mean([q.lower <= 0.08 <= q.upper for q in energies]) >= 0.85
     assert smooth[0].regimes == ()
     assert smooth[0].breaks_k == ()
+
+
+@pytest.mark.parametrize(("cold_ev", "relative_sd"), [(0.6, 0.03), (0.4, 0.05)])
+def test_two_points_beyond_a_kink_are_not_continued_as_a_curve(cold_ev, relative_sd):
+    """Two cold points make no regime; a curve through them would fall without end."""
+    temperatures = np.array([400.0, 440.0, 500.0, 550.0, 600.0, 650.0, 700.0])
+
+    def bent(temperature_k):
+        beyond = beta(temperature_k) - beta(466.0)
+        return 5.0 - np.where(beyond > 0.0, cold_ev, 0.2) * beyond
+
+    truth = float(np.exp(bent(300.0)) / 300.0)
+    for seed in range(10):
+        given_ = points(bent, temperatures, relative_sd=relative_sd, seed=seed)
+        found = fit_regimes(temperatures, given_).extrapolated
+        if found.status is Status.OK:
+            assert found.lower <= truth <= found.upper
+        else:
+            assert found.status is Status.UNCONVERGED
+            assert found.lower is None
+            assert found.upper >= truth
+            assert "the points bend, but T0 may be as high as" in found.note
+
+
+def test_a_regime_that_the_evidence_leaves_open_widens_the_interval():
+    """From 0.25 to 0.33 eV at 450 K: a break that eight points with 10 % errors rarely prove."""
+    temperatures = np.arange(350.0, 701.0, 50.0)
+
+    def bent(temperature_k):
+        beyond = beta(temperature_k) - beta(450.0)
+        return 5.0 - np.where(beyond > 0.0, 0.33, 0.25) * beyond
+
+    truth = float(np.exp(bent(300.0)) / 300.0)
+    found = [
+        fit_regimes(temperatures, points(bent, temperatures, relative_sd=0.1, seed=seed))
+        for seed in range(40)
+    ]
+    assert [fit.name for fit in found].count("arrhenius") >= 20
+    inside = [fit.extrapolated.lower <= truth <= fit.extrapolated.upper for fit in found]
+    assert np.mean(inside) >= 0.85
 
 
 def test_points_left_out_speak_against_a_law():
@@ -158,9 +202,10 @@ def test_one_regime_is_the_arrhenius_fit():
         (ours.extrapolated, plain.extrapolated),
         (ours.regimes[0].activation_energy_ev, plain.activation_energy_ev),
     )
-    for found, expected in pairs:
-        for name in ("value", "sd", "lower", "upper"):
-            assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-6)
+    assert pairs[1][0].value == pytest.approx(pairs[1][1].value, rel=1e-6)
+    assert pairs[1][0].sd == pytest.approx(pairs[1][1].sd, rel=1e-6)
+    assert pairs[0][0].value == pytest.approx(pairs[0][1].value, rel=0.05)
+    assert 1.0 < pairs[0][0].sd / pairs[0][1].sd < 1.5  # other laws have their small share
     assert ours.bic["arrhenius"] == 0.0
     assert set(ours.bic) == {
         "arrhenius",
@@ -235,9 +280,11 @@ def test_the_glass_transition_and_long_extrapolations_are_said():
     fit = fit_regimes(hot, points(straight, hot), tg_k=640.0)
     assert fit.extrapolated.status is Status.EXTRAPOLATED_THROUGH_TG
     assert "through the glass transition at 640 K" in fit.extrapolated.note
-    assert "extrapolated over 300 K" in fit.extrapolated.note
+    assert "extrapolated over 350 K" in fit.extrapolated.note
+    assert min(fit.temperatures_used_k) == 650.0
     enough = fit_regimes(hot, points(straight, hot), tg_k=760.0)
     assert enough.extrapolated.status is Status.OK
+    assert max(enough.temperatures_used_k) == 750.0
     assert fit_regimes(NINE, points(straight, NINE), tg_k=250.0).extrapolated.note == ""
 
 

@@ -7,7 +7,14 @@ import re
 import pytest
 from many_candidates import HOSTILE
 from playwright.sync_api import expect
-from web_pages import PHONE, assert_accessible, assert_fits_the_width, is_settled
+from web_pages import (
+    PHONE,
+    RULES_OF_COLOUR,
+    RULES_OF_LAYOUT,
+    assert_accessible,
+    assert_fits_the_width,
+    is_settled,
+)
 
 PAGES = {
     "explorer": "/",
@@ -48,8 +55,7 @@ def test_a_page_is_accessible_in_light_and_dark(open_page, shot, path, request):
     page.evaluate("() => scrollTo(0, 0)")
     shot(f"{name}-light")
     page.emulate_media(color_scheme="dark")
-    page.wait_for_timeout(150)
-    assert_accessible(page)
+    assert_accessible(page, RULES_OF_COLOUR)
     shot(f"{name}-dark")
 
 
@@ -57,7 +63,7 @@ def test_a_page_fits_a_phone(open_page, shot, path, request):
     page = open_page(path, phone=True)
     scroll_through(page)
     assert_fits_the_width(page)
-    assert_accessible(page)
+    assert_accessible(page, RULES_OF_LAYOUT)
     shot(f"{request.node.callspec.params['path']}-phone")
 
 

@@ -56,6 +56,13 @@ class PartialRdf:
         return float(2.0 * self.r_a[0])
 
     @property
+    def coordination_at_r(self) -> FloatArray:
+        """Mean number of b within `r_a` of an a, shape (n_bins,)."""
+        outer = np.append(0.0, self.r_a + 0.5 * self.bin_width_a)
+        number: FloatArray = np.interp(self.r_a, outer, np.append(0.0, self.running_coordination))
+        return number
+
+    @property
     def g_sd(self) -> FloatArray:
         """Standard error of g from its blocks, shape (n_bins,); NaN for a single block."""
         return block_error(self.g_blocks)

@@ -9,7 +9,15 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import HaloflowError, InputError
-from .options import OutputFormat, StoreOption, SweepFile, SweepName
+from .options import (
+    ChargesOption,
+    CrystalFlag,
+    OutputFormat,
+    ReferenceFile,
+    StoreOption,
+    SweepFile,
+    SweepName,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -312,15 +320,7 @@ def analyze_command(
     frame_ps: Annotated[
         float | None, typer.Option("--frame-ps", metavar="PS", help="Time between frames, in ps.")
     ] = None,
-    charges: Annotated[
-        str | None,
-        typer.Option(
-            "--charges",
-            metavar="EL=Q,...",
-            help="Of the mobile ion alone (default 1), or of all: e.g. Na=1,Ta=5,O=-2,Cl=-1. "
-            "With all, σ is that of the whole charge displacement.",
-        ),
-    ] = None,
+    charges: ChargesOption = None,
     lags: Annotated[
         str | None,
         typer.Option("--lags", metavar="N,...", help="Lags of the MSD in frames. Default: all."),
@@ -345,6 +345,8 @@ def analyze_command(
         str | None,
         typer.Option("--larmor-mhz", metavar="MHZ,...", help="Of 23Na. Default: 132.294,73.39."),
     ] = None,
+    crystal: CrystalFlag = False,
+    reference: ReferenceFile = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="JSON file to write.")
     ] = None,
@@ -374,6 +376,8 @@ def analyze_command(
         only=words_of(only),
         types=words_of(types),
         nmr=nmr_protocol(coupling_mhz, asymmetry, numbers_of(larmor_mhz)),
+        crystal=crystal,
+        reference=reference,
     )
     analyze_file(request, output, html)
 

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share."""
+"""Options and arguments: what several commands share, and those that need many words."""
 
 from __future__ import annotations
 
@@ -31,4 +31,25 @@ SweepFile = Annotated[
 ]
 SweepName = Annotated[
     str | None, typer.Option("--sweep", metavar="NAME", help="Only candidates of this sweep.")
+]
+ChargesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--charges",
+        metavar="EL=Q,...",
+        help="Of the mobile ion alone (default 1), or of all: e.g. Na=1,Ta=5,O=-2,Cl=-1. "
+        "With all, σ is that of the whole charge displacement.",
+    ),
+]
+CrystalFlag = Annotated[
+    bool,
+    typer.Option("--crystal", help="The sample is a crystal: sharp lines in its powder pattern."),
+]
+ReferenceFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--reference",
+        metavar="FILE",
+        help="CIF, POSCAR... of a crystal: its powder pattern beside the sample's.",
+    ),
 ]

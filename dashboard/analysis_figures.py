@@ -31,6 +31,7 @@ from .figures_analysis_structure import (
     axis_correlation_figure,
     cell_length_figure,
     chain_figure,
+    coordination_figure,
     ligand_angle_figure,
     pair_figure,
     scattering_figures,
@@ -229,6 +230,11 @@ def _structure(runs: AnalysedRuns) -> list[Entry]:
             "Pairs and coordination",
             "In the legend: mean number of partners up to the first minimum.",
             pair_figure(runs.structure),
+        ),
+        (
+            "Running coordination",
+            "Mean number of the second species within r of one of the first.",
+            coordination_figure(runs.structure),
         ),
         *scattering_figures(runs.structure),
         (

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..quantity import Quantity
     from ..stores.analyses import (
         OctahedraAnalysis,
+        PatternAnalysis,
         PopulationAnalysis,
         ScatteringAnalysis,
         SpeciationAnalysis,
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     )
 
 _MOST_BARS = 12
+_SHELLS_A = 6.0
+_MOST_NEIGHBOURS = 16
 _LINE: Trace = {"type": "scatter", "mode": "lines"}
 _CORRELATIONS: Final = {
     "bridge_intra_chain": ("O–M–O, in a chain", "circle"),
@@ -59,6 +62,28 @@ def pair_figure(runs: Mapping[str, StructureAnalysis]) -> Figure | None:
     )
 
 
+def coordination_figure(runs: Mapping[str, StructureAnalysis]) -> Figure | None:
+    """Draw the mean number of the second species within r of the first, of all pairs."""
+    groups = {
+        name: [
+            _LINE
+            | {
+                "name": text(pair),
+                "x": rdf.r_a,
+                "y": rdf.running_coordination,
+                "line": {"color": OKABE_ITO[index % len(OKABE_ITO)], "width": 1.6},
+                "visible": True if index < len(OKABE_ITO) else "legendonly",
+                "hovertemplate": f"%{{x:.2f}} Å: %{{y:.2f}}<extra>{text(pair)}</extra>",
+            }
+            for index, (pair, rdf) in enumerate(run.rdf.items())
+            if rdf.running_coordination
+        ]
+        for name, run in runs.items()
+    }
+    x = axis("r (Å)", range=[0, _SHELLS_A])
+    return with_menu(groups, layout(x, axis("neighbours within r", range=[0, _MOST_NEIGHBOURS])))
+
+
 def scattering_figures(
     runs: Mapping[str, StructureAnalysis],
 ) -> list[tuple[str, str, Figure | None]]:
@@ -67,6 +92,7 @@ def scattering_figures(
     if not known:
         return []
     first = next(iter(known.values()))
+    crystals = {name: one for run in known.values() for name, one in run.crystals.items()}
     range_text = f"q up to {first.q_max_inv_a:.1f} Å⁻¹, {first.window} window"
     return [
         (
@@ -83,6 +109,13 @@ def scattering_figures(
             "Powder pattern",
             "Cu K-alpha, with polarisation; per atom.",
             _lines(known, "two_theta_deg", "intensity_e2_per_atom", "2θ (°)", "intensity"),
+        ),
+        (
+            "Powder pattern beside the crystal's",
+            "Each relative to its highest point; the crystal at rest, by its structure.",
+            powder_overview({**{name or "sample": one for name, one in known.items()}, **crystals})
+            if crystals
+            else None,
         ),
     ]
 
@@ -104,7 +137,9 @@ def _lines(
     return {"data": traces, "layout": layout(axis(x_title), axis(y_title))}
 
 
-def powder_overview(patterns: Mapping[str, ScatteringAnalysis]) -> Figure | None:
+def powder_overview(
+    patterns: Mapping[str, ScatteringAnalysis | PatternAnalysis],
+) -> Figure | None:
     """Draw the patterns of several samples on one axis, each relative to its highest point."""
     if len(patterns) < 2:  # noqa: PLR2004  (one has nothing to be compared with)
         return None

@@ -9,6 +9,7 @@ import numpy as np
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ..analysis.bonds import assign_oxygen_states, bond_cutoffs_a, count_bonds
+from ..analysis.glass import Crystal
 from ..engines.trajectory import TrajectoryReader
 from ..stores.documents import GlassEvidence, OxygenStates
 from ..systems.components import component
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 def symbols_of(structure: Structure) -> list[str]:
     """Return the element symbol of each site."""
     return [site.specie.symbol for site in structure]
+
+
+def crystal_of(structure: Structure) -> Crystal:
+    """Return a structure as the crystal that tests and patterns compare with."""
+    return Crystal(structure.cart_coords, structure.lattice.matrix, tuple(symbols_of(structure)))
 
 
 def final_structure(run: MDResult) -> Structure:

@@ -10,7 +10,7 @@ import numpy as np
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ..analysis.evidence import Evidence
-from ..analysis.glass import GROWTH, Crystal, amorphous_evidence, melting_evidence
+from ..analysis.glass import GROWTH, amorphous_evidence, melting_evidence
 from ..engines.potentials import require_coverage
 from ..engines.trajectory import TrajectoryReader
 from ..identity import content_hash, structure_hash
@@ -22,6 +22,7 @@ from ..systems.packing import PackedBox, pack
 from ..systems.phases import get_phase
 from .chemistry import (
     anion_bonds,
+    crystal_of,
     final_structure,
     glass_evidence,
     mixture_of,
@@ -242,9 +243,7 @@ def _amorphous(last: MDResult, crystal: Structure | None) -> Evidence:
         reader.positions(half),
         reader.cells(half),
         reader.species.tolist(),
-        reference=None
-        if crystal is None
-        else Crystal(crystal.cart_coords, crystal.lattice.matrix, tuple(symbols_of(crystal))),
+        reference=None if crystal is None else crystal_of(crystal),
     )
 
 

@@ -30,6 +30,7 @@ from ..stores.analyses import (
     CoordinationAnalysis,
     EnvironmentAnalysis,
     OctahedraAnalysis,
+    PatternAnalysis,
     PopulationAnalysis,
     RdfAnalysis,
     ScatteringAnalysis,
@@ -42,9 +43,10 @@ from .curves import if_possible, numbers
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ..analysis.glass import Crystal
     from ..analysis.passage import Passage
     from ..analysis.populations import Population
-    from ..analysis.rdf import PairDistributions
+    from ..analysis.rdf import PairDistributions, PartialRdf
     from ..analysis.speciation_tables import ChainLengths
     from ..quantity import Quantity
 
@@ -59,7 +61,9 @@ _BOND_BIN_A = 0.01
 BRIDGES = ("O", "S")
 
 
-def measure_structure(passage: Passage, *, crystal: bool = False) -> StructureAnalysis:
+def measure_structure(
+    passage: Passage, *, crystal: bool = False, references: Mapping[str, Crystal] | None = None
+) -> StructureAnalysis:
     """Return the pair structure of the frames sampled from a run, and what X-rays would see.
 
     Parameters
@@ -68,8 +72,11 @@ def measure_structure(passage: Passage, *, crystal: bool = False) -> StructureAn
         The trajectory.
     crystal
         Whether the powder pattern is that of a crystal whose reflections are sharp.
+    references
+        Crystals by name whose powder patterns are to be compared with.
     """
     symbols = passage.species.tolist()
+    patterns = {name: _at_rest(reference) for name, reference in (references or {}).items()}
     found = pair_distributions(
         passage.sample_a,
         passage.sample_cells_a,
@@ -84,11 +91,18 @@ def measure_structure(passage: Passage, *, crystal: bool = False) -> StructureAn
         cell_lengths_a=list(cell.lengths_a),
         cell_angles_deg=list(cell.angles_deg),
         rdf={
-            f"{a}-{b}": RdfAnalysis(r_a=numbers(found.r_a), g=numbers(found.around(a, b).g))
-            for a, b in combinations_with_replacement(names, 2)
+            f"{a}-{b}": _rdf(found.around(a, b)) for a, b in combinations_with_replacement(names, 2)
         },
         coordination=_coordination(found, names),
-        scattering=if_possible(lambda: _scattering(passage, symbols, crystal=crystal)),
+        scattering=if_possible(lambda: _scattering(passage, symbols, patterns, crystal=crystal)),
+    )
+
+
+def _rdf(found: PartialRdf) -> RdfAnalysis:
+    return RdfAnalysis(
+        r_a=numbers(found.r_a),
+        g=numbers(found.g),
+        running_coordination=numbers(found.coordination_at_r),
     )
 
 
@@ -105,7 +119,9 @@ def _coordination(found: PairDistributions, names: list[str]) -> dict[str, Coord
     return shells
 
 
-def _scattering(passage: Passage, symbols: list[str], *, crystal: bool) -> ScatteringAnalysis:
+def _scattering(
+    passage: Passage, symbols: list[str], crystals: dict[str, PatternAnalysis], *, crystal: bool
+) -> ScatteringAnalysis:
     part = _some(passage, _ATOMS_FOR_SCATTERING)
     frames, cells = passage.sample_a[part], passage.sample_cells_a[part]
     total = total_scattering(frames, cells, symbols)
@@ -121,6 +137,17 @@ def _scattering(passage: Passage, symbols: list[str], *, crystal: bool) -> Scatt
         q_max_inv_a=pdf.q_max_inv_a,
         window=pdf.window,
         method=total.method,
+        two_theta_deg=numbers(pattern.two_theta_deg),
+        intensity_e2_per_atom=numbers(pattern.intensity_e2_per_atom),
+        crystals=crystals,
+    )
+
+
+def _at_rest(crystal: Crystal) -> PatternAnalysis:
+    pattern = crystal_pattern(
+        crystal.positions, crystal.cell, crystal.species, two_theta_deg=_TWO_THETA_DEG
+    )
+    return PatternAnalysis(
         two_theta_deg=numbers(pattern.two_theta_deg),
         intensity_e2_per_atom=numbers(pattern.intensity_e2_per_atom),
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ..analysis.axis_correlation import order_transition
 from ..analysis.regimes import fit_regimes
-from ..identity import file_sha256
+from ..identity import file_sha256, structure_hash
 from ..quantity import Quantity, Status
 from ..stores.analyses import (
     LandscapeDocument,
@@ -22,6 +22,8 @@ from ..stores.analyses import (
     TransportDocument,
 )
 from ..stores.documents import FileReference
+from ..systems.phases import get_phase
+from .chemistry import crystal_of
 from .curves import if_possible, thinned
 from .diffusion import judged, without_coldest
 from .landscape import (
@@ -44,9 +46,12 @@ from .structure import (
 from .transport import measure_transport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from pymatgen.core import Structure
 
     from ..analysis.density import DensityGrid
+    from ..analysis.glass import Crystal
     from ..analysis.host_paths import HostPaths
     from ..stores.analyses import HopsAnalysis
     from ..stores.documents import MDDocument
@@ -168,10 +173,14 @@ class StructureMaker(RunsMaker):
         The mobile ion.
     crystal
         Whether the powder pattern is that of a crystal.
+    crystal_phase_id
+        Crystal of this composition in the phase library, if there is one, whose powder
+        pattern is to be compared with.
     """
 
     name: str = "structure"
     crystal: bool = False
+    crystal_phase_id: str | None = None
 
     kind: ClassVar[str] = "structure"
     code_version: ClassVar[int] = 3
@@ -181,7 +190,8 @@ class StructureMaker(RunsMaker):
     ) -> StructureDocument:
         """Return the structure at each temperature."""
         left_out: dict[str, str] = {}
-        points = self.each(runs, context, left_out, self._point)
+        references = {name: crystal_of(phase) for name, phase in self._references().items()}
+        points = self.each(runs, context, left_out, lambda one: self._point(one, references))
         return StructureDocument(
             mobile=self.mobile,
             points=points,
@@ -189,11 +199,20 @@ class StructureMaker(RunsMaker):
             **self.common(runs, context, lost, left_out),
         )
 
-    def _point(self, reading: Reading) -> StructurePoint:
+    def physics(self) -> dict[str, Any]:
+        """Return what decides the result, with the crystal to compare with."""
+        crystals = {name: structure_hash(phase) for name, phase in self._references().items()}
+        return super().physics() | {"references": crystals}
+
+    def _references(self) -> dict[str, Structure]:
+        phase = get_phase(self.crystal_phase_id) if self.crystal_phase_id else None
+        return {phase.id: phase.structure()} if phase else {}
+
+    def _point(self, reading: Reading, references: Mapping[str, Crystal]) -> StructurePoint:
         passage = reading.passage
         return StructurePoint(
             temperature_k=reading.run.temperature_k,
-            structure=measure_structure(passage, crystal=self.crystal),
+            structure=measure_structure(passage, crystal=self.crystal, references=references),
             speciation=if_possible(lambda: measure_speciation(passage)),
             octahedra=if_possible(lambda: measure_octahedra(passage)),
             environment=if_possible(lambda: measure_environment(passage)),

@@ -71,6 +71,9 @@ class RdfAnalysis(Model):
 
     r_a: list[float]
     g: list[float]
+    running_coordination: list[float] = Field(
+        default_factory=list, description="Mean number of the second species within r of a first."
+    )
 
 
 class CoordinationAnalysis(Model):
@@ -79,6 +82,13 @@ class CoordinationAnalysis(Model):
     n: float
     sd: float | None = None
     cutoff_a: float
+
+
+class PatternAnalysis(Model):
+    """A powder pattern, Cu K-alpha."""
+
+    two_theta_deg: list[float]
+    intensity_e2_per_atom: list[float]
 
 
 class ScatteringAnalysis(Model):
@@ -93,6 +103,9 @@ class ScatteringAnalysis(Model):
     method: str
     two_theta_deg: list[float]
     intensity_e2_per_atom: list[float] = Field(description="Powder pattern, Cu K-alpha.")
+    crystals: dict[str, PatternAnalysis] = Field(
+        default_factory=dict, description="Patterns to compare with: crystals at rest, by name."
+    )
 
 
 class StructureAnalysis(Model):

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..analysis.glass import Crystal
 from ..analysis.passage import Passage, read_passage
 from ..errors import HaloflowError, InputError, UnknownNameError
 from ..makers.landscape import (
@@ -63,6 +64,10 @@ class Request:
         Elements of the atom types of a LAMMPS dump that names none.
     nmr
         Quadrupole coupling and Larmor frequencies of 23Na, for T1.
+    crystal
+        Whether the sample is a crystal: its powder pattern has sharp reflections.
+    reference
+        Structure of a crystal whose powder pattern is to stand beside the sample's.
     """
 
     path: Path
@@ -74,6 +79,8 @@ class Request:
     only: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     nmr: NmrProtocol | None = None
+    crystal: bool = False
+    reference: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +139,19 @@ def _transport(run: Run) -> Model:
     )
 
 
+def _structure(run: Run) -> Model:
+    path = run.request.reference
+    references = {} if path is None else {path.name: _crystal(path)}
+    return measure_structure(run.passage, crystal=run.request.crystal, references=references)
+
+
+def _crystal(path: Path) -> Crystal:
+    """Return the first structure of a file."""
+    trajectory = open_trajectory(path)
+    positions, cells = next(trajectory.blocks())
+    return Crystal(positions[0], cells[0], tuple(trajectory.species.tolist()))
+
+
 def _landscape(run: Run) -> Model:
     return run.landscape[0]
 
@@ -147,7 +167,7 @@ def _hops(run: Run) -> Model:
 
 SECTIONS: dict[str, Callable[[Run], Model]] = {
     "transport": _transport,
-    "structure": lambda run: measure_structure(run.passage),
+    "structure": _structure,
     "speciation": lambda run: measure_speciation(run.passage),
     "octahedra": lambda run: measure_octahedra(run.passage),
     "environment": lambda run: measure_environment(run.passage),

@@ -358,7 +358,13 @@ def _transport(
     for made in (
         DiffusionMaker(mobile=mobile, charge=charge, known_glass_transition_k=tg_k),
         TransportMaker(mobile=mobile, charge=charge, known_glass_transition_k=tg_k),
-        StructureMaker(mobile=mobile, crystal=candidate.phase == "crystal"),
+        StructureMaker(
+            mobile=mobile,
+            crystal=candidate.phase == "crystal",
+            crystal_phase_id=lowest_crystal(candidate.crystal_ids)
+            if candidate.phase == "glass"
+            else None,
+        ),
         LandscapeMaker(
             mobile=mobile,
             repeats=repeats,

@@ -80,6 +80,27 @@ def test_wrapping_order_turning_and_supercells_change_nothing(seed, shift, tricl
     np.testing.assert_allclose(doubled.g, reference.g, atol=1e-6)
 
 
+def test_running_coordination_climbs_in_the_steps_of_the_shells(nacl):
+    positions, cell, species = nacl((2, 2, 2))
+    edge = cell[0, 0] / 2
+    found = pair_distributions(positions, cell, species, r_max_a=1.3 * edge, n_bins=260)
+    cl_around_na, na_around_na = found.around("Na", "Cl"), found.around("Na", "Na")
+    for rdf, shells in ((cl_around_na, {0.4: 0, 0.6: 6, 0.8: 6, 1.0: 14, 1.2: 38}),
+                        (na_around_na, {0.6: 0, 0.8: 12, 1.1: 18, 1.28: 42})):  # fmt: skip
+        for place, number in shells.items():
+            n = np.interp(place * edge, rdf.r_a, rdf.coordination_at_r)
+            assert n == pytest.approx(number, abs=1e-9)
+        assert (np.diff(rdf.coordination_at_r) >= 0).all()
+
+
+def test_running_coordination_of_a_gas_is_the_volume_of_the_sphere(triclinic):
+    positions, species = gas(2, 300, 20, 30, triclinic)
+    rdf = partial_rdf(positions, triclinic, species, ("Na", "Cl"), r_max_a=6.0, n_bins=12)
+    density = 30 / abs(np.linalg.det(triclinic))
+    volume = 4 / 3 * np.pi * rdf.r_a**3
+    np.testing.assert_allclose(rdf.coordination_at_r[4:], density * volume[4:], rtol=0.05)
+
+
 def test_thermal_rattle_keeps_the_shell(nacl):
     positions, cell, species = nacl((2, 2, 2), rattle_a=0.15, n_frames=20)
     found = partial_rdf(positions, cell, species, ("Na", "Cl"))

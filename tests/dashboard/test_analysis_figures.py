@@ -15,7 +15,7 @@ from haloflow.dashboard.figures_analysis_structure import powder_overview
 from haloflow.dashboard.menus import with_menu
 from haloflow.makers.nmr import NmrProtocol, jump_law
 from haloflow.quantity import Quantity
-from haloflow.stores.analyses import StructureDocument, StructurePoint
+from haloflow.stores.analyses import PatternAnalysis, StructureDocument, StructurePoint
 from haloflow.workflows.analyze import Request, analyze
 
 
@@ -61,6 +61,7 @@ def test_every_figure_of_the_papers_is_there(figures):
         "Memory of a site",
         "Relaxation of sodium",
         "Pairs and coordination",
+        "Running coordination",
         "X-ray structure factor",
         "Reduced pair distribution function",
         "Powder pattern",
@@ -188,6 +189,23 @@ def test_relaxation_is_drawn_where_it_was_carried_to(found):
     assert t1["marker"]["symbol"] == ["star-open"]
 
 
+def test_a_crystal_is_drawn_on_the_axis_of_the_glass(found):
+    structure = found.sections["structure"]
+    pattern = structure.scattering
+    crystal = PatternAnalysis(
+        two_theta_deg=pattern.two_theta_deg, intensity_e2_per_atom=pattern.intensity_e2_per_atom
+    )
+    both = pattern.model_copy(update={"crystals": {"NaTaOCl4": crystal}})
+    runs = AnalysedRuns(structure={"600 K": structure.model_copy(update={"scattering": both})})
+    figures = {title: figure for title, _, figure in analysis_figures(runs)}
+    figure = figures["Powder pattern beside the crystal's"]
+    assert [trace["name"] for trace in figure["data"]] == [
+        "600 K",
+        "NaTaOCl₄",
+    ]
+    assert all(max(trace["y"]) == 1.0 for trace in figure["data"])
+
+
 def test_powder_patterns_share_an_axis_and_a_height(found):
     pattern = found.sections["structure"].scattering
     assert powder_overview({"crystal": pattern}) is None
@@ -233,7 +251,7 @@ def test_a_browser_draws_the_page_without_asking_anyone(found, page, tmp_path):
     path = tmp_path / "page.html"
     path.write_text(render_analysis(found), encoding="utf-8")
     page.open(path.as_uri())
-    assert page.ask("document.querySelectorAll('[data-figure]').length") == 24
+    assert page.ask("document.querySelectorAll('[data-figure]').length") == 25
     page.ask("window.dispatchEvent(new Event('beforeprint'))")
     page.wait(
         "[...document.querySelectorAll('[data-figure]')]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import sample_trajectories
+from pymatgen.analysis.diffraction.xrd import XRDCalculator
 from sample_runs import run_of
 
 from haloflow.errors import InputError
@@ -13,6 +14,7 @@ from haloflow.makers.trajectory_makers import LandscapeMaker, StructureMaker, Tr
 from haloflow.quantity import Status
 from haloflow.stores.limits import encode
 from haloflow.stores.records import step_of
+from haloflow.systems.phases import get_phase
 
 TEMPERATURES_K = (500.0, 600.0, 700.0, 800.0)
 
@@ -59,6 +61,22 @@ def test_structure_of_chains_is_that_of_the_crystal(workshop):
         assert point.structure.scattering is not None
     assert found.order_transition_k is None
     assert len(encode(found.model_dump(mode="json"))) < 2e6
+
+
+def test_a_glass_has_the_pattern_of_its_crystal_beside_its_own(workshop):
+    run = run_of(workshop, 600.0, sample_trajectories.chains(60, 4))
+    maker = StructureMaker(crystal_phase_id="NaTaOCl4_Cmc21")
+    (point,) = workshop.run(maker, [run]).points
+    (name, pattern) = next(iter(point.structure.scattering.crystals.items()))
+    assert name == "NaTaOCl4_Cmc21"
+    angle = pattern.two_theta_deg[int(np.argmax(pattern.intensity_e2_per_atom))]
+    structure = get_phase(name).structure()
+    expected = XRDCalculator(wavelength="CuKa").get_pattern(structure, two_theta_range=(8, 60))
+    assert abs(expected.x - angle).min() < 0.25
+    near = abs(expected.x - angle) < 0.4
+    assert expected.y[near].max() > 60
+    identity = {"run": run.identity}
+    assert maker.identity(identity) != StructureMaker().identity(identity)
 
 
 def test_landscape_keeps_its_grid_in_a_file(workshop):

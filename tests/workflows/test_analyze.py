@@ -124,6 +124,40 @@ def test_the_json_has_the_keys_and_units_that_scripts_rely_on(chained):
     assert {"n", "cutoff_a"} <= set(chained["structure"]["coordination"]["Ta-O"])
 
 
+def test_running_coordination_passes_through_the_first_shell(chained):
+    structure = chained["structure"]
+    for pair in ("Ta-O", "Ta-Cl", "Na-Cl"):
+        curve, shell = structure["rdf"][pair], structure["coordination"][pair]
+        at_minimum = np.interp(shell["cutoff_a"], curve["r_a"], curve["running_coordination"])
+        assert at_minimum == pytest.approx(shell["n"], abs=0.05)
+
+
+def test_the_pattern_of_a_crystal_stands_beside_that_of_the_sample(folder, tmp_path):
+    frames = sample_trajectories.chains()
+    perfect = sample_trajectories.Frames(
+        frames.positions.mean(axis=0, keepdims=True), frames.cells[:1], frames.species
+    )
+    write(tmp_path / "crystal.cif", perfect.images()[0])
+    request = {"frame_ps": FRAME_PS, "only": ("structure",), "reference": tmp_path / "crystal.cif"}
+    patterns = {
+        crystal: analyze(Request(folder / "chains.traj", crystal=crystal, **request))
+        .sections["structure"]
+        .scattering
+        for crystal in (False, True)
+    }
+    (name, reference) = next(iter(patterns[True].crystals.items()))
+    assert name == "crystal.cif"
+    angles, expected = np.array(reference.two_theta_deg), np.array(reference.intensity_e2_per_atom)
+    likeness = {}
+    for crystal, found in patterns.items():
+        measured = np.interp(angles, found.two_theta_deg, found.intensity_e2_per_atom)
+        likeness[crystal] = np.corrcoef(measured, expected)[0, 1]
+    assert likeness[True] > 0.95
+    assert likeness[False] < 0.8
+    with pytest.raises(InputError, match="there is no trajectory here"):
+        analyze(Request(folder / "chains.traj", **request | {"reference": tmp_path / "no.cif"}))
+
+
 def test_chains_have_their_coordination_polyhedra_and_axes(chained):
     shells = chained["structure"]["coordination"]
     assert shells["Ta-O"]["n"] == pytest.approx(2.0)

@@ -24,7 +24,7 @@ from .wording import MEV_PER_EV
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..workflows.overview import OverviewPoint
+    from ..workflows.overview import Overview, OverviewPoint
 
     Placed = tuple[OverviewPoint, float, float]
 
@@ -32,12 +32,12 @@ _HEIGHT = 480
 _MOST_BARS = 300
 
 
-def hull_overview(points: Sequence[OverviewPoint], most: int, mobile: str = "Na") -> Figure | None:
+def hull_overview(seen: Overview, most: int, mobile: str = "Na") -> Figure | None:
     """Draw E_hull over the atomic fraction of `mobile`; ``None`` where no candidate has one.
 
     Hollow marks are not ok. The line at zero is the hull.
     """
-    known = [point for point in points if point.stability.value is not None]
+    known = [point for point in seen.points if point.stability.value is not None]
     best = sorted(known, key=lambda one: one.stability.value or 0.0)[: most // 10]
     chosen = thinned(known, _id, most, {_id(point) for point in best})
     shown = [
@@ -61,7 +61,7 @@ def hull_overview(points: Sequence[OverviewPoint], most: int, mobile: str = "Na"
         height=_HEIGHT,
         shapes=[zero | {"line": {"color": GREEN, "width": 1.5}}],
     )
-    words = left_out_text(len(chosen), len(known), len(points), "E_hull")
+    words = left_out_text(len(chosen), len(known), len(seen.points), "E_hull", seen.note)
     return with_note({"data": traces, "layout": look}, words)
 
 

@@ -24,7 +24,7 @@ _WIDEST_RING = 46
 COLOUR_TITLE = "log<sub>10</sub> σ(300 K)<br>σ in mS cm<sup>−1</sup>"
 
 
-def map_figure(system: MixedSystem, most: int) -> Figure | None:
+def map_figure(system: MixedSystem, most: int, note: str = "") -> Figure | None:
     """Draw the candidates of a system over their composition, coloured by log10 sigma(300 K).
 
     Filled marks are ok, hollow ones not, triangles mere bounds. Of two compounds, sigma is the
@@ -37,6 +37,8 @@ def map_figure(system: MixedSystem, most: int) -> Figure | None:
         Candidates with mole fractions.
     most
         Points to draw; of more, an even sample.
+    note
+        To be said below the plot.
     """
     known = [
         (point, fractions, found)
@@ -47,7 +49,7 @@ def map_figure(system: MixedSystem, most: int) -> Figure | None:
         return None
     best = sorted(known, key=lambda one: -one[2].value)[: most // 10]
     shown = thinned(known, _id, most, {_id(one) for one in best})
-    words = left_out_text(len(shown), len(known), len(system.points), "any σ")
+    words = left_out_text(len(shown), len(known), len(system.points), "any σ", note)
     draw = _binary if len(system.components) == _BINARY else _ternary
     figure = draw(system, shown)
     figure["layout"] |= {"coloraxis": _coloraxis(shown), "height": _HEIGHT}

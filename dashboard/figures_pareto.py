@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..workflows.overview import pareto_front
 from .figures import E_HULL_TITLE, SIGMA_TITLE
 from .overview_marks import Mark, hover, label_text, left_out_text, mark, thinned, with_note
 from .theme import (
@@ -26,7 +25,7 @@ from .wording import MEV_PER_EV
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..workflows.overview import OverviewPoint
+    from ..workflows.overview import Overview, OverviewPoint
 
     Placed = tuple[OverviewPoint, Mark]
 
@@ -36,7 +35,7 @@ _LABEL_LENGTH = 32
 _MOST_BARS = 200
 
 
-def pareto_figure(points: Sequence[OverviewPoint], most: int) -> Figure | None:
+def pareto_figure(seen: Overview, most: int) -> Figure | None:
     """Draw E_hull against sigma(300 K); ``None`` where no candidate has both.
 
     The front is that of the candidates of which both are ok. Filled marks are such, hollow ones
@@ -44,24 +43,23 @@ def pareto_figure(points: Sequence[OverviewPoint], most: int) -> Figure | None:
 
     Parameters
     ----------
-    points
-        In any order.
+    seen
+        Candidates and the front of all that there are.
     most
         Points to draw; of more, the front and an even sample.
     """
     known = [
         (point, found)
-        for point in points
+        for point in seen.points
         if point.stability.value is not None
         and (found := mark(point.conductivity, point.phase)) is not None
     ]
     if not known:
         return None
-    front = pareto_front(points)
-    shown = thinned(known, _id, most, {point.candidate_id for point in front})
-    traces = [*_front_traces(front), *_point_traces(shown, bars=len(shown) <= _MOST_BARS)]
+    shown = thinned(known, _id, most, {point.candidate_id for point in seen.front})
+    traces = [*_front_traces(seen.front), *_point_traces(shown, bars=len(shown) <= _MOST_BARS)]
     look = layout(axis(E_HULL_TITLE), log_axis(SIGMA_TITLE), height=_HEIGHT)
-    words = left_out_text(len(shown), len(known), len(points), "E_hull or σ")
+    words = left_out_text(len(shown), len(known), len(seen.points), "E_hull or σ", seen.note)
     return with_note({"data": traces, "layout": look}, words)
 
 

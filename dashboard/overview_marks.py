@@ -150,9 +150,9 @@ def with_note(figure: Figure, words: str) -> Figure:
     return figure | {"layout": look | {"annotations": [line], "margin": margin}}
 
 
-def left_out_text(n_drawn: int, n_known: int, n_all: int, what: str) -> str:
+def left_out_text(n_drawn: int, n_known: int, n_all: int, what: str, note: str = "") -> str:
     """Say how many candidates are not drawn, and why; empty where all are."""
-    parts = []
+    parts = [note] if note else []
     if n_drawn < n_known:
         parts.append(f"{n_drawn:,} of {n_known:,} drawn: an even sample, the best always")
     if n_known < n_all:

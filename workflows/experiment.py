@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ..quantity import TWO_SIDED_95, Quantity, Status
+from ..stores.paging import find_page
 from ..stores.records import summary_of
 from ..systems.families import list_families
 
@@ -27,6 +28,7 @@ COMPARED: Final = (
     "oxidation_limit_v",
 )
 """Quantities that are both published and a part of a summary."""
+MOST_CANDIDATES: Final = 300
 _LOGARITHMIC: Final = frozenset({SIGMA})
 _STAGE: Final = {SIGMA: "md", ENERGY: "md"}
 
@@ -97,12 +99,15 @@ def published_values() -> list[Published]:
 
 def literature_candidates(
     store: HaloflowStore, criteria: dict[str, Any] | None = None
-) -> list[CandidateSummary]:
-    """Return the summaries that published values belong to, `criteria` met too."""
+) -> tuple[list[CandidateSummary], int]:
+    """Return summaries that published values belong to, `criteria` met too, and their number.
+
+    At most `MOST_CANDIDATES` are read, in the order of their ids.
+    """
     known: dict[str, Any] = {"literature.0": {"$exists": True}}
     asked = {"$and": [known, criteria]} if criteria else known
-    rows = store.summaries.query(asked, sort={"candidate_id": 1})
-    return [summary_of(row) for row in rows]
+    page = find_page(store.summaries, asked, limit=MOST_CANDIDATES)
+    return [summary_of(row) for row in page.rows], page.total
 
 
 def comparisons(summaries: Iterable[CandidateSummary]) -> list[Comparison]:

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 from pymatgen.core import Composition
 
 from ..quantity import Quantity, Status
+from ..stores.fields import get_field
+from ..stores.paging import find_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ..stores.connection import HaloflowStore
+    from ..stores.fields import Field
 
 _STABILITY: Final = "energy_above_hull_ev_per_atom"
 _CONDUCTIVITY: Final = "sigma_300k_ms_cm"
+_E_HULL: Final = f"{_STABILITY}.value"
 _PROPERTIES: Final = (
     "candidate_id",
     "label",
@@ -30,6 +34,8 @@ _PROPERTIES: Final = (
 _BINARY: Final = 2
 _TERNARY: Final = 3
 _AT_ONCE: Final = 500
+_BLOCK: Final = 100
+MOST_READ: Final = 2000
 _UNKNOWN: Final = Quantity(status=Status.UNCONVERGED, note="not computed yet")
 
 
@@ -56,6 +62,32 @@ class OverviewPoint:
 
 
 @dataclass(frozen=True)
+class Overview:
+    """Candidates on a map.
+
+    Attributes
+    ----------
+    points
+        In the order of their ids; of very many candidates a sample.
+    total
+        Candidates that there are.
+    front
+        The Pareto front of all of them, see :func:`pareto_front`; empty if not asked for.
+    """
+
+    points: list[OverviewPoint]
+    total: int
+    front: list[OverviewPoint]
+
+    @property
+    def note(self) -> str:
+        """Says that this is a sample; empty where it is not."""
+        if len(self.points) >= self.total:
+            return ""
+        return f"{len(self.points):,} of {self.total:,} looked at: even blocks of ids, best always"
+
+
+@dataclass(frozen=True)
 class MixedSystem:
     """Candidates of a family that are mixed of the same two or three compounds.
 
@@ -77,28 +109,93 @@ class MixedSystem:
         return f"{self.family}:{'-'.join(self.components)}"
 
 
-def overview_points(
-    store: HaloflowStore, criteria: Mapping[str, Any], *, with_components: bool = False
-) -> list[OverviewPoint]:
-    """Return the candidates whose summaries meet `criteria`, in the order of their ids."""
-    rows = list(store.summaries.query(dict(criteria), list(_PROPERTIES)))
-    rows.sort(key=lambda row: str(row["candidate_id"]))
-    parts = _components(store, [row["candidate_id"] for row in rows]) if with_components else {}
-    return [
-        OverviewPoint(
-            row["candidate_id"],
-            row.get("label") or row["candidate_id"],
-            row.get("formula") or "",
-            row.get("family") or "",
-            row.get("phase") or "",
-            row.get("phase_note") or "",
-            row.get("levels") or {},
-            _quantity(row.get(_STABILITY)),
-            _quantity(row.get(_CONDUCTIVITY)),
-            parts.get(row["candidate_id"], {}),
-        )
-        for row in rows
+def overview(
+    store: HaloflowStore,
+    criteria: Mapping[str, Any],
+    *,
+    most: int = MOST_READ,
+    with_components: bool = False,
+    with_front: bool = False,
+) -> Overview:
+    """Return the candidates whose summaries meet `criteria`, or of very many an even sample.
+
+    The sample is of blocks of neighbouring ids at equal distances, blind to the numbers; the
+    best conductors, and the Pareto front if it is asked for, are always there.
+    """
+    total = find_page(store.summaries, criteria, limit=1, properties=("candidate_id",)).total
+    if total > most:
+        rows = _sample(store, criteria, total, most)
+    else:
+        page = find_page(store.summaries, criteria, properties=_PROPERTIES)
+        rows = {row["candidate_id"]: row for row in page.rows}
+    best = _front_rows(store, criteria) if with_front else []
+    rows |= {row["candidate_id"]: row for row in best}
+    parts = _components(store, list(rows)) if with_components else {}
+    points = [_point(row, parts.get(name, {})) for name, row in sorted(rows.items())]
+    return Overview(
+        points, max(total, len(points)), pareto_front([_point(row, {}) for row in best])
+    )
+
+
+def _sample(
+    store: HaloflowStore, criteria: Mapping[str, Any], total: int, most: int
+) -> dict[str, Any]:
+    n_blocks = max(1, (most - _BLOCK) // _BLOCK)
+    orders: list[tuple[int, list[tuple[Field, bool]]]] = [
+        *((total * block // n_blocks, []) for block in range(n_blocks)),
+        (0, [(get_field("sigma"), True)]),
     ]
+    return {
+        row["candidate_id"]: row
+        for skip, sort in orders
+        for row in find_page(
+            store.summaries, criteria, sort=sort, skip=skip, limit=_BLOCK, properties=_PROPERTIES
+        ).rows
+    }
+
+
+def _front_rows(store: HaloflowStore, criteria: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the trusted candidates down to the best conductor that none is more stable than.
+
+    All of the Pareto front is among them.
+    """
+    ok = {f"{path}.status": Status.OK.value for path in (_STABILITY, _CONDUCTIVITY)}
+    known: dict[str, Any] = {f"{_CONDUCTIVITY}.value": {"$gt": 0}, _E_HULL: {"$ne": None}}
+    wanted = {"$and": [dict(criteria), ok, known]} if criteria else {"$and": [ok, known]}
+    by_sigma = [(get_field("sigma"), True)]
+    by_stability = [(get_field("e_hull"), False)]
+    first = find_page(store.summaries, wanted, sort=by_stability, limit=1, properties=_PROPERTIES)
+    if not first.rows:
+        return []
+    least = float(first.rows[0][_STABILITY]["value"])
+    found: list[dict[str, Any]] = []
+    while True:
+        page = find_page(
+            store.summaries,
+            wanted,
+            sort=by_sigma,
+            skip=len(found),
+            limit=_BLOCK,
+            properties=_PROPERTIES,
+        )
+        found += page.rows
+        if not page.rows or any(row[_STABILITY]["value"] <= least for row in page.rows):
+            return found
+
+
+def _point(row: Mapping[str, Any], components: Mapping[str, float]) -> OverviewPoint:
+    return OverviewPoint(
+        row["candidate_id"],
+        row.get("label") or row["candidate_id"],
+        row.get("formula") or "",
+        row.get("family") or "",
+        row.get("phase") or "",
+        row.get("phase_note") or "",
+        row.get("levels") or {},
+        _quantity(row.get(_STABILITY)),
+        _quantity(row.get(_CONDUCTIVITY)),
+        components,
+    )
 
 
 def _quantity(stored: Mapping[str, Any] | None) -> Quantity:

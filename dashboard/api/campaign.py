@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from ...workflows.campaign import STATES, Campaign, Stage, campaign, sweeps
-from ..recent import Recent
+from ..recent import Lately
 from .bodies import Answer, answer, answer_list
 from .dependencies import StoreDep
 
 router = APIRouter(tags=["campaign"])
-_KEPT_S = 3.0
+_LEAST_S = 3.0
 _KEPT = 8
 
 
@@ -26,13 +25,12 @@ def show_campaign(
     """Say how far a sweep, or the whole store, is.
 
     Steps by stage and state, what runs and how far (`share` of 1), time left in s, failures
-    grouped by cause with examples, cost in core-hours. Taken anew every few seconds.
+    grouped by cause with examples, cost in core-hours. Taken at `taken_at`, some seconds ago.
     """
     if not hasattr(request.app.state, "campaigns"):
-        request.app.state.campaigns = Recent[dict[str, Any]](_KEPT)
-    recent: Recent[dict[str, Any]] = request.app.state.campaigns
-    turn = int(time.monotonic() / _KEPT_S)
-    return answer(recent.get((sweep, turn), lambda: _shown(campaign(store, sweep))))
+        request.app.state.campaigns = Lately[dict[str, Any]](_KEPT, _LEAST_S)
+    lately: Lately[dict[str, Any]] = request.app.state.campaigns
+    return answer(lately.get(sweep, lambda: _shown(campaign(store, sweep))))
 
 
 @router.get("/sweeps", response_model=Answer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,14 +10,14 @@ from fastapi import APIRouter, Query, Request, Response
 from ...errors import UnknownNameError
 from ...workflows.experiment import ENERGY, SIGMA, comparisons, literature_candidates
 from ...workflows.lookup import results_of_kind
-from ...workflows.overview import mixed_systems, overview_points
+from ...workflows.overview import mixed_systems, overview
 from ..figures_hull_overview import hull_overview
 from ..figures_map import map_figure
 from ..figures_pareto import pareto_figure
 from ..figures_parity import parity_figure, residual_figure
 from ..figures_sections import section_figures
 from ..overview_marks import MOST_POINTS, thinned
-from ..recent import Recent
+from ..recent import Lately
 from ..theme import drawable
 from ..view import ranked_views
 from .bodies import Answer, answer
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["figures"])
 
 _KEPT = 32
-_KEPT_S = 20.0
+_LEAST_S = 20.0
 _DRAWN_AT_MOST: Final = 10_000
 MOST_HULLS: Final = {"section": 60, "ternary": 60, "segregation": 20}
 Most = Annotated[
@@ -66,10 +65,10 @@ def composition_map(
     """
 
     def make() -> dict[str, Any]:
-        points = overview_points(store, criteria, with_components=True)
-        systems = mixed_systems(points)
+        seen = overview(store, criteria, with_components=True)
+        systems = mixed_systems(seen.points)
         chosen = _chosen(systems, system)
-        figure = map_figure(chosen, most) if chosen is not None else None
+        figure = map_figure(chosen, most, seen.note) if chosen is not None else None
         size = len(chosen.components) if chosen is not None else 0
         n_placed = sum(len(one.points) for one in systems)
         return _shown(
@@ -79,8 +78,9 @@ def composition_map(
             figure,
             system=chosen.id if chosen is not None else None,
             systems=_heads(systems),
-            n_candidates=len(points),
-            n_unplaced=len(points) - n_placed,
+            n_candidates=seen.total,
+            n_read=len(seen.points),
+            n_unplaced=len(seen.points) - n_placed,
         )
 
     return _recent(request, ("map", system, most, _text(criteria)), make)
@@ -93,14 +93,15 @@ def pareto(
     """Draw E_hull (meV/atom) against sigma(300 K) (mS/cm) with the Pareto front of what is ok."""
 
     def make() -> dict[str, Any]:
-        points = overview_points(store, criteria)
+        seen = overview(store, criteria, with_front=True)
         return _shown(
             "pareto",
             "Stability against conductivity",
             "Best towards the upper left. Green: no other candidate of which both are ok is "
             "better in both. Hollow: not ok; triangles: bounds of σ.",
-            pareto_figure(points, most),
-            n_candidates=len(points),
+            pareto_figure(seen, most),
+            n_candidates=seen.total,
+            n_read=len(seen.points),
         )
 
     return _recent(request, ("pareto", most, _text(criteria)), make)
@@ -126,11 +127,12 @@ def hull(
     """
 
     def make() -> dict[str, Any]:
-        points = overview_points(store, criteria, with_components=True)
-        systems = mixed_systems(points)
-        shared = {"systems": _heads(systems), "n_candidates": len(points)}
+        seen = overview(store, criteria, with_components=True)
+        systems = mixed_systems(seen.points)
+        counts = {"n_candidates": seen.total, "n_read": len(seen.points)}
+        shared = {"systems": _heads(systems), **counts}
         if show == "overview":
-            figure = hull_overview(points, most)
+            figure = hull_overview(seen, most)
             return _shown("hull", "Stability over composition", _HULL_CAPTION, figure, **shared)
         chosen = _chosen(systems, system)
         members = chosen.points if chosen is not None else []
@@ -166,9 +168,10 @@ def parity(
 
     def make() -> dict[str, Any]:
         field = SIGMA if quantity == "sigma" else ENERGY
+        candidates, total = literature_candidates(store, criteria)
         pairs = [
             one
-            for one in comparisons(literature_candidates(store, criteria))
+            for one in comparisons(candidates)
             if one.published.row.quantity == field and one.published.row.kind == "experiment"
         ]
         alike = [one for one in pairs if one.like_with_like]
@@ -183,6 +186,8 @@ def parity(
             draw(alike, field),
             n_pairs=len(pairs),
             n_like_with_like=len(alike),
+            n_candidates=total,
+            n_read=len(candidates),
         )
 
     return _recent(request, ("parity", quantity, show, _text(criteria)), make)
@@ -230,8 +235,7 @@ def _text(criteria: dict[str, Any]) -> str:
 def _recent(request: Request, key: tuple[object, ...], make: Callable[[], Any]) -> Response:
     """Answer with a figure that may be some seconds old."""
     if not hasattr(request.app.state, "overviews"):
-        request.app.state.overviews = Recent[dict[str, Any]](_KEPT)
-    recent: Recent[dict[str, Any]] = request.app.state.overviews
-    turn = int(time.monotonic() / _KEPT_S)
-    made = dict(recent.get((*key, turn), make))
+        request.app.state.overviews = Lately[dict[str, Any]](_KEPT, _LEAST_S)
+    lately: Lately[dict[str, Any]] = request.app.state.overviews
+    made = lately.get(key, make)
     return answer({name: made[name] for name in made if name != "meta"}, made["meta"])

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from ..quantity import TWO_SIDED_95, Quantity, Status
-from ..stores.paging import find_page
 from ..stores.records import summary_of
 from ..systems.families import list_families
 
@@ -99,15 +98,17 @@ def published_values() -> list[Published]:
 
 def literature_candidates(
     store: HaloflowStore, criteria: dict[str, Any] | None = None
-) -> tuple[list[CandidateSummary], int]:
-    """Return summaries that published values belong to, `criteria` met too, and their number.
+) -> tuple[list[CandidateSummary], bool]:
+    """Return summaries that published values belong to, `criteria` met too.
 
-    At most `MOST_CANDIDATES` are read, in the order of their ids.
+    At most `MOST_CANDIDATES` are read; the flag tells whether there are more.
     """
     known: dict[str, Any] = {"literature.0": {"$exists": True}}
     asked = {"$and": [known, criteria]} if criteria else known
-    page = find_page(store.summaries, asked, limit=MOST_CANDIDATES)
-    return [summary_of(row) for row in page.rows], page.total
+    rows = list(store.summaries.query(asked, limit=MOST_CANDIDATES + 1))
+    found = [summary_of(row) for row in rows[:MOST_CANDIDATES]]
+    found.sort(key=lambda one: one.candidate_id)
+    return found, len(rows) > MOST_CANDIDATES
 
 
 def comparisons(summaries: Iterable[CandidateSummary]) -> list[Comparison]:

@@ -2,70 +2,70 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
+from ..quantity import Status
+from ..stores.facets import count_facets
+from ..stores.fields import get_field
+from ..stores.paging import find_page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from ..stores.connection import HaloflowStore
 
-_RANGED: Final = {
-    "e_hull": "energy_above_hull_ev_per_atom",
-    "sigma": "sigma_300k_ms_cm",
-    "e_a": "activation_energy_ev",
-}
-_COUNTED: Final = ("family", "phase", "chemsys", "complete", "passes_screen")
-_QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
-_MOST_NAMES: Final = 100
+_RANGED: Final = ("e_hull", "sigma", "e_a")
+_QUANTILES: Final = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 def statistics(store: HaloflowStore, criteria: Mapping[str, Any]) -> dict[str, Any]:
-    """Return counts by property, levels by stage, and ranges of what is ``ok``.
+    """Return counts by property, and quantiles of the results that are ``ok``.
 
     Ranges have the short names of the fields and their units: eV/atom, mS/cm, eV.
     """
-    properties = [*_COUNTED, "levels", "sweeps", "wall_s", "last_updated", *_RANGED.values()]
-    rows = list(store.summaries.query(dict(criteria), properties))
-    counts = {name: _counted(str(row.get(name)) for row in rows) for name in _COUNTED}
-    levels: dict[str, Counter[str]] = {}
-    for row in rows:
-        for stage, level in (row.get("levels") or {}).items():
-            levels.setdefault(stage, Counter())[level] += 1
     return {
-        "n_candidates": len(rows),
-        "counts": counts,
-        "sweeps": _counted(name for row in rows for name in row.get("sweeps") or ()),
-        "levels": {stage: dict(counter.most_common()) for stage, counter in levels.items()},
-        "ranges": {name: _range(rows, path) for name, path in _RANGED.items()},
-        "wall_s": float(sum(row.get("wall_s") or 0.0 for row in rows)),
-        "last_updated": max((row["last_updated"] for row in rows), default=None),
+        "n_candidates": _count(store, criteria),
+        "n_complete": _count(store, criteria, complete=True),
+        "n_passing": _count(store, criteria, passes_screen=True),
+        "n_failing": _count(store, criteria, passes_screen=False),
+        "counts": count_facets(store.summaries, criteria),
+        "ranges": {name: _range(store, criteria, name) for name in _RANGED},
+        "last_updated": _last_updated(store, criteria),
     }
 
 
-def _counted(values: Iterable[str]) -> dict[str, int]:
-    return dict(Counter(values).most_common(_MOST_NAMES))
+def _both(criteria: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    return {"$and": [dict(criteria), dict(more)]} if criteria else dict(more)
 
 
-def _range(rows: list[Any], path: str) -> dict[str, Any]:
-    known = [row.get(path) or {} for row in rows]
-    statuses = Counter(str(quantity.get("status")) for quantity in known)
-    values = np.array(
-        [
-            quantity["value"]
-            for quantity in known
-            if quantity.get("status") == "ok" and quantity.get("value") is not None
-        ]
+def _count(store: HaloflowStore, criteria: Mapping[str, Any], **more: object) -> int:
+    asked = _both(criteria, more) if more else criteria
+    return find_page(store.summaries, asked, limit=1, properties=("candidate_id",)).total
+
+
+def _range(store: HaloflowStore, criteria: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the number of known values that are ok, and their quantiles (nearest ranks)."""
+    field, status = get_field(name), get_field(f"{name}_status")
+    ok = _both(criteria, {status.path: Status.OK.value, field.path: {"$ne": None}})
+    n_ok = find_page(store.summaries, ok, limit=1, properties=("candidate_id",)).total
+    quantiles = {}
+    for quantile in _QUANTILES if n_ok else ():
+        place = round(quantile * (n_ok - 1))
+        page = find_page(
+            store.summaries,
+            ok,
+            sort=[(field, False)],
+            skip=place,
+            limit=1,
+            properties=(field.path,),
+        )
+        quantiles |= {f"{quantile:g}": field.of(row) for row in page.rows}
+    return {"n_ok": n_ok, "unit": field.unit, "quantiles": quantiles}
+
+
+def _last_updated(store: HaloflowStore, criteria: Mapping[str, Any]) -> object:
+    field = get_field("updated")
+    page = find_page(
+        store.summaries, criteria, sort=[(field, True)], limit=1, properties=(field.path,)
     )
-    if not len(values):
-        return {"n_ok": 0, "statuses": dict(statuses), "min": None, "max": None, "quantiles": {}}
-    quantiles = np.quantile(values, _QUANTILES)
-    return {
-        "n_ok": len(values),
-        "statuses": dict(statuses),
-        "min": float(values.min()),
-        "max": float(values.max()),
-        "quantiles": {str(q): float(v) for q, v in zip(_QUANTILES, quantiles, strict=True)},
-    }
+    return page.rows[0].get(field.path) if page.rows else None

@@ -31,16 +31,16 @@ def literature(store: StoreDep) -> Response:
     """List all published values with the phases that were present, and what was computed.
 
     Units stand in the names of the quantities: mS/cm, eV, eV/atom, V. Of the candidates that
-    published values belong to, at most 300 are read (`n_read` of `n_candidates`).
+    published values belong to, at most 300 are read; `is_cut` tells whether there are more.
     """
     rows = {one.key: _published(one) | {"computed": []} for one in published_values()}
-    candidates, total = literature_candidates(store)
+    candidates, is_cut = literature_candidates(store)
     for pair in comparisons(candidates):
         one = pair.published
         rows.setdefault(one.key, _published(one) | {"computed": []})
         rows[one.key]["computed"].append(_computed(pair))
     sources = {row["source"] for row in rows.values()}
-    counts = {"n_candidates": total, "n_read": len(candidates)}
+    counts = {"n_candidates": len(candidates), "is_cut": is_cut}
     return answer_list(list(rows.values()), n_sources=len(sources), **counts)
 
 
@@ -56,17 +56,17 @@ def experiment(
 
     The residual of a conductivity is in decades, log10(computed / published); others are
     computed less published. `caution` says why a pair is not like with like. At most 300
-    candidates are read (`n_read` of `n_candidates`).
+    candidates are read; `is_cut` tells whether there are more.
     """
     wanted = set(quantity.split(",")) if quantity else set(COMPARED)
-    candidates, total = literature_candidates(store)
+    candidates, is_cut = literature_candidates(store)
     found = [
         one
         for one in comparisons(candidates)
         if one.published.row.quantity in wanted and kind in {None, one.published.row.kind}
     ]
     rows = [_published(one.published) | _computed(one) for one in found]
-    counts = {"n_candidates": total, "n_read": len(candidates)}
+    counts = {"n_candidates": len(candidates), "is_cut": is_cut}
     return answer_list(rows, n_like_with_like=sum(one.like_with_like for one in found), **counts)
 
 

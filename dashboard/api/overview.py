@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from ...errors import UnknownNameError
-from ...workflows.experiment import ENERGY, SIGMA, comparisons, literature_candidates
+from ...workflows.experiment import (
+    ENERGY,
+    MOST_CANDIDATES,
+    SIGMA,
+    comparisons,
+    literature_candidates,
+)
 from ...workflows.lookup import results_of_kind
 from ...workflows.overview import mixed_systems, overview
 from ..figures_hull_overview import hull_overview
@@ -44,6 +50,7 @@ _MAP_CAPTION = (
     "{errors} σ at 300 K is extrapolated along the Arrhenius line."
 )
 _HULL_CAPTION = "Energy above the hull of the competing phases; hollow marks are not ok."
+_CUT = f" Of more candidates, {MOST_CANDIDATES} are looked at."
 _NO_SECTION = "No hull through several compositions of one system"
 _ERRORS = {2: "Bars are 95 % intervals.", 3: "Rings are the wider the larger the 95 % interval."}
 
@@ -168,7 +175,7 @@ def parity(
 
     def make() -> dict[str, Any]:
         field = SIGMA if quantity == "sigma" else ENERGY
-        candidates, total = literature_candidates(store, criteria)
+        candidates, is_cut = literature_candidates(store, criteria)
         pairs = [
             one
             for one in comparisons(candidates)
@@ -182,12 +189,12 @@ def parity(
             titles[show],
             "Bars are 95 % intervals, or the published range. Hollow: not ok; triangles: bounds. "
             "Colours tell the level of theory. Samples that are neither this crystal nor this "
-            "glass are left out.",
+            "glass are left out." + (_CUT if is_cut else ""),
             draw(alike, field),
             n_pairs=len(pairs),
             n_like_with_like=len(alike),
-            n_candidates=total,
-            n_read=len(candidates),
+            n_candidates=len(candidates),
+            is_cut=is_cut,
         )
 
     return _recent(request, ("parity", quantity, show, _text(criteria)), make)

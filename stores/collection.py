@@ -6,20 +6,20 @@ documents are read; the compiled filter alone decides which of them match.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import bson
-from bson import ObjectId
-from pymongo.errors import DuplicateKeyError
 
-from ..errors import StoreError
-from .indexing import Lookup, entry_key, lookups
-from .limits import encode
+from .columns import create, load
+from .indexing import Lookup, lookups
 from .matching import compile_filter, normalized
-from .ordering import values_at
+from .pushdown import Translator
+from .selection import count
 from .shaping import compile_projection, distinct_values, sort_documents
+from .writing import Writer
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from pymongo import ReplaceOne
 
+    from .columns import Columns
     from .sqlite import Database
 
     Document = dict[str, Any]
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _FEW_ENOUGH = 5000
 """Lookups that give more documents than this are not told apart."""
+_NARROW = 200
+"""Columns are asked only where the lookups give more documents than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class SqliteCollection:
         project = compile_projection(fields)
         stop = skip + limit if limit else None
         with self.sqlite.reading() as connection:
-            matches = (document for _, document in self._matches(connection, filter))
+            matches = (document for _, document in self.matching(connection, filter))
             documents = list(matches if sort else islice(matches, stop))
         if sort:
             sort_documents(documents, sort)
@@ -77,7 +80,7 @@ class SqliteCollection:
         """Count the matching documents."""
         with self.sqlite.reading() as connection:
             if filter:
-                return sum(1 for _ in self._matches(connection, filter))
+                return count(self, connection, filter)
             query = "SELECT count(*) FROM documents WHERE collection = ?"
             return int(connection.execute(query, (self.name,)).fetchone()[0])
 
@@ -88,38 +91,64 @@ class SqliteCollection:
     def distinct(self, key: str, filter: Mapping[str, Any] | None = None) -> list[Any]:
         """Return the different values of a field."""
         with self.sqlite.reading() as connection:
-            matches = (document for _, document in self._matches(connection, filter))
+            matches = (document for _, document in self.matching(connection, filter))
             return distinct_values(matches, key)
 
-    def _matches(
+    def matching(
         self, connection: sqlite3.Connection, criteria: Mapping[str, Any] | None
     ) -> Iterator[tuple[int, Document]]:
+        """Yield the documents that match with their numbers, in the order of insertion."""
         condition = normalized(criteria)
         predicate = compile_filter(condition)
-        lookup = next(
-            (found for found in lookups(self.name, condition, ()) if found.is_single), None
-        )
-        if lookup is None:
-            fields = self._indexes(connection)
-            lookup = _narrowest(connection, lookups(self.name, condition, fields))
-        where = "collection = ?" if lookup is None else f"seq IN ({lookup.sql})"
+        where, values = self._narrowed(connection, condition)
         rows = connection.execute(
             f"SELECT seq, body FROM documents WHERE {where} ORDER BY seq",  # noqa: S608  (no user text)
-            (self.name,) if lookup is None else lookup.values,
+            values,
         )
         for seq, body in self.sqlite.in_time(rows):
             document = bson.decode(body)
             if predicate(document):
                 yield seq, document
 
+    def _narrowed(
+        self, connection: sqlite3.Connection, condition: dict[str, Any]
+    ) -> tuple[str, tuple[Any, ...]]:
+        """Return a condition that holds for all matches, by the indexes or the columns."""
+        single = (found for found in lookups(self.name, condition, ()) if found.is_single)
+        if lookup := next(single, None):
+            return f"seq IN ({lookup.sql})", lookup.values
+        fields = self.indexes(connection)
+        lookup, n_found = _narrowest(connection, lookups(self.name, condition, fields))
+        columns = self.columns(connection) if condition and n_found > _NARROW else None
+        if columns is not None:
+            with Translator(columns) as translator:
+                where = translator.translate(condition)
+                if where.sql != "1" and translator.is_portable:
+                    sql = f"SELECT seq FROM {columns.table} WHERE irregular = 1 OR {where.sql}"  # noqa: S608  (no user text)
+                    return f"seq IN ({sql})", where.values
+        if lookup is not None:
+            return f"seq IN ({lookup.sql})", lookup.values
+        return "collection = ?", (self.name,)
+
+    def is_narrow(self, connection: sqlite3.Connection, criteria: Mapping[str, Any]) -> bool:
+        """Tell whether the indexes alone leave few documents."""
+        choices = list(lookups(self.name, normalized(criteria), self.indexes(connection)))
+        return any(found.is_single for found in choices) or (
+            _narrowest(connection, choices)[1] <= _NARROW
+        )
+
+    def columns(self, connection: sqlite3.Connection) -> Columns | None:
+        """Return the columns of this collection, ``None`` where it has none."""
+        return load(connection, self.name)
+
     # -- writing -----------------------------------------------------------------------
 
     def bulk_write(self, requests: Sequence[ReplaceOne[Any]], **_options: object) -> WriteResult:
         """Replace or insert all documents in one transaction."""
         matched = 0
-        with self.sqlite.writing() as connection:
+        with self._writing() as writer:
             for criteria, document, upsert in map(_parts, requests):
-                matched += self._replace(connection, criteria, document, upsert=upsert)
+                matched += writer.replace(criteria, document, upsert=upsert)
         return WriteResult(matched_count=matched)
 
     def replace_one(
@@ -130,71 +159,37 @@ class SqliteCollection:
         upsert: bool = False,
     ) -> WriteResult:
         """Replace the first match in one step that no other process can come between."""
-        with self.sqlite.writing() as connection:
-            matched = self._replace(connection, filter, replacement, upsert=upsert)
+        with self._writing() as writer:
+            matched = writer.replace(filter, replacement, upsert=upsert)
         return WriteResult(matched_count=matched)
 
     def insert_one(self, document: Document) -> None:
         """Insert a document, or raise DuplicateKeyError where its ``_id`` exists."""
-        with self.sqlite.writing() as connection:
-            self._insert(connection, document)
+        with self._writing() as writer:
+            writer.insert(document)
 
     def insert_many(self, documents: Iterable[Document]) -> None:
         """Insert documents, all or none."""
-        with self.sqlite.writing() as connection:
+        with self._writing() as writer:
             for document in documents:
-                self._insert(connection, document)
+                writer.insert(document)
 
     def delete_many(self, filter: Mapping[str, Any]) -> WriteResult:
         """Delete the matching documents."""
-        with self.sqlite.writing() as connection:
-            found = [(seq,) for seq, _ in self._matches(connection, filter)]
-            connection.executemany("DELETE FROM documents WHERE seq = ?", found)
-            connection.executemany("DELETE FROM entries WHERE seq = ?", found)
+        with self._writing() as writer:
+            found = [seq for seq, _ in self.matching(writer.connection, filter)]
+            writer.delete(found)
         return WriteResult(deleted_count=len(found))
 
     def drop(self) -> None:
         """Delete all documents; the indexes stay."""
         self.delete_many({})
 
-    def _replace(
-        self,
-        connection: sqlite3.Connection,
-        criteria: Mapping[str, Any],
-        document: Document,
-        *,
-        upsert: bool,
-    ) -> int:
-        found = next(self._matches(connection, criteria), None)
-        if found is None:
-            if upsert:
-                self._insert(connection, document)
-            return 0
-        seq, existing = found
-        if document.get("_id", existing["_id"]) != existing["_id"]:
-            raise StoreError(
-                "the _id of a document cannot change",
-                given=document["_id"],
-                allowed=existing["_id"],
-                remedy="leave _id out of the document, or delete the old document first",
-            )
-        replacement = {"_id": existing["_id"], **document}
-        connection.execute(
-            "UPDATE documents SET body = ? WHERE seq = ?", (encode(replacement), seq)
-        )
-        connection.execute("DELETE FROM entries WHERE seq = ?", (seq,))
-        self._write_entries(connection, seq, replacement, self._indexes(connection))
-        return 1
-
-    def _insert(self, connection: sqlite3.Connection, document: Document) -> None:
-        document = {"_id": document.get("_id", ObjectId()), **document}
-        row = (self.name, entry_key(document["_id"]), encode(document))
-        sql = "INSERT OR IGNORE INTO documents (collection, id, body) VALUES (?, ?, ?)"
-        cursor = connection.execute(sql, row)
-        if cursor.rowcount == 0:
-            raise _duplicate(self.name, "_id", document["_id"])
-        seq = int(cursor.lastrowid or 0)
-        self._write_entries(connection, seq, document, self._indexes(connection))
+    @contextmanager
+    def _writing(self) -> Iterator[Writer]:
+        with self.sqlite.writing() as connection:
+            indexes = self.indexes(connection)
+            yield Writer(self, connection, indexes, self.columns(connection))
 
     # -- indexes -----------------------------------------------------------------------
 
@@ -204,40 +199,43 @@ class SqliteCollection:
             row = (self.name, keys, bool(unique))
             sql = "INSERT OR IGNORE INTO indexes VALUES (?, ?, ?)"
             if connection.execute(sql, row).rowcount:
-                for seq, document in list(self._matches(connection, None)):
-                    self._write_entries(connection, seq, document, {keys: bool(unique)})
+                writer = Writer(self, connection, {keys: bool(unique)}, None)
+                for seq, document in list(self.matching(connection, None)):
+                    writer.write_entries(seq, document)
         return f"{keys}_1"
+
+    def create_columns(self, wanted: Mapping[str, str]) -> None:
+        """Keep values beside the documents, at once for those that exist.
+
+        Parameters
+        ----------
+        wanted
+            Path to ``scalar``, ``list`` (of texts) or ``pattern`` (with ``*`` for any name).
+        """
+        with self.sqlite.reading() as connection:
+            known = self.columns(connection)
+        if known is not None and known.has(wanted):
+            return
+        with self.sqlite.writing() as connection:
+            columns = create(connection, self.name, wanted)
+            for seq, document in self.matching(connection, None):
+                columns.write(connection, self.name, seq, document)
 
     def index_information(self) -> dict[str, dict[str, Any]]:
         """Return the indexes as pymongo does."""
         with self.sqlite.reading() as connection:
-            fields = self._indexes(connection)
+            fields = self.indexes(connection)
         return {f"{field}_1": {"key": [(field, 1)]} for field in ("_id", *fields)}
 
-    def _indexes(self, connection: sqlite3.Connection) -> dict[str, bool]:
+    def indexes(self, connection: sqlite3.Connection) -> dict[str, bool]:
+        """Return the indexed fields, and whether each is unique."""
         sql = "SELECT field, is_unique FROM indexes WHERE collection = ?"
         return {field: bool(unique) for field, unique in connection.execute(sql, (self.name,))}
 
-    def _write_entries(
-        self,
-        connection: sqlite3.Connection,
-        seq: int,
-        document: Document,
-        indexes: Mapping[str, bool],
-    ) -> None:
-        for field, unique in indexes.items():
-            keys = {entry_key(value) for value in values_at(document, tuple(field.split(".")))}
-            if unique and self._is_taken(connection, field, keys):
-                raise _duplicate(self.name, field, document.get(field))
-            rows = [(self.name, field, key, seq) for key in keys]
-            connection.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?)", rows)
 
-    def _is_taken(self, connection: sqlite3.Connection, field: str, keys: set[Any]) -> bool:
-        sql = "SELECT 1 FROM entries WHERE collection = ? AND field = ? AND value = ?"
-        return any(connection.execute(sql, (self.name, field, key)).fetchone() for key in keys)
-
-
-def _narrowest(connection: sqlite3.Connection, choices: Iterable[Lookup]) -> Lookup | None:
+def _narrowest(
+    connection: sqlite3.Connection, choices: Iterable[Lookup]
+) -> tuple[Lookup | None, int]:
     """Return the lookup with the fewest documents, counted up to a limit."""
     best, least = None, _FEW_ENOUGH
     for lookup in choices:
@@ -247,13 +245,9 @@ def _narrowest(connection: sqlite3.Connection, choices: Iterable[Lookup]) -> Loo
             best, least = lookup, max(found, 1)
         if found <= 1:
             break
-    return best
+    return best, least
 
 
 def _parts(request: ReplaceOne[Any]) -> tuple[Mapping[str, Any], Document, bool]:
     # pymongo has no public names for what a request holds
     return request._filter, dict(request._doc), bool(request._upsert)
-
-
-def _duplicate(collection: str, field: str, value: object) -> DuplicateKeyError:
-    return DuplicateKeyError(f"duplicate value of {field} in {collection}: {value!r}")

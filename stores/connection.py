@@ -12,8 +12,10 @@ from pymongo.uri_parser import parse_uri
 
 from ..errors import StoreError
 from ..settings import get_settings
+from .collection import SqliteCollection
 from .documents import SCHEMA_VERSION
 from .embedded import DATABASE_FILE, SqliteStore
+from .fields import SUMMARY_COLUMNS
 from .jobstore import StepJobStore
 from .mongodb import MongoDBStore, redacted, translated
 
@@ -116,7 +118,17 @@ class HaloflowStore:
         for name, fields in _INDEXES.items():
             for field in fields:
                 self._stores[name].ensure_index(field)
+        self._prepare_summaries()
         self.files_dir.mkdir(parents=True, exist_ok=True)
+
+    def _prepare_summaries(self) -> None:
+        """Let the database sort and filter summaries; complete those of earlier versions."""
+        collection = self.summaries._collection
+        if isinstance(collection, SqliteCollection):
+            collection.create_columns(SUMMARY_COLUMNS)
+        old = list(self.summaries.query({"elements": None, "chemsys": {"$ne": None}}))
+        if old:
+            self.summaries.update([{**row, "elements": row["chemsys"].split("-")} for row in old])
 
     @property
     def name(self) -> str:

@@ -7,9 +7,9 @@ document holds a :class:`FileReference`.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pymatgen.core import Structure
 
 from ..quantity import Quantity, Status
@@ -363,6 +363,7 @@ class CandidateSummary(Model):
     family: str
     formula: str
     chemsys: str
+    elements: list[str] = Field(default_factory=list, description="Those of `chemsys`.")
     phase: Literal["crystal", "glass"]
     phase_id: str | None = None
     phase_note: str = ""
@@ -396,3 +397,8 @@ class CandidateSummary(Model):
     complete: bool = False
     wall_s: float = 0.0
     last_updated: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    @model_validator(mode="after")
+    def _elements(self) -> Self:
+        self.elements = self.chemsys.split("-")
+        return self

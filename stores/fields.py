@@ -90,6 +90,7 @@ _FIELDS = [
     Field("family", "family", "text", "family", "family of electrolytes"),
     Field("formula", "formula", "text", "formula", "reduced formula"),
     Field("chemsys", "chemsys", "text", "system", "elements, sorted, joined by '-'"),
+    Field("elements", "elements", "list", "elements", "symbols of the elements, sorted"),
     Field("phase", "phase", "text", "phase", "state of matter", allowed=("crystal", "glass")),
     Field("phase_id", "phase_id", "text", "crystal model", "phase of the library"),
     Field("sweep", "sweeps", "list", "sweeps", "names of the sweeps it belongs to"),
@@ -143,6 +144,12 @@ _FIELDS = [
     Field("updated", "last_updated", "text", "updated", "time of the last change"),
 ]
 FIELDS: dict[str, Field] = {field.name: field for field in _FIELDS}
+SUMMARY_COLUMNS: dict[str, str] = {
+    **{field.path: "list" if field.type == "list" else "scalar" for field in _FIELDS},
+    **dict.fromkeys(("variables.*", "levels.*"), "pattern"),
+    **dict.fromkeys((f"diffusivity_cm2_s.*.{part}" for part in ("value", "status")), "pattern"),
+}
+"""What the embedded store keeps beside summaries to filter and sort by: path to kind."""
 DEFAULT_COLUMNS = ("label", "phase", "e_hull", "e_hull_status", "sigma", "sigma_status", "e_a")
 _VARIABLE = re.compile(r"var\.(?P<name>\w+)")
 _DIFFUSIVITY = re.compile(r"d_(?P<kelvin>\d+)k(?P<part>_sd|_lower|_upper|_status|)", re.IGNORECASE)

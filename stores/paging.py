@@ -1,21 +1,41 @@
-"""One page of the summaries that pass a filter, in a stable order."""
+"""One page of a collection: the same rows in the same order on every store.
+
+Rows without a value come last whether sorting up or down; rows that are equal are in the order
+of their ids. The database does it: neither all rows nor their count pass through Python.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .fields import get_field
+from ..errors import InputError
+from .collection import SqliteCollection
+from .selection import Selection, select
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from maggma.core import Store
+
+    from .fields import Field
+
+    Document = dict[str, Any]
+
+_BATCH = 1000
 
 
 @dataclass(frozen=True)
 class Page:
-    """Records as they are stored, and how many there are in all."""
+    """Rows `skip` to `skip` + `limit` of a sorted collection.
+
+    Attributes
+    ----------
+    rows
+        Documents as the store keeps them.
+    total
+        How many match, on all pages together.
+    """
 
     rows: list[dict[str, Any]]
     total: int
@@ -23,34 +43,99 @@ class Page:
 
 def find_page(
     summaries: Store,
-    criteria: Mapping[str, Any],
+    criteria: Mapping[str, Any] | None = None,
     *,
-    sort: Sequence[str] = (),
+    sort: Sequence[tuple[Field, bool]] = (),
     skip: int = 0,
-    limit: int,
-    paths: Sequence[str] | None = None,
+    limit: int = 0,
+    properties: Sequence[str] | None = None,
 ) -> Page:
-    """Return a page of summaries.
+    """Return one page of the summaries for which `criteria` hold.
 
     Parameters
     ----------
     summaries
-        Connected store of summaries.
+        Connected store.
     criteria
-        MongoDB filter.
+        A MongoDB filter.
     sort
-        Names of fields, the first one counts most; ``-name`` sorts downwards. Missing values
-        come last, equal ones in the order of their ids.
+        Pairs of a field and whether it sorts downwards; the first one counts most. A list
+        counts with its least (upwards) or greatest element. Ties are in the order of the
+        store's key.
     skip, limit
-        Records to pass over, and most records to return.
-    paths
-        Dotted paths to return; ``None`` for the whole record.
+        Rows to leave out first, and most rows to return; a limit of 0 is none.
+    properties
+        Dotted paths to return, beside the store's key; ``None`` for whole documents.
+
+    Raises
+    ------
+    InputError
+        `skip` or `limit` is negative.
+    StoreError
+        The store does not know the filter.
+    StoreTimeoutError
+        It took too long.
     """
-    keys = [(get_field(name.lstrip("-")), name.startswith("-")) for name in sort]
-    wanted = None if paths is None else [*paths, *(field.path for field, _ in keys)]
-    found = list(summaries.query(criteria, wanted, sort={"candidate_id": 1}))
-    for field, down in reversed(keys):
-        known = [one for one in found if field.of(one) is not None]
-        rest = [one for one in found if field.of(one) is None]
-        found = sorted(known, key=field.of, reverse=down) + rest
-    return Page(found[skip : skip + limit], len(found))
+    for name, value in (("limit", limit), ("skip", skip)):
+        if value < 0:
+            allowed = "0 for all, or more" if name == "limit" else "0 or more"
+            raise InputError(f"a {name} cannot be negative", given=value, allowed=allowed)
+    order = [(field.path, down) for field, down in sort]
+    key = str(summaries.key)
+    if key not in dict(order):
+        order.append((key, False))
+    projection = None if properties is None else dict.fromkeys((key, *properties), 1)
+    has_lists = any(field.type == "list" for field, _ in sort)
+    wanted = Selection(criteria or {}, order, skip, limit, projection, has_lists=has_lists)
+    collection = summaries._collection
+    find = select if isinstance(collection, SqliteCollection) else _from_server
+    rows, total = find(collection, wanted)
+    return Page(rows, total)
+
+
+def _from_server(collection: Any, wanted: Selection) -> tuple[list[Document], int]:
+    """Let a MongoDB server sort, by an index where there is one of the first field."""
+    criteria, count = wanted.criteria, collection.count_documents
+    total = count(criteria) if criteria else collection.estimated_document_count()
+    path, *others = (path for path, _ in wanted.by)
+    if not others:
+        return list(_found(collection, wanted, criteria, wanted.skip, wanted.limit)), total
+    if len(others) > 1 or wanted.has_lists:
+        return _computed(collection, wanted), total
+    known = {"$and": [{path: {"$ne": None}}, *([criteria] if criteria else [])]}
+    rows = list(_found(collection, wanted, known, wanted.skip, wanted.limit))
+    if wanted.limit and len(rows) == wanted.limit:
+        return rows, total
+    skip = 0 if rows else max(0, wanted.skip - count(known))
+    left = wanted.limit - len(rows) if wanted.limit else 0
+    unknown = {"$and": [{path: None}, *([criteria] if criteria else [])]}
+    return rows + list(_found(collection, wanted, unknown, skip, left)), total
+
+
+def _found(
+    collection: Any, wanted: Selection, criteria: Mapping[str, Any], skip: int, limit: int
+) -> Iterator[Document]:
+    sort = [(path, -1 if down else 1) for path, down in wanted.by]
+    found: Iterator[Document] = collection.find(
+        criteria, wanted.projection, sort=sort, skip=skip, limit=limit
+    )
+    return found
+
+
+def _computed(collection: Any, wanted: Selection) -> list[Document]:
+    """Sort by computed keys, which tell missing values from known ones."""
+    keys: dict[str, Any] = {}
+    sort: dict[str, int] = {}
+    for at, (path, down) in enumerate(wanted.by):
+        value = {"$max" if down else "$min": f"${path}"}
+        keys |= {f"k{at}": value, f"missing{at}": {"$lte": [value, None]}}
+        sort |= {f"missing{at}": 1, f"k{at}": -1 if down else 1}
+    pipeline = [{"$match": wanted.criteria}, {"$project": keys}, {"$sort": sort}]
+    pipeline += [{"$skip": wanted.skip}, *([{"$limit": wanted.limit}] if wanted.limit else [])]
+    pipeline.append({"$project": {"_id": 1}})
+    ids = [row["_id"] for row in collection.aggregate(pipeline, allowDiskUse=True)]
+    rows: dict[Any, Document] = {}
+    for start in range(0, len(ids), _BATCH):
+        some = {"_id": {"$in": ids[start : start + _BATCH]}}
+        rows |= {row["_id"]: row for row in collection.find(some, wanted.projection)}
+    return [rows[one] for one in ids if one in rows]

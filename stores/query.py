@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
 from ..quantity import Quantity, Status, worst
 from .fields import get_field
 from .filters import parse_filters
+from .paging import find_page
 from .records import summary_of
 
 if TYPE_CHECKING:
@@ -56,20 +56,9 @@ def find_summaries(
     InputError, UnknownNameError
         A filter or sort does not fit the fields.
     """
-    if limit < 0:
-        raise InputError("a limit cannot be negative", given=limit, allowed="0 for all, or more")
-    criteria = parse_filters(where)
     keys = [(get_field(name.lstrip("-")), name.startswith("-")) for name in sort]
-    by = {field.path: -1 if down else 1 for field, down in keys}
-    if all(down for _, down in keys):  # nothing known sorts first, which is last downwards
-        order = {**by, "candidate_id": 1}
-        return [summary_of(row) for row in summaries.query(criteria, sort=order, limit=limit)]
-    found = [summary_of(row) for row in summaries.query(criteria, sort={"candidate_id": 1})]
-    for field, down in reversed(keys):
-        known = [one for one in found if field.of(one) is not None]
-        rest = [one for one in found if field.of(one) is None]
-        found = sorted(known, key=field.of, reverse=down) + rest
-    return found[:limit] if limit else found
+    page = find_page(summaries, parse_filters(where), sort=keys, limit=limit)
+    return [summary_of(row) for row in page.rows]
 
 
 def rank(

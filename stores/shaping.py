@@ -168,13 +168,18 @@ def group_documents(
     """
     groups: dict[tuple[Any, ...], tuple[list[tuple[str, Any]], list[Document]]] = {}
     for document in documents:
-        values = [_expression(document, key.split(".")) for key in keys]
+        values = [value_of(document, key) for key in keys]
         values = [None] if values == [MISSING] else values
         identity = tuple((value is MISSING, order(value)) for value in values)
         present = [(key, value) for key, value in zip(keys, values, strict=True)]
         label = [(key, value) for key, value in present if value is not MISSING]
         groups.setdefault(identity, (label, []))[1].append(document)
     return list(groups.values())
+
+
+def value_of(document: Document, path: str) -> Any:
+    """Return what the expression ``"$a.b"`` is of a document, or MISSING."""
+    return _expression(document, path.split("."))
 
 
 def _expression(node: Any, parts: Sequence[str]) -> Any:

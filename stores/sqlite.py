@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from ..errors import StoreError, StoreTimeoutError
+from .pushdown import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,7 +55,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
         "wekafs",
     )
 )
-_FORMAT = 1
+_FORMAT, _COLUMNS_SINCE = 2, 2
 _OUT_OF_TIME = (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
@@ -68,6 +69,10 @@ CREATE TABLE IF NOT EXISTS entries (
   collection TEXT NOT NULL, field TEXT NOT NULL, value NOT NULL, seq INTEGER NOT NULL,
   PRIMARY KEY (collection, field, value, seq)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS entries_of_document ON entries (seq);
+"""
+_COLUMNS = """(
+  collection TEXT NOT NULL, path TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL,
+  PRIMARY KEY (collection, path)) WITHOUT ROWID;
 """
 
 
@@ -131,16 +136,21 @@ class Database:
             check_same_thread=False,
         )
         try:
+            connection.create_function("matches", 2, matches, deterministic=True)
             if self.read_only:
-                connection.execute("PRAGMA query_only=1")
                 connection.execute(f"PRAGMA mmap_size={_MAPPED_BYTES}")
             else:
                 _switch_to_wal(connection)
                 connection.execute(f"PRAGMA synchronous={'FULL' if self.durable else 'NORMAL'}")
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-            if version == 0 and not self.read_only:
-                script = f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={_FORMAT};COMMIT;"
+            if version < _FORMAT and not self.read_only:
+                tables = f"{_SCHEMA}CREATE TABLE IF NOT EXISTS columns {_COLUMNS}"
+                script = f"BEGIN IMMEDIATE;{tables}PRAGMA user_version={_FORMAT};COMMIT;"
                 connection.executescript(script)
+            elif self.read_only:
+                if version < _COLUMNS_SINCE:
+                    connection.execute(f"CREATE TEMP TABLE columns {_COLUMNS}")
+                connection.execute("PRAGMA query_only=1")
         except sqlite3.Error:
             connection.close()
             raise
@@ -192,6 +202,16 @@ class Database:
             raise _unusable(self.path, error) from error
 
     @contextmanager
+    def one_moment(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection all whose readings see the same documents."""
+        with self.reading() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("COMMIT")
+
+    @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Give a connection inside a transaction, which an exception takes back whole."""
         if self.read_only:
@@ -215,7 +235,7 @@ class Database:
 
 def _empty_database() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", check_same_thread=False)
-    connection.executescript(_SCHEMA)
+    connection.executescript(f"{_SCHEMA}CREATE TABLE columns {_COLUMNS}")
     return connection
 
 

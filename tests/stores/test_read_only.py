@@ -67,8 +67,8 @@ def test_an_embedded_store_is_only_read(tmp_path):
             assert store.claims.count({"holder": "h"}) == 1
             assert store.summaries.count({}) == 4
     assert before.keys() < files_below(folder).keys()
-    with pytest.raises(StoreError) as caught:
-        open_store(folder, read_only=True).meta.update({"_id": "x"})
+    with open_store(folder, read_only=True) as store, pytest.raises(StoreError) as caught:
+        store.meta.update({"_id": "x"})
     assert str(caught.value) == (
         f"the store was opened for reading only. Given: {folder}/haloflow.sqlite. What to do: open "
         "it without read_only to write to it."

@@ -48,7 +48,7 @@ def _range(store: HaloflowStore, criteria: Mapping[str, Any], name: str) -> dict
     field, status = get_field(name), get_field(f"{name}_status")
     ok = _both(criteria, {status.path: Status.OK.value, field.path: {"$ne": None}})
     n_ok = find_page(store.summaries, ok, limit=1, properties=("candidate_id",)).total
-    quantiles = {}
+    quantiles: dict[str, float] = {}
     for quantile in _QUANTILES if n_ok else ():
         place = round(quantile * (n_ok - 1))
         page = find_page(
@@ -59,7 +59,8 @@ def _range(store: HaloflowStore, criteria: Mapping[str, Any], name: str) -> dict
             limit=1,
             properties=(field.path,),
         )
-        quantiles |= {f"{quantile:g}": field.of(row) for row in page.rows}
+        found: Any = page.rows[0]
+        quantiles[f"{quantile:g}"] = field.of(found)
     return {"n_ok": n_ok, "unit": field.unit, "quantiles": quantiles}
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Response
 
 from ...stores.facets import count_facets
-from ...stores.fields import Field, get_fields
+from ...stores.fields import Field, get_field, get_fields
 from ...stores.paging import find_page
 from ...stores.ranking import place_of
 from ...stores.records import summary_of
@@ -79,10 +79,10 @@ def _page(summaries: Store, asked: Mapping[str, Any]) -> Response:
     page = find_page(
         summaries,
         asked["criteria"],
-        sort=asked["sort"],
+        sort=[(get_field(name.removeprefix("-")), name[0] == "-") for name in asked["sort"]],
         skip=asked["skip"],
         limit=asked["limit"],
-        paths=None if fields is None else [field.path for field in fields],
+        properties=None if fields is None else [field.path for field in fields],
     )
     if fields is None:
         rows = [summary_of(record).model_dump(mode="json") for record in page.rows]

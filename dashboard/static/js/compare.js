@@ -17,6 +17,7 @@ const FIGURES = /** @type {Record<string, {title: string, caption: string, empty
 mountShell("compare");
 const state = new UrlState();
 const ask = latest();
+const askFigures = latest();
 const picker = makePicker(byId("picker"), state);
 const cards = new Map(Object.entries(FIGURES).map(([name, about]) => [name, figureCard({ id: `figure-${name}`, height: 440, ...about })]));
 const onlyDifferent = h("input", { id: "only-different", type: "checkbox", onchange: () => state.set({ only: onlyDifferent.checked ? "different" : null }, { replace: true }) });
@@ -94,5 +95,9 @@ async function rowsOf(ids, parts) {
 
 /** @param {string[]} ids */
 function showFigures(ids) {
-  return Promise.all([...cards].map(([name, card]) => card.load({ path: "/compare", params: { ids, figures: name } })));
+  const asked = askFigures("/compare", { ids });
+  return Promise.all([...cards].map(([name, card]) => {
+    const mine = asked.then(({ data }) => data.figures.find((/** @type {any} */ figure) => figure.id === name));
+    return card.follow(mine, () => showFigures(ids));
+  }));
 }

@@ -55,11 +55,14 @@ async function start() {
 }
 
 async function startFilters() {
-  const [stats] = await Promise.all([get("/stats").catch(() => null), facets.start(filtersOf(state.params))]);
-  panels.push(filterPanel(byId("filters"), state, fields, facets, stats?.data?.ranges ?? {}));
+  await facets.start(filtersOf(state.params));
+  const panel = filterPanel(byId("filters"), state, fields, facets);
+  panels.push(panel);
   for (const panel of panels) panel.update(state.params);
   await views.update(state.params);
   document.body.dataset.ready = "true";
+  const stats = await get("/stats").catch(() => null);
+  if (stats) panel.hint(stats.data.ranges);
 }
 
 async function refresh() {

@@ -5,14 +5,17 @@
  * const card = figureCard({ id: "hull", title: "Hull", caption: "…", height: 400,
  *   source: { path: "/figures/hull", params }, onPoint: (customdata) => … , empty: "No energies known" });
  * parent.append(card.element);   card.load({ path, params })   ask again    card.show({ data, layout })   draw given data
+ * card.follow(promise of what show takes)
  * The API may send { data: { data, layout, title?, caption? } } or { data: null } for "nothing to draw".
  * The element carries data-state: waiting | loading | drawn | empty | error.
  */
 import { emptyPanel, errorPanel, isAbort, latest, loadingPanel } from "./api.js";
 import { h, replace } from "./dom.js";
 import { saveText, saveUrl } from "./download.js";
+import { fitted } from "./plot_fit.js";
+import { plotMenus } from "./plot_menus.js";
 import { csv, plainText, plotRows } from "./plot_table.js";
-import { compact, PLOT_CONFIG, themed } from "./plot_theme.js";
+import { PLOT_CONFIG, themed } from "./plot_theme.js";
 import { onThemeChange } from "./theme.js";
 import { vendor } from "./vendor.js";
 
@@ -60,8 +63,10 @@ class FigureCard {
     this.tools = h("div", { class: "figure-tools", hidden: true }, this.toggle = this.tool("Table", () => this.toggleTable()),
       this.tool("CSV", () => this.saveCsv()), this.tool("SVG", () => this.saveImage("svg")), this.tool("PNG", () => this.saveImage("png")));
     this.toggle.setAttribute("aria-expanded", "false");
+    const menus = h("div", { class: "figure-menus row" });
+    this.menus = plotMenus(menus);
     return h("figure", { id, class: "figure", data: { state: "waiting" }, aria: { labelledby: `${id}-title` } },
-      h("div", { class: "figure-head" }, this.heading, this.tools),
+      h("div", { class: "figure-head" }, this.heading, this.tools), menus,
       h("div", { class: "figure-plot", style: { "min-height": `${height}px` } }, this.canvas, this.overlay), this.caption, this.data);
   }
 
@@ -86,13 +91,20 @@ class FigureCard {
   async load(source) {
     this.source = source;
     if (!this.isSeen) return;
+    const asked = this.ask(source.path, source.params).then(({ data, meta }) => {
+      this.options.onMeta?.(meta ?? {});
+      return data;
+    });
+    await this.follow(asked, () => this.load(source));
+  }
+
+  /** Show what is still to come. @param {Promise<any>} coming @param {() => void} [retry] */
+  async follow(coming, retry) {
     this.set("loading", this.plot ? null : loadingPanel());
     try {
-      const { data, meta } = await this.ask(source.path, source.params);
-      this.options.onMeta?.(meta ?? {});
-      await this.show(data);
+      await this.show(await coming);
     } catch (error) {
-      if (!isAbort(error)) this.set("error", errorPanel(error, () => this.load(source)));
+      if (!isAbort(error)) this.set("error", errorPanel(error, retry));
     }
   }
 
@@ -116,8 +128,9 @@ class FigureCard {
       const Plotly = await vendor("plotly");
       if (!plot || plot !== this.plot) return;
       const { height = plot.layout.height ?? 400 } = this.options;
-      const { data, layout } = compact(plot, this.canvas.clientWidth);
-      await Plotly.react(this.canvas, data, { ...themed(layout), height }, PLOT_CONFIG);
+      const { data, layout } = fitted(plot, this.canvas.clientWidth);
+      await Plotly.react(this.canvas, data, { ...themed(this.menus.take(layout)), height }, PLOT_CONFIG);
+      await this.menus.apply(Plotly, this.canvas);
       this.canvas.querySelectorAll("svg").forEach((/** @type {Element} */ one) => one.setAttribute("aria-hidden", "true"));
       this.listen();
       this.set("drawn", null);

@@ -41,7 +41,7 @@ export function choiceFilter(name, label, state, facets, words = {}) {
       state.set({ [name]: box.checked ? [...rest, value] : rest, _page: null });
     } });
     return h("li", null, h("label", { class: n ? "" : "none" }, box,
-      h("span", { class: "grow clip", text: words[value] ?? value, title: words[value] ?? value }),
+      h("span", { class: "grow clip", text: words[value] ?? value, title: words[value] ?? value }), " ",
       h("span", { class: "tally", text: count(n), aria: { label: count(n, "candidate") } })));
   }
 }

@@ -33,7 +33,7 @@ export function columnMenu(state, fields) {
     const isOn = chosen.includes(name);
     const box = h("input", { type: "checkbox", value: name, checked: isOn, disabled: isOn && chosen.length === 1,
       onchange: () => state.set({ _columns: isOn ? chosen.filter((other) => other !== name) : [...chosen, name] }) });
-    return h("li", null, h("label", { title: field.description }, box, h("span", { class: "grow" }, labelNode(field.label)), h("span", { class: "unit", text: field.unit })));
+    return h("li", null, h("label", { title: field.description }, box, h("span", { class: "grow" }, labelNode(field.label)), " ", h("span", { class: "unit", text: field.unit })));
   }
 
   /** @param {SubmitEvent} event */

@@ -26,7 +26,7 @@ export function elementPicker(state, facets) {
   const buttons = new Map();
   const modes = h("div", { class: "segments", role: "radiogroup", aria: { label: "A click on an element asks for" } },
     Object.entries(MODES).map(([name, { label }]) => h("label", { class: `segment ${name}` },
-      h("input", { type: "radio", name: "element-mode", value: name, checked: name === mode, class: "visually-hidden", onchange: () => { mode = name; } }),
+      h("input", { type: "radio", name: "element-mode", value: name, checked: name === mode, onchange: () => { mode = name; } }),
       h("span", { text: label }))));
   const row = h("div", { id: "filter-elements", class: "elements", role: "group", aria: { label: "Elements" } });
   return { element: h("div", { class: "stack tight" }, modes, row), update };
@@ -45,7 +45,7 @@ export function elementPicker(state, facets) {
   /** @param {string} symbol @returns {HTMLButtonElement} */
   function button(symbol) {
     return h("button", { type: "button", class: "element", onclick: () => choose(symbol), translate: "no" },
-      h("span", { text: symbol }), h("small"));
+      h("span", { text: symbol }), " ", h("small"), h("span", { class: "visually-hidden" }));
   }
 
   /** @param {string} symbol @param {number} count @param {string} chosen */
@@ -53,9 +53,10 @@ export function elementPicker(state, facets) {
     const one = /** @type {HTMLButtonElement} */ (buttons.get(symbol));
     one.className = `element ${chosen}`;
     one.setAttribute("aria-pressed", String(Boolean(chosen)));
-    one.setAttribute("aria-label", `${symbol}, ${count} candidates${chosen ? `, ${MODES[chosen].word}` : ""}`);
     one.dataset.empty = String(count === 0);
-    /** @type {HTMLElement} */ (one.lastElementChild).textContent = short(count);
+    const [, tally, rest] = one.children;
+    tally.textContent = short(count);
+    rest.textContent = ` candidates${chosen ? `, ${MODES[chosen].word}` : ""}`;
   }
 
   /** @param {string} symbol */

@@ -1,7 +1,7 @@
 /**
- * The filter panel, made from /fields, /facets and /stats.
+ * The filter panel, made from /fields and /facets.
  *
- * const panel = filterPanel(host, state, fields, facets, ranges); panel.update(params)
+ * const panel = filterPanel(host, state, fields, facets); panel.update(params); panel.hint(ranges of /stats)
  */
 import { h, replace } from "../common/dom.js";
 import { STATUS_LABELS } from "../common/format.js";
@@ -12,7 +12,7 @@ import { SMALL_SCREEN } from "./query.js";
 import { rangeFilter, variableFilter } from "./ranges.js";
 
 /** @typedef {import("./ranges.js").Part} Part */
-/** @typedef {Record<string, [number, number]>} Ranges */
+/** @typedef {Record<string, {min: number | null, max: number | null}>} Ranges */
 
 const FIRST_RANGES = ["e_hull", "sigma", "e_a"];
 const KINDS = /** @type {[string, string][]} */ ([["phase", "Phase"], ["family", "Family"], ["sweep", "Sweep"], ["level", "Level of theory"]]);
@@ -22,16 +22,16 @@ const KINDS = /** @type {[string, string][]} */ ([["phase", "Phase"], ["family",
  * @param {import("../common/url_state.js").UrlState} state
  * @param {import("../common/fields.js").Fields} fields
  * @param {import("./facets.js").Facets} facets
- * @param {Ranges} ranges least and most of each number in the store
  */
-export function filterPanel(host, state, fields, facets, ranges) {
+export function filterPanel(host, state, fields, facets) {
   /** @type {Part[]} */
   const parts = [];
   const add = (/** @type {Part} */ part) => { parts.push(part); return part.element; };
   const numbers = fields.columns.filter((field) => field.type === "number");
-  const rangeOf = (/** @type {import("../common/fields.js").Shown} */ field) => add(rangeFilter(field, state, ranges[field.name] ?? null));
+  /** @type {Map<string, ReturnType<typeof rangeFilter>>} */
+  const byName = new Map(numbers.map((field) => [field.name, rangeFilter(field, state)]));
+  const rangeOf = (/** @type {{name: string}} */ field) => add(/** @type {Part} */ (byName.get(field.name)));
   const isFirst = (/** @type {{name: string}} */ field) => FIRST_RANGES.includes(field.name);
-  const variables = Object.keys(ranges).filter((name) => name.startsWith("var.")).map((name) => name.slice(4));
   const quantities = numbers.filter((field) => field.isQuantity && facets.all.has(`${field.name}_status`));
 
   const badge = h("span", { class: "badge plain", hidden: true });
@@ -43,16 +43,21 @@ export function filterPanel(host, state, fields, facets, ranges) {
       section("Stability and transport", true, numbers.filter(isFirst).map(rangeOf)),
       section("Trust", true, trust().map(add)),
       section("Flags", false, h("div", { class: "flags" }, fields.columns.filter((field) => field.type === "flag").map((field) => add(flagFilter(field, state))))),
-      variables.length > 0 && section("Sweep variables", false, variables.map((name) => add(variableFilter(name, state, ranges[`var.${name}`])))),
+      section("Sweep variable", false, add(variableFilter(state))),
       section("Chemical system", false, add(choiceFilter("chemsys", "Elements present, no others", state, facets))),
       section("More numbers", false, numbers.filter((field) => !isFirst(field)).map(rangeOf))));
   replace(host, h("search", { class: "search" }, add(textFilter(state)), drawer));
-  return { update };
+  return { update, hint };
 
   function trust() {
     const groups = quantities.map((field) => /** @type {[string, string]} */ ([`${field.name}_status`, `${field.label} is`]));
     if (facets.all.has("status")) groups.push(["status", "σ(300 K) is"]);
     return groups.map(([name, label]) => choiceFilter(name, label, state, facets, STATUS_LABELS));
+  }
+
+  /** @param {Ranges} ranges */
+  function hint(ranges) {
+    for (const [name, { min, max }] of Object.entries(ranges)) byName.get(name)?.hint([min, max]);
   }
 
   /** @param {URLSearchParams} params */

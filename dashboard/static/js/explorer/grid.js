@@ -34,6 +34,9 @@ export async function makeGrid(host, actions) {
   });
   await new Promise((resolve) => { table.on("tableBuilt", resolve); });
   host.setAttribute("aria-label", "Candidates");
+  const holder = host.querySelector(".tabulator-tableholder");
+  holder?.setAttribute("role", "presentation");
+  holder?.removeAttribute("tabindex");
   walkRows(host, table, actions.onToggle);
   table.on("columnMoved", (/** @type {any} */ _, /** @type {any[]} */ columns) =>
     actions.onMove(columns.map((column) => column.getField()).filter((name) => name && name !== "_pick")));

@@ -1,21 +1,21 @@
 /**
  * A range of a number in the unit it is shown in, and whether it must be known.
  *
- * rangeFilter(shown, state, bounds?) → { element, update(params) }     bounds = [least, most] in the store
- * variableFilter(name, state) → the same for a sweep variable
+ * rangeFilter(shown, state) → { element, update(params), hint([least, most]) }     hint: of the store, API's unit
+ * variableFilter(state)   adds a range of any sweep variable
  */
 import { h } from "../common/dom.js";
 import { labelNode } from "../common/fields.js";
-import { number } from "../common/format.js";
+import { isNumber, number } from "../common/format.js";
 
 /** @typedef {import("../common/fields.js").Shown} Shown */
 /** @typedef {import("../common/url_state.js").UrlState} UrlState */
 /** @typedef {{element: HTMLElement, update: (params: URLSearchParams) => void}} Part */
 
-/** @param {Shown} field @param {UrlState} state @param {[number, number] | null} [bounds] @returns {Part} */
-export function rangeFilter(field, state, bounds = null) {
+/** @param {Shown} field @param {UrlState} state @returns {Part & {hint: (bounds: (number | null)[]) => void}} */
+export function rangeFilter(field, state) {
   const names = [`${field.name}_min`, `${field.name}_max`];
-  const inputs = names.map((name, end) => input(`filter-${name}`, `${field.label}, ${end ? "most" : "least"}${field.unit ? `, ${field.unit}` : ""}`, bounds?.[end], field.scale));
+  const inputs = names.map((name, end) => input(`filter-${name}`, `${field.label}, ${end ? "most" : "least"}${field.unit ? `, ${field.unit}` : ""}`));
   const known = h("input", { type: "checkbox", id: `filter-has-${field.name}`, onchange: () => setKnown(known.checked) });
   inputs.forEach((one, end) => one.addEventListener("change", () => {
     const value = read(one, field.scale);
@@ -25,7 +25,12 @@ export function rangeFilter(field, state, bounds = null) {
     h("legend", null, labelNode(field.label), field.unit && h("span", { class: "unit", text: ` ${field.unit}` })),
     h("div", { class: "range-ends" }, inputs[0], h("span", { text: "–", aria: { hidden: true } }), inputs[1],
       h("label", { class: "known", title: "only candidates where it is known" }, known, h("span", { text: "known" }))));
-  return { element, update };
+  return { element, update, hint };
+
+  /** @param {(number | null)[]} bounds */
+  function hint(bounds) {
+    inputs.forEach((one, end) => { one.placeholder = isNumber(bounds[end]) ? number(bounds[end] * field.scale, 2) : "any"; });
+  }
 
   /** @param {URLSearchParams} params */
   function update(params) {
@@ -43,31 +48,28 @@ export function rangeFilter(field, state, bounds = null) {
 /** @param {URLSearchParams} params */
 const itemsOf = (params) => (params.get("has") ?? "").split(",").filter(Boolean);
 
-/** @param {string} name @param {UrlState} state @param {[number, number] | null} [bounds] @returns {Part} */
-export function variableFilter(name, state, bounds = null) {
-  const inputs = ["least", "most"].map((word, end) => input(`filter-variable-${name}-${word}`, `Sweep variable ${name}, ${word}`, bounds?.[end], 1));
-  for (const one of inputs) {
-    one.addEventListener("change", () => {
-      const [low, high] = inputs.map((end) => read(end, 1));
-      if (low === undefined || high === undefined) return;
-      const rest = [...state.params].filter(([key, value]) => key !== "_page" && !(key === "variable" && value.startsWith(`${name}:`)));
-      if (low !== "" || high !== "") rest.push(["variable", `${name}:${low}:${high}`]);
-      state.go(new URLSearchParams(rest));
-    });
-  }
-  const element = h("fieldset", { class: "range" }, h("legend", { text: name }),
-    h("div", { class: "range-ends" }, inputs[0], h("span", { text: "–", aria: { hidden: true } }), inputs[1]));
-  return { element, update: (params) => {
-    const [, low = "", high = ""] = (params.getAll("variable").find((value) => value.startsWith(`${name}:`)) ?? "").split(":");
-    write(inputs[0], low, 1);
-    write(inputs[1], high, 1);
-  } };
+/** @param {UrlState} state @returns {Part} */
+export function variableFilter(state) {
+  const name = h("input", { id: "variable-name", class: "field", type: "text", placeholder: "x", maxlength: 40, autocomplete: "off", spellcheck: "false", aria: { label: "Name of the sweep variable" } });
+  const inputs = ["least", "most"].map((word) => input(`variable-${word}`, `Sweep variable, ${word}`));
+  const add = () => {
+    const [low, high] = inputs.map((one) => read(one, 1));
+    const isNamed = /^[A-Za-z]\w*$/.test(name.value.trim());
+    name.setAttribute("aria-invalid", String(!isNamed));
+    if (!isNamed || low === undefined || high === undefined || (low === "" && high === "")) return;
+    const prefix = `${name.value.trim()}:`;
+    const rest = [...state.params].filter(([key, value]) => key !== "_page" && !(key === "variable" && value.startsWith(prefix)));
+    state.go(new URLSearchParams([...rest, ["variable", `${prefix}${low}:${high}`]]));
+    for (const one of [name, ...inputs]) one.value = "";
+  };
+  const form = h("form", { class: "range-ends variable", onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); add(); } },
+    name, inputs[0], h("span", { text: "–", aria: { hidden: true } }), inputs[1], h("button", { class: "button tiny", type: "submit", text: "Add" }));
+  return { element: form, update: () => {} };
 }
 
-/** @param {string} id @param {string} label @param {number | undefined} bound @param {number} scale @returns {HTMLInputElement} */
-function input(id, label, bound, scale) {
-  const hint = bound === undefined || bound === null ? "any" : number(bound * scale, 2);
-  return h("input", { id, class: "field", type: "text", inputmode: "decimal", autocomplete: "off", placeholder: hint, aria: { label } });
+/** @param {string} id @param {string} label @returns {HTMLInputElement} */
+function input(id, label) {
+  return h("input", { id, class: "field", type: "text", inputmode: "decimal", autocomplete: "off", placeholder: "any", aria: { label } });
 }
 
 /** The API's value, "" for none, undefined for what is no number. @param {HTMLInputElement} field @param {number} scale */

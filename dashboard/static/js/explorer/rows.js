@@ -36,7 +36,7 @@ export function walkRows(host, table, onToggle) {
     const rows = table.getRows();
     const last = rows.length - 1;
     const target = rows[Math.min(last, Math.max(0, step(rows.indexOf(row), last)))];
-    await table.scrollToRow(target, "nearest", false).catch(() => null);
-    target.getElement().focus({ preventScroll: true });
+    if (!target.getElement().isConnected) await table.scrollToRow(target, "nearest", false);
+    target.getElement().focus();
   }
 }

@@ -1,17 +1,23 @@
 /**
- * The candidates picked for comparison, at the foot of the window.
+ * The candidates picked for comparison.
  *
- * makeTray(host, state) → { update(params), toggle(row), labels }
+ * makeTray(host, state) → { update(params), toggle(row) }
  */
 import { get } from "../common/api.js";
 import { announce, h, replace } from "../common/dom.js";
 import { formulaNode } from "../common/format.js";
+import { dropdown } from "./menu.js";
 import { MOST_COMPARED, selectionOf } from "./query.js";
 
 /** @param {HTMLElement} host @param {import("../common/url_state.js").UrlState} state */
 export function makeTray(host, state) {
   /** @type {Map<string, string>} */
   const labels = new Map();
+  const list = h("ul", { class: "picked-list" });
+  const clear = h("button", { class: "button bare tiny", type: "button", text: "Pick none", onclick: () => state.set({ _select: null }, { replace: true }) });
+  const menu = dropdown("picked", "", list, clear);
+  const compare = h("a", { id: "compare-link", class: "button primary", href: "/compare" });
+  replace(host, menu, compare);
   return { update, toggle };
 
   /** @param {{id: string, label?: string}} row */
@@ -32,18 +38,18 @@ export function makeTray(host, state) {
   async function update(params) {
     const picked = selectionOf(params);
     host.hidden = picked.length === 0;
-    if (!picked.length) return;
-    const unknown = picked.filter((id) => !labels.has(id));
-    if (unknown.length) await learn(unknown);
-    replace(host, h("ul", { class: "chips" }, picked.map((id) => h("li", null,
-      h("button", { class: "chip", type: "button", aria: { label: `Do not compare ${labels.get(id)}` }, onclick: () => toggle({ id, label: labels.get(id) }) },
-        formulaNode(labels.get(id)), h("span", { class: "chip-cross", text: "×", aria: { hidden: true } }))))),
-      h("button", { class: "button bare tiny", type: "button", text: "Clear", onclick: () => state.set({ _select: null }, { replace: true }) }),
-      h("a", { id: "compare-link", class: "button primary", href: `/compare?ids=${picked.join(",")}`, text: picked.length > 1 ? `Compare ${picked.length}` : "Compare" }));
+    if (!picked.length) menu.open = false;
+    menu.firstElementChild?.replaceChildren(`${picked.length} picked`);
+    compare.textContent = picked.length > 1 ? `Compare ${picked.length}` : "Compare";
+    compare.setAttribute("href", `/compare?ids=${picked.map(encodeURIComponent).join(",")}`);
+    await learn(picked.filter((id) => !labels.has(id)));
+    replace(list, picked.map((id) => h("li", null, h("a", { href: `/candidate?id=${encodeURIComponent(id)}` }, formulaNode(labels.get(id))),
+      h("button", { class: "button bare tiny", type: "button", text: "×", aria: { label: `Do not compare ${labels.get(id)}` }, onclick: () => toggle({ id, label: labels.get(id) }) }))));
   }
 
   /** @param {string[]} ids */
   async function learn(ids) {
+    if (!ids.length) return;
     for (const id of ids) labels.set(id, id);
     const body = await get("/candidates", { id: ids, _fields: ["id", "label"] }).catch(() => ({ data: [] }));
     for (const row of body.data) labels.set(row.id, row.label ?? row.id);

@@ -1,26 +1,27 @@
 /**
  * Figures beside the table, over what is filtered; each is asked for when its tab is first shown.
  *
- * makeViews(host, state) → { update(params), toggle }      toggle: the button that hides them all
+ * makeViews(host, state) → { update(params) → promise of a drawn figure, toggle }      toggle: the button that hides them
  */
 import { h, replace } from "../common/dom.js";
 import { figureCard } from "../common/figure.js";
-import { count } from "../common/format.js";
 import { readable } from "../common/url_state.js";
 import { filtersOf, NO_VIEW, viewOf, VIEWS } from "./query.js";
+import { viewChoices } from "./view_choices.js";
 
-const ABOUT = /** @type {Record<string, {tab: string, title: string, caption: string, empty: string}>} */ ({
-  map: { tab: "Map", title: "Composition map", caption: "Coloured by log₁₀ σ(300 K). Click a point to open its candidate.", empty: "No composition map" },
-  pareto: { tab: "Stability – σ", title: "Stability against conductivity", caption: "Line: no candidate is both more stable and more conductive. Click a point to open its candidate.", empty: "No candidate has both numbers" },
-  hull: { tab: "Hull", title: "Convex hull", caption: "Energies against the competing phases. Click a point to open its candidate.", empty: "No hull to draw" },
+const ABOUT = /** @type {Record<string, {tab: string, title: string, empty: string}>} */ ({
+  map: { tab: "Map", title: "Conductivity over composition", empty: "No composition map" },
+  pareto: { tab: "Stability – σ", title: "Stability against conductivity", empty: "No candidate has both numbers" },
+  hull: { tab: "Hull", title: "Stability over composition", empty: "No hull to draw" },
 });
+const HEIGHT = 500;
+
+/** @typedef {{card: ReturnType<typeof figureCard>, choices: import("./view_choices.js").Choices, query: string}} Shown */
 
 /** @param {HTMLElement} host @param {import("../common/url_state.js").UrlState} state */
 export function makeViews(host, state) {
-  /** @type {Map<string, {card: ReturnType<typeof figureCard>, query: string}>} */
-  const cards = new Map();
-  const system = h("select", { id: "map-system", class: "field", onchange: () => state.set({ _system: system.value }, { replace: true }) });
-  const systemLine = h("label", { class: "view-choice soft", hidden: true }, "Components", system);
+  /** @type {Map<string, Shown>} */
+  const shown = new Map();
   const tabs = new Map(VIEWS.map((view) => [view, h("button", {
     id: `tab-${view}`, class: "tab", type: "button", role: "tab", text: ABOUT[view].tab, aria: { controls: "view-panel" },
     onclick: () => state.set({ _view: view === VIEWS[0] ? null : view }, { replace: true }),
@@ -46,27 +47,24 @@ export function makeViews(host, state) {
       tab.tabIndex = name === view ? 0 : -1;
     }
     panel.setAttribute("aria-labelledby", `tab-${view}`);
-    const filters = filtersOf(params);
-    if (view === "map" && params.get("_system")) filters.set("system", params.get("_system") ?? "");
-    const query = readable(filters);
-    let entry = cards.get(view);
-    if (!entry) {
-      const { title, caption, empty } = ABOUT[view];
-      entry = { query: "\n", card: figureCard({ id: `figure-${view}`, title, caption, empty, height: 500, onPoint: open, onMeta: view === "map" ? showSystems : undefined }) };
-      if (view === "map") entry.card.heading.parentElement?.after(systemLine);
-      cards.set(view, entry);
-    }
-    if (panel.firstElementChild !== entry.card.element) replace(panel, entry.card.element);
-    const isNew = entry.query !== query;
-    entry.query = query;
-    return isNew ? entry.card.load({ path: `/figures/${view}`, params: filters }) : undefined;
+    const one = shown.get(view) ?? add(view);
+    if (panel.firstElementChild !== one.card.element) replace(panel, one.card.element);
+    const asked = new URLSearchParams([...filtersOf(params), ...one.choices.params(params)]);
+    const query = readable(asked);
+    if (query === one.query) return undefined;
+    one.query = query;
+    return one.card.load({ path: `/figures/${view}`, params: asked });
   }
 
-  /** Which components the map is drawn over. @param {any} meta */
-  function showSystems({ systems = [], system: chosen = null }) {
-    systemLine.hidden = systems.length < 2;
-    replace(system, systems.map((/** @type {any} */ one) => h("option", { value: one.id, selected: one.id === chosen,
-      text: `${one.components.join(" – ")} (${count(one.n_candidates)})` })));
+  /** @param {string} view @returns {Shown} */
+  function add(view) {
+    const choices = viewChoices(view, state);
+    const { title, empty } = ABOUT[view];
+    const card = figureCard({ id: `figure-${view}`, title, empty, caption: "Click a point to open its candidate.", height: HEIGHT, onPoint: open, onMeta: choices.offer });
+    card.heading.parentElement?.after(choices.element);
+    const one = { card, choices, query: "\n" };
+    shown.set(view, one);
+    return one;
   }
 
   /** @param {KeyboardEvent} event */

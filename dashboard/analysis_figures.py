@@ -93,9 +93,11 @@ _T1_CAPTION = (
 )
 _SHAPE_CAPTION = (
     "By the continuous shape measure of the six nearest anions; below: anions in the "
-    "first shell. 95 % of block means."
+    "first shell. 95 % of block means of this box."
 )
-_ROOM_CAPTION = "Outside spheres of the ionic radii, mobile ions left out. 95 % of block means."
+_ROOM_CAPTION = (
+    "Outside spheres of the ionic radii, mobile ions left out. 95 % of block means of this box."
+)
 PartT = TypeVar("PartT")
 _FIELDS: Final[dict[type, str]] = {
     TransportAnalysis: "transport",
@@ -244,7 +246,7 @@ def _structure(runs: AnalysedRuns) -> list[Entry]:
         ),
         (
             "Polyhedra",
-            "95 % of block means; how other cut-offs change a bar stands in its label.",
+            "95 % of block means of this box; how other cut-offs change a bar stands in its label.",
             speciation_figure(runs.speciation),
         ),
         (

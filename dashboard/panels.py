@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ..stores.analyses import StructureDocument
 from ..stores.documents import (
     HullDocument,
     MeltQuenchDocument,
     RelaxDocument,
 )
+from ..stores.structure_means import structure_means
 from ..systems.electrodes import list_electrodes
 from .analysis_figures import coldest_patterns
 from .figures import SIGMA, conductivity_figure, screening_figure, stability_figure
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 
 Entry: TypeAlias = "tuple[str, str, str, Figure | None]"
 ENERGY_LIMIT = "energy_above_hull_ev_per_atom"
+_MOST_POLYHEDRA = 4
 _STABILITY_CAPTION = (
     "Energy above the hull of the competing phases, 95 % intervals where the error of the level "
     "is measured."
@@ -199,6 +203,7 @@ def candidate_facts(view: CandidateView) -> list[Fact]:
         Fact("Activation energy", s.activation_energy_ev, unit="eV"),
         *(Fact(f"D({at})", value, unit="cm²/s") for at, value in s.diffusivity_cm2_s.items()),
         Fact("Density", s.density_g_cm3, unit="g/cm³"),
+        *_structure_facts(view),
     ]
     facts += [Fact(name, text=text) for name, text in glass_facts(view)]
     if s.peroxide_fraction is not None:
@@ -234,6 +239,19 @@ def _window_facts(view: CandidateView) -> list[Fact]:
         for name, products in ends_in
         if products
     ]
+
+
+def _structure_facts(view: CandidateView) -> list[Fact]:
+    """Return structure as the mean over glasses, where there are several."""
+    documents = list(view.of_kind(StructureDocument).values())
+    found = structure_means(documents, n_expected=view.summary.n_seeds)
+    if found is None:
+        return []
+    shares = dict(islice(found.populations.items(), _MOST_POLYHEDRA))
+    shares |= {f"{shape} surroundings": share for shape, share in found.surroundings.items()}
+    shares |= {f"{pair} coordination": n for pair, n in found.coordination.items()}
+    where = f"at {number(found.temperature_k)} K, mean of glasses"
+    return [Fact(f"{name} {where}", value) for name, value in shares.items()]
 
 
 def _segregation_facts(view: CandidateView) -> list[Fact]:

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import sample_documents
 import sample_trajectories
 from ase.io import write
 
@@ -13,6 +14,7 @@ from haloflow.dashboard.analysis_figures import AnalysedRuns, analysis_figures, 
 from haloflow.dashboard.analysis_page import analysis_facts, render_analysis
 from haloflow.dashboard.figures_analysis_structure import powder_overview
 from haloflow.dashboard.menus import with_menu
+from haloflow.dashboard.panels import candidate_facts
 from haloflow.makers.nmr import NmrProtocol, jump_law
 from haloflow.quantity import Quantity
 from haloflow.stores.analyses import PatternAnalysis, StructureDocument, StructurePoint
@@ -187,6 +189,37 @@ def test_relaxation_is_drawn_where_it_was_carried_to(found):
     t1 = drawn["Relaxation of sodium"]["data"][1]
     assert t1["y"] == [point.t1_ms["132.294"].value]
     assert t1["marker"]["symbol"] == ["star-open"]
+
+
+def test_structure_of_several_glasses_is_told_as_their_mean(found, views):
+    names = ("structure", "speciation", "environment")
+    point = StructurePoint(temperature_k=600.0, **{name: found.sections[name] for name in names})
+    pure = {"TaO2Cl4": found.sections["speciation"].populations["TaO2Cl4"]}
+    half = {"TaO2Cl4": pure["TaO2Cl4"].model_copy(update={"value": 0.5})}
+    documents = {}
+    for seed, shares in (("seed1", pure), ("seed2", half)):
+        speciation = point.speciation.model_copy(update={"populations": shares})
+        own = point.model_copy(update={"speciation": speciation})
+        documents[f"structure-{seed}"] = StructureDocument(
+            identity=seed,
+            provenance=sample_documents.provenance(),
+            level="l",
+            mobile="Na",
+            points=[own],
+            left_out={},
+        )
+    view = dataclasses.replace(
+        views[0], documents=documents, summary=views[0].summary.model_copy(update={"n_seeds": 2})
+    )
+    facts = {fact.name: fact.quantity for fact in candidate_facts(view)}
+    share = facts["TaO2Cl4 at 600 K, mean of glasses"]
+    assert share.value == pytest.approx(0.75)
+    assert (share.lower, share.upper) == (0.0, 1.0)
+    assert facts["Ta-O coordination at 600 K, mean of glasses"].value == pytest.approx(2.0)
+    assert not [name for name in facts if name.startswith(("O-", "Cl-"))]
+    documents.pop("structure-seed2")
+    alone = candidate_facts(dataclasses.replace(view, documents=documents))
+    assert not [fact for fact in alone if "mean of glasses" in fact.name]
 
 
 def test_a_crystal_is_drawn_on_the_axis_of_the_glass(found):

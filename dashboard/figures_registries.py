@@ -8,7 +8,7 @@ from .theme import BLUE, GREY, Figure, axis, fade, layout, text, trusted
 from .wording import number
 
 if TYPE_CHECKING:
-    from ..stores.documents import RegistryDocument
+    from ..stores.registry_documents import RegistryDocument
 
 
 def registry_figure(document: RegistryDocument) -> Figure | None:

@@ -7,12 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..stores.analyses import StructureDocument, TransportDocument
-from ..stores.documents import (
-    DiffusionDocument,
-    HullDocument,
-    MeltQuenchDocument,
-    RegistryDocument,
-)
+from ..stores.documents import DiffusionDocument, HullDocument, MeltQuenchDocument
+from ..stores.registry_documents import RegistryDocument
 from .analysis_figures import analysis_sections, documents_by_sample, runs_of
 from .cautions import caution_notes
 from .figures import SIGMA

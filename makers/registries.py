@@ -12,7 +12,7 @@ from ..engines.potentials import require_coverage
 from ..engines.relax import relax
 from ..engines.relax_settings import RelaxSettings
 from ..quantity import Quantity, Status, worst
-from ..stores.documents import RegistryDocument, RegistryEnergy, StepDocument
+from ..stores.registry_documents import RegistryDocument, RegistryEnergy
 from ..systems.registries import chain_registries
 from .step import LevelMaker, StepContext, parents_of, start_structure, step_job
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..engines.potentials import Potential
     from ..engines.relax_settings import RelaxResult
+    from ..stores.documents import StepDocument
     from ..systems.registries import Registry
 
 _BROKEN = (Status.DIVERGED, Status.FAILED)

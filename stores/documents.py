@@ -106,31 +106,6 @@ class StaticDocument(StepDocument):
     max_stress_gpa: float | None = None
 
 
-class RegistryEnergy(Model):
-    """One arrangement of the chains of a crystal, relaxed."""
-
-    label: str = Field(description="Shift and polar direction of each chain, e.g. '0+ 1/2-'.")
-    shifts: list[float] = Field(description="In M-M repeats.")
-    polarities: list[int] = Field(description="1, -1, or 0 for M left where it was.")
-    multiplicity: int = Field(description="Arrangements that are the same by symmetry.")
-    structure: Structure
-    energy_ev_per_atom: Quantity
-    relative_energy_mev_per_atom: Quantity
-    relaxed_into: str | None = Field(None, description="Label of the registry it became.")
-    n_steps: int
-    max_force_ev_a: float
-
-
-class RegistryDocument(StepDocument):
-    """Energies of the chain registries of a crystal, lowest first."""
-
-    kind: Literal["registries"] = "registries"
-    level: str
-    former: str
-    bridging: str
-    registries: list[RegistryEnergy]
-
-
 class HullProduct(Model):
     """One product of a decomposition or reaction."""
 
@@ -380,6 +355,12 @@ class CandidateSummary(Model):
     reduction_limit_v: Quantity | None = None
     oxidation_limit_v: Quantity | None = None
     sigma_300k_ms_cm: Quantity
+    sigma_collective_300k_ms_cm: Quantity | None = None
+    haven_ratio: Quantity | None = None
+    anisotropy: Quantity | None = Field(None, description="Fastest over slowest direction.")
+    bridging_fraction: Quantity | None = Field(None, description="Of O, or S where there is none.")
+    mean_chain_length: Quantity | None = None
+    t1_ms: Quantity | None = None
     activation_energy_ev: Quantity
     diffusivity_cm2_s: dict[str, Quantity] = Field(
         default_factory=dict, description="Keyed by temperature, e.g. '600K'."

@@ -18,11 +18,11 @@ from .documents import (
     MDDocument,
     MeltQuenchDocument,
     Model,
-    RegistryDocument,
     RelaxDocument,
     StaticDocument,
     StepDocument,
 )
+from .registry_documents import RegistryDocument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

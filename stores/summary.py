@@ -10,6 +10,7 @@ from pymatgen.core import Composition
 from ..errors import InputError
 from ..quantity import Quantity, Status
 from ..systems.mixture import DEFAULT_N_MOBILE
+from .analysis_columns import analysis_columns
 from .combine import combine
 from .documents import (
     CandidateSummary,
@@ -37,6 +38,7 @@ MIN_DENSITY_RATIO = 0.85
 """Density of a glass over that of its crystal (or components) below which we warn."""
 _AS_MADE = {"units", "variables_made", "composition_deviation"}
 _EXACT = 1e-6
+_OF_STRUCTURE = {"bridging_fraction", "mean_chain_length"}
 SCREEN_CRITERIA = ("energy_above_hull_ev_per_atom", "sigma_300k_ms_cm")
 """Largest energy above hull; least lower bound of sigma(300 K)."""
 
@@ -104,6 +106,7 @@ def summarize(
         diffusivity_cm2_s=_diffusivities(candidate, known),
         **_density(candidate, known),
         **_glass(known),
+        **_with_enough_ions(candidate, analysis_columns(known)),
         passes_screen=passes_screen(candidate.screen, stability, conductivity),
         warnings=_warnings(candidate, known),
         steps=known.states,
@@ -192,6 +195,18 @@ def _if_enough_ions(quantity: Quantity, n_mobile: int) -> Quantity:
     if n_mobile >= MIN_MOBILE_IONS:
         return quantity
     return with_status(quantity, Status.UNCONVERGED, _few_ions(n_mobile))
+
+
+def _with_enough_ions(
+    candidate: CandidateDocument, columns: Mapping[str, Quantity | None]
+) -> dict[str, Quantity | None]:
+    """Return the analyses' columns; what is about motion needs enough ions."""
+    return {
+        name: _if_enough_ions(quantity, candidate.n_mobile)
+        if quantity is not None and name not in _OF_STRUCTURE
+        else quantity
+        for name, quantity in columns.items()
+    }
 
 
 def _few_ions(n_mobile: int) -> str:

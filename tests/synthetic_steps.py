@@ -35,10 +35,9 @@ from haloflow.stores.documents import (
     FileReference,
     MDDocument,
     Provenance,
-    RegistryDocument,
-    RegistryEnergy,
 )
 from haloflow.stores.records import candidate_of, summary_record
+from haloflow.stores.registry_documents import RegistryDocument, RegistryEnergy
 from haloflow.stores.results import record_failure
 from haloflow.stores.summary import summarize
 from haloflow.systems.crystals import crystal_model

@@ -8,7 +8,7 @@ from sample_candidates import unconverged_crystal, views
 from haloflow.dashboard.figures_registries import registry_figure
 from haloflow.dashboard.panels_candidate import candidate_panels
 from haloflow.quantity import Quantity, Status
-from haloflow.stores.documents import RegistryDocument, RegistryEnergy
+from haloflow.stores.registry_documents import RegistryDocument, RegistryEnergy
 from haloflow.systems.phases import get_phase
 
 

@@ -16,11 +16,15 @@ from browser import chromium_path
 from playwright.sync_api import sync_playwright
 from web_pages import LAPTOP, PHONE, Watch, is_settled, launch_args, served
 
+from haloflow.makers.progress import ProgressReporter
+from haloflow.makers.step import step_directory
+from haloflow.stores.claims import Claims, Owner
 from haloflow.stores.connection import open_store
 
 N_CANDIDATES = 120
 N_FULL = 4
 FILL_TIMEOUT_S = 120.0
+SHARES_DONE = (0.42, 0.9, None)
 
 
 def free_port():
@@ -94,10 +98,22 @@ def filled_store(tmp_path_factory, worker_id):
         with open_store(making) as store:
             n_hostile = len(many_candidates.HOSTILE)
             many_candidates.fill(store, N_CANDIDATES, n_full=N_FULL, n_hostile=n_hostile)
+            keep_running(store)
     except BaseException:
         shutil.rmtree(making)
         raise
     return making.rename(folder)
+
+
+def keep_running(store):
+    """Claim steps for this process and report how far they are, as a worker does."""
+    rows = store.summaries.query({"steps.state": "running"}, ["steps"], limit=len(SHARES_DONE))
+    for row, share in zip(rows, SHARES_DONE, strict=True):
+        identity = next(s["identity"] for s in row["steps"] if s["state"] == "running")
+        assert Claims(store.claims).acquire(identity, Owner.here())
+        if share is not None:
+            reporter = ProgressReporter(step_directory(store.files_dir, identity), 1000)
+            reporter.write("production", round(1000 * share))
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,21 @@ def test_stages_show_the_counts_of_the_api(open_page, shot):
     shot("campaign-light")
 
 
+def test_running_steps_show_how_far_they_are(open_page):
+    page = open_page("/campaign")
+    running = campaign_of(page)["running"]
+    cards = page.locator(".run")
+    expect(cards).to_have_count(len(running))
+    assert sorted(one["share"] or 0.0 for one in running) == [0.0, 0.42, 0.9]
+    for one in running:
+        card = cards.filter(has_text=f"{one['step']}: {one['stage']}").filter(has_text=one["label"])
+        shown = (
+            "no report yet" if one["share"] is None else f"{one['share']:.0%}".replace("%", " %")
+        )
+        expect(card.first).to_contain_text(shown)
+        expect(card.first.get_by_role("progressbar")).to_be_visible()
+
+
 def test_failures_unfold_to_examples_with_links(open_page):
     page = open_page("/campaign")
     groups = campaign_of(page)["failures"]

@@ -79,7 +79,9 @@ function stageRow(stage, threads) {
     h("th", { scope: "row", class: "number", text: stageName(stage.stage) }),
     h("td", { class: "bar-cell" }, bar(stage)),
     STATES.map((state) => h("td", { class: `right number${stage[state] ? "" : " soft"}`, text: count(stage[state]) })),
-    h("td", { class: "not-ok" }, notOk.length ? notOk.map(([status, n]) => h("span", { class: "number" }, statusBadge(status), ` ${n} `)) : h("span", { class: "soft", text: "none" })),
+    h("td", { class: "not-ok" }, notOk.length
+      ? h("div", { class: "row" }, notOk.map(([status, n]) => h("span", { class: "number" }, statusBadge(status), ` ${n}`)))
+      : h("span", { class: "soft", text: "none" })),
     h("td", { class: "right number" }, stage.mean_s === null ? missing("not known") : duration(stage.mean_s)),
     h("td", { class: "right number", text: number((stage.wall_s * threads) / 3600, 2) }));
 }
@@ -123,7 +125,7 @@ export function failuresSection({ failures, n_failures }) {
   return {
     from: [failures, n_failures],
     build: () => [
-      h("h2", { id: "failures-title", text: failures.length ? `Failures by cause (${count(n_failures)} steps)` : "Failures" }),
+      h("h2", { id: "failures-title", text: failures.length ? `Failures by cause (${count(n_failures, "step")})` : "Failures" }),
       failures.length
         ? h("div", { class: "stack failures" }, failures.map(failureCard))
         : h("p", { class: "card soft", text: "No step has failed." }),

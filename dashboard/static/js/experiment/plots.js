@@ -103,7 +103,7 @@ function traces(points, rows) {
       x: own.map(({ x }) => x.at), y: own.map(({ y }) => y.at), customdata: own.map(({ pair }) => pair.candidate_id),
       error_x: bars(own.map(({ x }) => x), colour), error_y: bars(own.map(({ y }) => y), colour),
       hovertext: own.map(hover), hovertemplate: "%{hovertext}<extra></extra>",
-      marker: { color: colour, size: 9, opacity: alike ? 0.95 : 0.6, symbol: own.map((point) => symbol(point, SYMBOLS[i % SYMBOLS.length], alike)), line: { width: 1.4, color: colour } },
+      marker: { color: colour, size: 9, opacity: alike ? 0.95 : 0.8, symbol: own.map((point) => symbol(point, SYMBOLS[i % SYMBOLS.length], alike)), line: { width: 1.4, color: colour } },
     };
   })).filter((trace) => trace.x.length);
 }

@@ -8,6 +8,7 @@ import { copyable } from "./copy_button.js";
 /** Results that the tiles and the head show already. */
 const SHOWN = new Set(["Composition", "E_hull", "σ(300 K)", "Activation energy", "Density"]);
 const LONGEST_NOTE = 42;
+const NOT_YET = "not computed yet";
 
 /** @param {any} summary */
 export function headerOf(summary) {
@@ -65,7 +66,7 @@ function keyNumbers(s) {
 
 /** @param {{name: string, quantity: Quantity | null, unit: string, scale?: number, decimals?: number, level?: string}} key */
 function tile({ name, quantity, unit, scale = 1, decimals, level }) {
-  const status = quantity?.status;
+  const status = isKnown(quantity) || quantity?.note !== NOT_YET ? quantity?.status : null;
   const why = status && status !== "ok" ? quantity?.note || STATUS_MEANINGS[status] : "";
   return h("div", { class: "tile card" },
     h("dt", null, name, " ", status && statusBadge(status)),
@@ -89,7 +90,7 @@ const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 function factList({ facts }) {
   return h("dl", { class: "facts" }, facts.filter((/** @type {any} */ fact) => !SHOWN.has(fact.name)).flatMap((/** @type {any} */ fact) => {
     const unit = fact.unit && fact.text !== "–" ? ` ${fact.unit}` : "";
-    return [h("dt", { text: fact.name.replace(/^D\((\d+)K\)$/, "D($1 K)").replace(/, melt_quench(?:-seed(\d+))?$/, (_, seed) => (seed ? `, seed ${seed}` : "")) }), h("dd", null,
+    return [h("dt", { text: fact.name.replace(/^D\((\d+)K\)$/, "D($1 K)").replace(/, melt_quench(?:-seed(\d+))?$/, (/** @type {string} */ _, /** @type {string | undefined} */ seed) => (seed ? `, seed ${seed}` : "")) }), h("dd", null,
       fact.has_formulas ? formulas(fact.text) : h("span", { text: fact.text }), unit && h("span", { class: "unit", text: unit }),
       fact.status && [" ", statusBadge(fact.status)], fact.reason && h("span", { class: "small soft why", text: fact.reason }))];
   }));

@@ -38,7 +38,7 @@ async function fill(base, element) {
 /** @param {any} step @returns {string[]} */
 const parentsOf = (step) => (step.provenance?.parents ?? []).map((/** @type {any} */ parent) => parent.step).filter(Boolean);
 
-/** @param {any} step @param {Map<string, any>} byName @param {Set<string>} seen */
+/** @param {any} step @param {Map<string, any>} byName @param {Set<string>} seen @returns {any} */
 function node(step, byName, seen) {
   seen.add(step.name);
   const [known, fresh] = [true, false].map((isKnown) => parentsOf(step).filter((name) => seen.has(name) === isKnown));

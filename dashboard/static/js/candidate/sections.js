@@ -38,7 +38,7 @@ export class FigureSections {
     this.base = base;
     this.summary = summary;
     this.state = state;
-    this.samples = [...new Set(figures.map(sampleOf).filter(Boolean))].sort();
+    this.samples = [...new Set(figures.flatMap((figure) => sampleOf(figure) ?? []))].sort();
     this.sample = this.samples.includes(state.get("sample")) ? state.get("sample") : this.samples[0] ?? "";
     /** @type {Map<string, any>} */
     this.cards = new Map();
@@ -60,7 +60,7 @@ export class FigureSections {
   /** @param {Part} part */
   sampleButtons(part) {
     return h("div", { class: "segments", role: "group", aria: { label: `Sample shown in ${part.title}` } }, this.samples.map((name) => h("button", {
-      class: "button tiny", type: "button", data: { sample: name }, text: name.replace(/^seed/, "Seed "), aria: { pressed: name === this.sample }, onclick: () => this.choose(name),
+      class: "button tiny", type: "button", data: { sample: name }, text: name.replace("seed", "Seed "), aria: { pressed: name === this.sample }, onclick: () => this.choose(name),
     })));
   }
 
@@ -101,9 +101,11 @@ export class FigureSections {
   /** @param {Part} part */
   missing(part) {
     const steps = this.summary.steps.filter((/** @type {any} */ step) => part.kinds.includes(step.kind));
+    const isWaiting = steps.some((/** @type {any} */ { state }) => state === "waiting");
+    const held = this.summary.steps.filter((/** @type {any} */ step) => isWaiting && step.state === "failed" && !steps.includes(step));
     const element = sectionElement(part.id, part.title, h("div", { class: "card missing-part empty" },
       h("p", null, h("strong", { text: "Not computed. " }), `${part.shows} would be here.`),
-      steps.length ? h("ul", { class: "small" }, steps.map(stepLine)) : h("p", { class: "small soft", text: `This candidate has no step of kind ${part.kinds.join(" or ")}.` }),
+      steps.length ? h("ul", { class: "small" }, steps.map(stepLine), held.map(stepLine)) : h("p", { class: "small soft", text: `This candidate has no step of kind ${part.kinds.join(" or ")}.` }),
       h("p", { class: "small" }, h("span", { class: "soft", text: "A sweep computes it with " }), h("code", { class: "mono", text: part.option }))), null, part.short);
     element.dataset.empty = "true";
     return element;
@@ -115,9 +117,12 @@ function partOf({ id, section }) {
   return PARTS.find((part) => part.figures.test(id)) ?? PARTS.find((part) => part.id === (ELSE[section] ?? section)) ?? REST;
 }
 
+/** @type {Record<string, string>} */
+const STATES = { waiting: "is waiting", running: "is running", failed: "failed", done: "is done", skipped: "was skipped" };
+
 /** @param {any} step */
 function stepLine({ name, state, status, note }) {
-  return h("li", null, h("code", { class: "mono", text: name }), ` is ${state} `, status && status !== "ok" && statusBadge(status),
+  return h("li", null, h("code", { class: "mono", text: name }), ` ${STATES[state] ?? state} `, state === "done" && status && status !== "ok" && statusBadge(status),
     note && h("span", { class: "soft", text: ` ${note}` }), state === "done" && h("span", { class: "soft", text: ": its data do not allow these figures" }));
 }
 

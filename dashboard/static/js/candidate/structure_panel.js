@@ -143,7 +143,7 @@ export class StructurePanel {
   }
 
   async load() {
-    this.player.stop();
+    this.player?.stop();
     replace(this.overlay, loadingPanel("Loading the structure…"));
     this.overlay.hidden = false;
     try {
@@ -160,7 +160,7 @@ export class StructurePanel {
   }
 
   redraw() {
-    if (this.player.scene) this.drawScene(this.player.scene, true);
+    if (this.player?.scene) this.drawScene(this.player.scene, true);
     else this.draw(true);
   }
 

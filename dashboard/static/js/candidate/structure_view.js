@@ -32,7 +32,7 @@ export class StructureView {
     this.stage = stage;
     this.reset = () => {};
     this.viewer = library.createViewer(stage, {
-      backgroundColor: colour("--paper"), antialias: true, orthographic: true, lowerZoomLimit: 4, upperZoomLimit: 400,
+      backgroundColor: colour("--paper"), antialias: true, upscale: false, orthographic: true, lowerZoomLimit: 4, upperZoomLimit: 400,
     });
     if (!this.viewer) throw new Error("this browser offers no WebGL, which the 3D view needs");
     stage.addEventListener("wheel", (event) => this.wheel(event), { capture: true, passive: false });
@@ -107,6 +107,7 @@ export class StructureView {
     const at = (/** @type {number} */ atom) => /** @type {Vector} */ (atoms[atom].slice(1));
     /** @type {Map<number, {vertexArr: any[], normalArr: any[], faceArr: number[]}>} */
     const meshes = new Map();
+    const edges = new Map();
     for (const { centre, faces } of polyhedra) {
       if (faces.flat().some((atom) => atom >= shown) || centre >= shown) continue;
       const kind = atoms[centre][0];
@@ -121,26 +122,19 @@ export class StructureView {
           mesh.normalArr.push(normal);
         }
       }
-      this.addEdges(faces, at, colours[kind]);
+      if (!edges.has(kind)) edges.set(kind, this.viewer.addShape({ color: colours[kind] }));
+      addEdges(edges.get(kind), faces, at);
     }
     for (const [kind, mesh] of meshes) this.viewer.addCustom({ ...mesh, color: colours[kind], opacity: 0.8 });
-  }
-
-  /** @param {[number, number, number][]} faces @param {(atom: number) => Vector} at @param {string} color */
-  addEdges(faces, at, color) {
-    for (const [i, j, k] of faces) {
-      for (const [from, to] of [[i, j], [j, k], [k, i]]) {
-        if (from < to) this.viewer.addLine({ start: point(at(from)), end: point(at(to)), color });
-      }
-    }
   }
 
   /** @param {Scene} scene */
   addCell({ cell }) {
     const corner = (/** @type {number} */ bits) => point(cornerOf(cell, bits));
     const color = colour("--soft");
+    const box = this.viewer.addShape({ color });
     for (const from of CORNERS) for (const bit of [1, 2, 4]) {
-      if (!(from & bit)) this.viewer.addCylinder({ start: corner(from), end: corner(from | bit), radius: EDGE_A, color, fromCap: 1, toCap: 1 });
+      if (!(from & bit)) box.addCylinder({ start: corner(from), end: corner(from | bit), radius: EDGE_A, color, fromCap: 1, toCap: 1 });
     }
     ["a", "b", "c"].forEach((name, axis) => {
       const length = Math.hypot(...cell[axis]);
@@ -184,6 +178,13 @@ export class StructureView {
   /** @returns {string} address of a picture */
   png() {
     return this.viewer.pngURI();
+  }
+}
+
+/** Each edge once: faces are wound alike, so two faces run along it in opposite ways. @param {any} shape @param {[number, number, number][]} faces @param {(atom: number) => Vector} at */
+function addEdges(shape, faces, at) {
+  for (const [i, j, k] of faces) for (const [from, to] of [[i, j], [j, k], [k, i]]) {
+    if (from < to) shape.addLine({ start: point(at(from)), end: point(at(to)) });
   }
 }
 

@@ -20,6 +20,7 @@ export class TrajectoryPlayer {
     /** @type {Scene | null} */
     this.scene = null;
     this.timer = 0;
+    this.index = 0;
     this.element = h("div", { class: "player" }, this.runs.length ? this.chooser() : this.nothing(trajectories));
   }
 

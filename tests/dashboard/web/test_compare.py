@@ -59,7 +59,7 @@ def test_a_difference_is_clear_only_outside_of_both_intervals(open_page, ids):
 
 def test_the_reference_is_changed_and_candidates_leave(open_page, ids):
     page = open_page(f"/compare?ids={','.join(ids[:N_COMPARED])}")
-    page.get_by_role("button", name=re.compile("^Compare with ")).last.click()
+    page.get_by_role("button", name=re.compile("^Make reference")).last.click()
     moved = [ids[2], ids[0], ids[1]]
     expect(page).to_have_url(re.compile(re.escape(f"ids={','.join(moved)}")))
     is_settled(page)
@@ -73,7 +73,7 @@ def test_the_reference_is_changed_and_candidates_leave(open_page, ids):
 
 def test_a_candidate_is_added_by_keyboard_up_to_six(open_page, ids):
     page = open_page(f"/compare?ids={','.join(ids[: MOST - 1])}")
-    field = page.get_by_role("combobox")
+    field = page.locator("#add-candidate")
     field.press_sequentially("cl")
     expect(page.get_by_role("option").nth(1)).to_be_visible()
     field.press("ArrowDown")

@@ -46,10 +46,12 @@ class FigureCard {
     this.ask = latest();
     /** @type {{data: any[], layout: any} | null} */
     this.plot = null;
-    this.source = options.source ?? null;
+    /** @type {Source | null} */
+    this.source = null;
     this.isSeen = false;
     this.element = this.build(options);
-    this.watch();
+    this.looked = this.watch();
+    if (options.source) this.load(options.source);
     onThemeChange(() => { if (this.plot && this.isSeen) this.draw(); });
   }
 
@@ -76,21 +78,29 @@ class FigureCard {
     return h("button", { class: "button bare tiny", type: "button", text: label, onclick, aria: { label: `${label}: ${name}` } });
   }
 
+  /** Draw when the card comes into view. @returns {Promise<void>} when it is known whether it is in view at first */
   watch() {
-    const watcher = new IntersectionObserver((entries) => {
-      if (!entries.some((entry) => entry.isIntersecting)) return;
-      watcher.disconnect();
-      this.isSeen = true;
-      if (this.plot) this.draw();
-      else if (this.source) this.load(this.source);
-    }, { rootMargin: "300px" });
-    watcher.observe(this.element);
+    return new Promise((resolve) => {
+      let isFirst = true;
+      const watcher = new IntersectionObserver((entries) => {
+        this.isSeen = entries.some((entry) => entry.isIntersecting);
+        if (this.isSeen) {
+          watcher.disconnect();
+          if (this.plot) this.draw();
+          else if (this.source && !isFirst) this.load(this.source);
+        }
+        isFirst = false;
+        resolve();
+      }, { rootMargin: "300px" });
+      watcher.observe(this.element);
+    });
   }
 
   /** Ask the API, at once if the card was seen, else when it is. @param {Source} source */
   async load(source) {
     this.source = source;
-    if (!this.isSeen) return;
+    await this.looked;
+    if (!this.isSeen || this.source !== source) return;
     const asked = this.ask(source.path, source.params).then(({ data, meta }) => {
       this.options.onMeta?.(meta ?? {});
       return data;

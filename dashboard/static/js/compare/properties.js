@@ -52,7 +52,7 @@ function headCell(row, index, { onRemove, onReference }) {
       h("a", { href: `/candidate?id=${encodeURIComponent(row.id)}` }, formulaNode(name)),
       h("button", { class: "button bare tiny", type: "button", text: "×", title: "remove", aria: { label: `Remove ${name}` }, onclick: () => onRemove(row.id) })),
     index === 0 ? h("span", { class: "reference", text: "reference" })
-      : h("button", { class: "button bare tiny", type: "button", text: "Make reference", aria: { label: `Compare with ${name}` }, onclick: () => onReference(row.id) }));
+      : h("button", { class: "button bare tiny", type: "button", text: "Make reference", aria: { label: `Make reference: ${name}` }, onclick: () => onReference(row.id) }));
 }
 
 /** @param {Shown} field @param {Row[]} rows @param {boolean} onlyDifferent */

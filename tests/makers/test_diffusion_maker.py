@@ -21,7 +21,7 @@ from haloflow.units import (
 )
 
 BARRIER_EV, PREFACTOR_CM2_S = 0.25, 1.2e-3
-LENGTH_A, FRAME_PS, N_FRAMES = 16.0, 0.1, 2500
+LENGTH_A, FRAME_PS, N_FRAMES = 16.0, 0.25, 2500
 TEMPERATURES_K = (500, 600, 700, 900)
 
 
@@ -77,7 +77,7 @@ class Runs:
             level=level,
             ensemble="nvt",
             temperature_k=temperature_k,
-            timestep_fs=2.0,
+            timestep_fs=5.0,
             n_steps=n_frames * 50,
             n_steps_target=n_frames * 50,
             seed=1,

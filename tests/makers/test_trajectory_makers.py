@@ -29,7 +29,7 @@ def faster(frames, factor):
 
 
 def test_transport_lands_in_the_store_with_its_laws(workshop):
-    base = sample_trajectories.walk(1000)
+    base = sample_trajectories.walk(2500)
     factors = [np.exp(-0.15 / (2 * 8.617e-5) * (1 / t - 1 / 800.0)) for t in TEMPERATURES_K]
     runs = [
         run_of(workshop, t, faster(base, f)) for t, f in zip(TEMPERATURES_K, factors, strict=True)

@@ -84,9 +84,9 @@ def ambiguous_step(size: float, atom: int, frame: int, *, unwrapped: bool) -> An
         "an atom jumps by half a box or more between two frames",
         given=f"atom {atom} moves by {size:.2f} of a cell length after frame {frame}",
         allowed=f"at most {limit:.2f} of a cell length",
-        remedy="these positions look wrapped: pass unwrapped=False"
+        remedy="these positions look wrapped: do not say that they are unwrapped"
         if unwrapped
-        else "save frames more often, or pass unwrapped positions",
+        else "save frames more often, or unwrapped positions and say so (--unwrapped)",
     )
 
 

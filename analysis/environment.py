@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from ..quantity import Quantity
     from .frames import FloatArray
 
-ANIONS = ("O", "S", "Cl")
-BOND_CUTOFFS_A: Mapping[str, float] = {"O": 3.2, "S": 3.9, "Cl": 3.8}
-"""Where the first shell of an anion around Na ends, A: near the first minimum of g(r)."""
+ANIONS = ("O", "S", "F", "Cl", "Br", "I")
+BOND_CUTOFFS_A: Mapping[str, float] = {
+    "O": 3.2, "S": 3.9, "F": 3.3, "Cl": 3.8, "Br": 4.0, "I": 4.2
+}  # fmt: skip
+"""Where the first shell of an anion around Na ends, A: near the first minimum of g(r) for O, S
+and Cl; for the others that of Cl by the difference of their ionic radii, rounded."""
 
 SHAPE_LIMIT = 8.0
 """Largest shape measure of an octahedron or prism. A regular one at 2.8 A whose atoms all

@@ -9,6 +9,7 @@ import numba
 import numpy as np
 
 from ..errors import AnalysisError
+from ..quantity import Quantity
 from .blocks import mean_quantity
 from .frames import as_frames, as_species, require_species
 
@@ -17,22 +18,24 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from ..quantity import Quantity
     from .frames import FloatArray
 
 IONIC_RADII_A: Mapping[str, float] = {
     "Na": 1.02,
     "O": 1.40,
     "S": 1.84,
+    "F": 1.33,
     "Cl": 1.81,
+    "Br": 1.96,
+    "I": 2.20,
     "Y": 0.90,
     "Zr": 0.72,
     "Hf": 0.71,
     "Nb": 0.64,
     "Ta": 0.64,
 }
-"""Effective ionic radii of six-fold coordinated Na+, O2-, S2-, Cl-, Y3+, Zr4+, Hf4+, Nb5+
-and Ta5+, A: Shannon, Acta Cryst. A32, 751 (1976)."""
+"""Effective ionic radii of six-fold coordinated Na+, O2-, S2-, F-, Cl-, Br-, I-, Y3+, Zr4+, Hf4+,
+Nb5+ and Ta5+, A: Shannon, Acta Cryst. A32, 751 (1976)."""
 
 _RADIUS_BIN_A = 0.05
 _ROUNDING = 1e-9
@@ -158,10 +161,18 @@ def free_volume(
         free_a3_per_mobile=mean_quantity(inserted[:, 0] * volume, least=0.0),
         mobile_fraction=mean_quantity(for_mobile, least=0.0, most=1.0),
         mobile_a3_per_mobile=mean_quantity(for_mobile * volume, least=0.0),
-        largest_probe_a=mean_quantity([part[2] for part in parts]),
+        largest_probe_a=_largest_probe([part[2] for part in parts], largest_probe_a),
         radii_a={s: float(radii_a[s]) for s in sorted(set(symbols.tolist()))},
         voxel_a=voxel_a,
     )
+
+
+def _largest_probe(found: Sequence[float], limit_a: float) -> Quantity:
+    """Return the mean radius; a bound where probes beyond the largest one would fit too."""
+    if max(found) < limit_a:
+        return mean_quantity(found)
+    note = f"probes above {limit_a:g} A fit; the distribution ends there"
+    return Quantity(lower=min(limit_a, float(np.mean(found))), note=note)
 
 
 def _one_frame(

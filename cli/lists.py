@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ..errors import InputError
 
 
@@ -52,11 +54,16 @@ def charges_of(text: str | None) -> dict[str, float]:
     """
     charges = {}
     for word in words_of(text):
-        name, _, value = word.partition("=")
+        name, _, value = (part.strip() for part in word.partition("="))
         try:
-            charges[name.strip()] = float(value)
+            charge = float(value)
         except ValueError:
+            charge = math.nan
+        if name in charges or not math.isfinite(charge):
             raise InputError(
-                "a charge cannot be read", given=word, allowed="element=charge: Na=1,O=-2"
-            ) from None
+                "a charge cannot be read",
+                given=word,
+                allowed="element=charge, each element once: Na=1,O=-2",
+            )
+        charges[name] = charge
     return charges

@@ -332,6 +332,9 @@ def analyze_command(
         str | None,
         typer.Option("--types", metavar="EL,...", help="Elements of LAMMPS types 1, 2, 3..."),
     ] = None,
+    unwrapped: Annotated[
+        bool, typer.Option("--unwrapped", help="Positions are continuous already, not wrapped.")
+    ] = False,
     coupling_mhz: Annotated[
         float | None,
         typer.Option(
@@ -375,6 +378,7 @@ def analyze_command(
         lags=integers_of(lags),
         only=words_of(only),
         types=words_of(types),
+        unwrapped=unwrapped,
         nmr=nmr_protocol(coupling_mhz, asymmetry, numbers_of(larmor_mhz)),
         crystal=crystal,
         reference=reference,

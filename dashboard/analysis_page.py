@@ -9,7 +9,10 @@ from ..stores.analyses import (
     EnvironmentAnalysis,
     HopsAnalysis,
     LandscapeAnalysis,
+    OctahedraAnalysis,
     SpeciationAnalysis,
+    StructureAnalysis,
+    TopologyAnalysis,
     TransportAnalysis,
 )
 from .analysis_figures import AnalysedRuns, analysis_figures
@@ -63,6 +66,19 @@ def analysis_facts(sections: Mapping[str, Model]) -> list[Fact]:
             facts += transport_facts(section)
         elif isinstance(section, SpeciationAnalysis):
             facts += _speciation_facts(section)
+        elif isinstance(section, StructureAnalysis):
+            facts += _structure_facts(section)
+        elif isinstance(section, OctahedraAnalysis):
+            facts += [
+                Fact("O–M–O axes, within chains", section.correlation["bridge_intra_chain"]),
+                Fact("O–M–O axes, between chains", section.correlation["bridge_inter_chain"]),
+                Fact("Roll, between chains", section.correlation.get("fourfold_inter_chain")),
+            ]
+        elif isinstance(section, TopologyAnalysis):
+            facts += [
+                Fact(f"b{bars.dimension} deaths of the {bars.atoms}", bars.deaths_a, unit="Å")
+                for bars in section.barcodes
+            ]
         elif isinstance(section, EnvironmentAnalysis):
             facts += [
                 Fact("Prismatic surroundings", section.prismatic),
@@ -100,6 +116,14 @@ def transport_facts(found: TransportAnalysis) -> list[Fact]:
 def _direction(axis: Sequence[float]) -> str:
     """Return a unit vector as it reads."""
     return f"({', '.join(f'{x:.2f}' for x in axis)})"
+
+
+def _structure_facts(found: StructureAnalysis) -> list[Fact]:
+    shells = ", ".join(
+        f"{pair} {shell.n:.2f} within {shell.cutoff_a:.2f} Å"
+        for pair, shell in found.coordination.items()
+    )
+    return [Fact("Coordination", text=shells)]
 
 
 def _speciation_facts(found: SpeciationAnalysis) -> list[Fact]:

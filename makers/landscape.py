@@ -12,7 +12,7 @@ from ..analysis.host_paths import HostPaths, in_constant_cell, read_host_paths
 from ..analysis.octahedron_sites import sites_per_octahedron
 from ..analysis.percolation import AXES, percolation_barriers
 from ..analysis.sites import find_sites
-from ..analysis.topology import persistent_homology
+from ..analysis.topology import THRESHOLD_A, persistent_homology
 from ..analysis.van_hove import van_hove
 from ..stores.analyses import (
     BarcodeAnalysis,
@@ -38,7 +38,10 @@ _MOST_PLACES = 16_000_000
 _MOST_PER_SIDE = 64
 _N_VAN_HOVE_LAGS = 5
 _LONGEST_VAN_HOVE_SHARE = 0.2
-_MOST_POINTS_FOR_LOOPS = 800
+_MANY_POINTS = 800
+_MOST_POINTS = 3000
+_REACH_OF_MANY_A = 6.0
+_FRAMES_OF_MANY = 4
 _TOPOLOGY_FRAMES = 12
 _N_BETTI = 80
 
@@ -80,10 +83,20 @@ def path_stride(passage: Passage) -> int:
     return max(1, -(-passage.path_a.size // _MOST_PLACES))
 
 
+def mean_cell_note(passage: Passage) -> str:
+    """Say that a landscape is that of the mean cell, where the cell changed; else nothing."""
+    lengths = np.linalg.norm(passage.cells_a, axis=2)
+    if np.ptp(passage.cells_a, axis=0).max() <= _SAME_CELL_A:
+        return ""
+    spread = float((lengths.std(axis=0) / lengths.mean(axis=0)).max())
+    return f"in the mean of a changing cell, whose lengths scatter by up to {spread:.1%}"
+
+
 def measure_landscape(
     paths: HostPaths,
     temperature_k: float,
     *,
+    note: str = "",
     spacing_a: float = SPACING_A,
     repeats: tuple[int, int, int] | None = None,
     n_octahedra: int = 0,
@@ -98,6 +111,8 @@ def measure_landscape(
         Of the run.
     spacing_a
         Largest edge of a voxel, A.
+    note
+        What to tell of the cell (:func:`mean_cell_note`).
     repeats, n_octahedra
         Cells of a crystal in the box and octahedra in it, to count sites per octahedron.
 
@@ -117,6 +132,7 @@ def measure_landscape(
         per_octahedron = if_possible(lambda: sites_per_octahedron(paths, repeats, n_octahedra))
     found = LandscapeAnalysis(
         temperature_k=temperature_k,
+        note=note,
         spacing_a=spacing_a,
         shape=list(grid.shape),
         barrier_ev=dict(zip(AXES, barriers.barrier_ev, strict=True)),
@@ -210,7 +226,8 @@ def measure_hops(paths: HostPaths, grid: DensityGrid, *, frame_ps: float) -> Hop
 def measure_topology(passage: Passage) -> TopologyAnalysis:
     """Return the barcodes of the mobile ions and of the framework in some sampled frames.
 
-    Of frameworks above 800 atoms only the parts are looked for, not the loops.
+    Of sets above 800 atoms four frames are taken and features told up to 6 A; of sets above
+    3000 atoms only the parts are looked for, not the loops. `limit_a` and the note say so.
 
     Raises
     ------
@@ -220,19 +237,23 @@ def measure_topology(passage: Passage) -> TopologyAnalysis:
         Without ripser.
     """
     sets = {"mobile": passage.mobile, "framework": ~passage.mobile}
-    barcodes = []
+    barcodes, notes = [], []
     for name, atoms in sets.items():
         if name == "framework" and not atoms.any():
             continue
+        many, n_points = bool(atoms.sum() > _MANY_POINTS), int(atoms.sum())
         found = persistent_homology(
             passage.sample_a,
             passage.sample_cells_a,
             atoms,
-            max_dimension=1 if atoms.sum() <= _MOST_POINTS_FOR_LOOPS else 0,
-            n_frames=min(_TOPOLOGY_FRAMES, len(passage.sample_a)),
+            max_dimension=1 if n_points <= _MOST_POINTS else 0,
+            threshold_a=_REACH_OF_MANY_A if many else THRESHOLD_A,
+            n_frames=min(_FRAMES_OF_MANY if many else _TOPOLOGY_FRAMES, len(passage.sample_a)),
         )
         barcodes += [_barcode(name, one) for one in found]
-    return TopologyAnalysis(barcodes=barcodes)
+        if n_points > _MOST_POINTS:
+            notes.append(f"no loops of the {name}: {n_points} atoms, at most {_MOST_POINTS}")
+    return TopologyAnalysis(barcodes=barcodes, note="; ".join(notes))
 
 
 def _barcode(atoms: str, found: Barcodes) -> BarcodeAnalysis:
@@ -244,6 +265,8 @@ def _barcode(atoms: str, found: Barcodes) -> BarcodeAnalysis:
         atoms=atoms,
         dimension=found.dimension,
         n_points=found.n_points,
+        n_frames=len(found.frames),
+        limit_a=found.limit_a,
         births_a=found.births.mean,
         deaths_a=found.deaths.mean,
         lifetimes_a=found.lifetimes.mean,

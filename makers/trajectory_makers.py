@@ -29,6 +29,7 @@ from .diffusion import judged, without_coldest
 from .landscape import (
     SPACING_A,
     host_paths_of,
+    mean_cell_note,
     measure_hops,
     measure_landscape,
     measure_topology,
@@ -287,6 +288,7 @@ class LandscapeMaker(RunsMaker):
         landscape, grid = measure_landscape(
             paths,
             reading.run.temperature_k,
+            note=mean_cell_note(reading.passage),
             spacing_a=self.spacing_a,
             repeats=self.repeats,
             n_octahedra=self.n_octahedra,

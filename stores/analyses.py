@@ -199,6 +199,7 @@ class LandscapeAnalysis(Model):
     """Free energy of the mobile ions, F = -kT ln P."""
 
     temperature_k: float
+    note: str = Field("", description="That the cell changed, if so.")
     spacing_a: float
     shape: list[int]
     barrier_ev: dict[str, Quantity] = Field(description="Through the cell along a, b, c.")
@@ -265,6 +266,8 @@ class BarcodeAnalysis(Model):
     atoms: str
     dimension: int
     n_points: int
+    n_frames: int | None = None
+    limit_a: float | None = Field(None, description="Largest death that is told.")
     births_a: Quantity
     deaths_a: Quantity
     lifetimes_a: Quantity
@@ -278,6 +281,7 @@ class TopologyAnalysis(Model):
     """Barcodes of the mobile ions and of the framework."""
 
     barcodes: list[BarcodeAnalysis]
+    note: str = Field("", description="What was left out.")
 
 
 class RegimeAnalysis(Model):

@@ -13,6 +13,7 @@ from ..analysis.passage import Passage, read_passage
 from ..errors import HaloflowError, InputError, UnknownNameError
 from ..makers.landscape import (
     host_paths_of,
+    mean_cell_note,
     measure_hops,
     measure_landscape,
     measure_topology,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 SAMPLE_FRAMES = 200
 _TOLERANCE = 0.01
+_LARGEST_HEATING = 0.1
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Request:
         Elements of the atom types of a LAMMPS dump that names none.
     nmr
         Quadrupole coupling and Larmor frequencies of 23Na, for T1.
+    unwrapped
+        Whether the positions are continuous already; our own trajectories always are.
     crystal
         Whether the sample is a crystal: its powder pattern has sharp reflections.
     reference
@@ -79,6 +83,7 @@ class Request:
     only: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     nmr: NmrProtocol | None = None
+    unwrapped: bool = False
     crystal: bool = False
     reference: Path | None = None
 
@@ -93,6 +98,11 @@ class Run:
     temperature_k: float | None
     frame_ps: float | None
 
+    @property
+    def unwrapped(self) -> bool:
+        """Whether positions are continuous, as the file or the user tells."""
+        return self.trajectory.unwrapped or self.request.unwrapped
+
     def require(self, name: str, value: float | None) -> float:
         """Return a number that the section needs, or say which option gives it."""
         return _require(self.request, name, value)
@@ -100,13 +110,13 @@ class Run:
     @cached_property
     def paths(self) -> HostPaths:
         """Return where the mobile ions are, made once."""
-        unwrapped = self.trajectory.unwrapped
-        return host_paths_of(self.passage, self.trajectory.blocks, unwrapped=unwrapped)
+        return host_paths_of(self.passage, self.trajectory.blocks, unwrapped=self.unwrapped)
 
     @cached_property
     def landscape(self) -> tuple[LandscapeAnalysis, DensityGrid]:
         """Return the landscape and the density behind it, made once."""
-        return measure_landscape(self.paths, self.require("temperature", self.temperature_k))
+        temperature_k = self.require("temperature", self.temperature_k)
+        return measure_landscape(self.paths, temperature_k, note=mean_cell_note(self.passage))
 
 
 @dataclass(frozen=True)
@@ -209,7 +219,7 @@ def analyze_trajectory(
     on_progress: Callable[[str, int, int | None], None] | None = None,
 ) -> TrajectoryAnalysis:
     """Analyse a trajectory that is open; see :func:`analyze`."""
-    temperature_k = request.temperature_k or trajectory.temperature_k
+    temperature_k = _temperature_k(request, trajectory)
     frame_ps = _frame_ps(request, trajectory)
     for name in request.only or _ALWAYS:
         if name in _NEED_TIME:
@@ -220,7 +230,7 @@ def analyze_trajectory(
         trajectory.blocks(),
         trajectory.species.tolist(),
         request.mobile,
-        unwrapped=trajectory.unwrapped,
+        unwrapped=trajectory.unwrapped or request.unwrapped,
         n_sample=SAMPLE_FRAMES,
         on_progress=None
         if on_progress is None
@@ -248,6 +258,18 @@ def _check(request: Request) -> None:
         value = getattr(request, name)
         if value is not None and not (value > 0 and math.isfinite(value)):
             raise InputError(f"{name} must be positive", given=value, allowed="a number above 0")
+
+
+def _temperature_k(request: Request, trajectory: Trajectory) -> float | None:
+    own, asked = trajectory.temperature_k, request.temperature_k
+    if own is not None and asked is not None and abs(asked - own) > _LARGEST_HEATING * own:
+        raise InputError(
+            "the temperature does not agree with the trajectory",
+            given=f"{asked:g} K",
+            allowed=f"about {own:.0f} K, the mean of the run",
+            remedy="leave --temperature out",
+        )
+    return asked or own
 
 
 def _frame_ps(request: Request, trajectory: Trajectory) -> float | None:
@@ -285,7 +307,7 @@ def _facts(run: Run, trajectory: Trajectory) -> dict[str, Any]:
         "temperature_k": run.temperature_k,
         "frame_ps": run.frame_ps,
         "duration_ps": None if run.frame_ps is None else (n_frames - 1) * run.frame_ps,
-        "unwrapped_by_nearest_image": not trajectory.unwrapped,
+        "unwrapped_by_nearest_image": not run.unwrapped,
     }
 
 

@@ -147,7 +147,8 @@ def _check_frame(
     if len(symbols) != len(species) or not np.array_equal(symbols, species):
         raise InputError(
             "the atoms change within the trajectory",
-            given=f"{where} has {_formula(symbols)}, the first frame {_formula(species)}",
+            given=f"{where} has {_formula(symbols)}, the first frame {_formula(species)}"
+            + _first_other(symbols, species),
             allowed="the same atoms in the same order in every frame",
             remedy="cut the trajectory into parts of one composition, sorted by atom",
         )
@@ -158,6 +159,14 @@ def _check_frame(
             allowed="three cell vectors in every frame",
             remedy="write the cell with the trajectory (Lattice=... in extxyz)",
         )
+
+
+def _first_other(symbols: NDArray[np.str_], species: NDArray[np.str_]) -> str:
+    """Say which atom is the first of another element, where the numbers agree."""
+    if len(symbols) != len(species):
+        return ""
+    atom = int(np.argmax(symbols != species))
+    return f"; atom {atom} is {symbols[atom]}, was {species[atom]}"
 
 
 def _formula(symbols: NDArray[np.str_]) -> str:
@@ -262,6 +271,12 @@ def _dump(path: Path, types: tuple[str, ...]) -> Iterator[Frame]:
                 given=f"{path.name} with the columns {' '.join(sorted(columns))}",
                 allowed="a column 'element' or 'mass', or the elements of the types 1, 2, 3...",
                 remedy="pass --types, e.g. --types Na,Ta,O,Cl",
+            )
+        if strange := [name for name in types if name not in chemical_symbols]:
+            raise InputError(
+                "an atom type names no element",
+                given=", ".join(strange),
+                allowed="symbols of elements, one for each type: --types Na,Ta,O,Cl",
             )
         lines.seek(0)
         order = {"specorder": list(types)} if types else {}

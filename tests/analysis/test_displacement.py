@@ -114,7 +114,10 @@ def test_bad_arrays_are_refused(positions, cells, message):
 
 @pytest.mark.parametrize(
     ("unwrapped", "jump", "remedy"),
-    [(True, 8.0, "look wrapped: pass unwrapped=False"), (False, 4.7, "save frames more often")],
+    [
+        (True, 8.0, "look wrapped: do not say that they are unwrapped"),
+        (False, 4.7, "save frames more often"),
+    ],
 )
 def test_jumps_of_half_a_box_are_refused(unwrapped, jump, remedy):
     positions = np.zeros((5, 3, 3))

@@ -320,3 +320,14 @@ def test_levels_do_not_mix_and_every_element_needs_a_phase():
         window(entries=[e for e in BY_HAND if e.phase_id != "Ta"])
     with pytest.raises(AnalysisError, match="a formula cannot be read"):
         window("Na(Cl")
+
+
+@pytest.mark.parametrize("energy_ev_per_atom", [-1.0, 0.5])
+def test_a_hull_without_any_compound_gives_a_window_too(energy_ev_per_atom):
+    elements = [entry(name, name, 0.0) for name in ("Na", "Ta", "Cl2")]
+    found = stability_window("NaTaCl6", energy_ev_per_atom, elements, level=LEVEL)
+    assert found.reduction_limit_v.value == 0.0
+    stable = energy_ev_per_atom < 0
+    assert found.oxidation_limit_v.value == pytest.approx(8.0 if stable else 0.0)
+    assert {p.formula for p in found.oxidation_products} == {"Ta", "Cl2"}
+    assert found.is_metastable is not stable

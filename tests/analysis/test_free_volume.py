@@ -99,7 +99,20 @@ def test_moves_and_order_change_little_and_errors_come_from_the_frames(nacl):
 
 
 def test_radii_are_those_of_shannon():
-    states = {"Na": 1, "O": -2, "S": -2, "Cl": -1, "Y": 3, "Zr": 4, "Hf": 4, "Nb": 5, "Ta": 5}
+    states = {
+        "Na": 1,
+        "O": -2,
+        "S": -2,
+        "F": -1,
+        "Cl": -1,
+        "Br": -1,
+        "I": -1,
+        "Y": 3,
+        "Zr": 4,
+        "Hf": 4,
+        "Nb": 5,
+        "Ta": 5,
+    }
     assert set(states) == set(IONIC_RADII_A)
     for symbol, state in states.items():
         radius = Species(symbol, state).get_shannon_radius("VI", radius_type="ionic")

@@ -71,6 +71,8 @@ def test_sections_can_be_chosen(haloflow, trajectory, tmp_path):
         (("--only", "transport"), "this analysis needs the frame ps"),
         (("--only", "motion"), "unknown section. Given: motion."),
         (("--lags", "1,two"), "a list of lags cannot be read. Given: 1,two."),
+        (("--charges", "Na=nan"), "a charge cannot be read. Given: Na=nan."),
+        (("--charges", "Na=1,Na=2"), "a charge cannot be read. Given: Na=2."),
         (("--larmor-mhz", "fast"), "a list of numbers cannot be read. Given: fast."),
         (("--larmor-mhz", "100"), "T1 needs the quadrupole coupling of 23Na"),
         (("--charges", "Na"), "a charge cannot be read. Given: Na. Allowed: element=charge"),

@@ -266,3 +266,27 @@ def test_onsager_coefficients_are_no_better_than_the_motion_they_rest_on(folder)
     status = transport.collective_diffusivity_cm2_s.status
     assert status is not Status.OK
     assert {q.status for q in transport.onsager_per_j_m_s.values()} <= {status}
+
+
+def test_the_temperature_of_a_run_is_checked(folder):
+    with pytest.raises(InputError, match=r"temperature does not agree.*Given: 900 K.*about 600 K"):
+        analyze(Request(folder / "walk", temperature_k=900.0))
+
+
+def test_positions_that_are_unwrapped_may_move_almost_half_a_box(folder, tmp_path):
+    frames = sample_trajectories.walk(200)
+    path = tmp_path / "coarse.traj"
+    coarse = sample_trajectories.Frames(frames.positions[::10], frames.cells[::10], frames.species)
+    write(path, coarse.images(wrapped=False))
+    request = {"temperature_k": 600.0, "frame_ps": 10 * FRAME_PS, "only": ("transport",)}
+    found = analyze(Request(path, unwrapped=True, **request))
+    assert not found.trajectory["unwrapped_by_nearest_image"]
+    exact = np.square(coarse.positions[1:, :32] - coarse.positions[:-1, :32]).sum(axis=-1).mean()
+    assert found.sections["transport"].msd_self_a2[0] == pytest.approx(exact, rel=0.02)
+
+
+def test_a_changing_cell_is_told_of_the_landscape(tmp_path):
+    path = tmp_path / "breathing.traj"
+    write(path, sample_trajectories.walk(200, breathing=0.01).images())
+    found = analyze(Request(path, temperature_k=600.0, frame_ps=FRAME_PS, only=("landscape",)))
+    assert found.sections["landscape"].note.startswith("in the mean of a changing cell")

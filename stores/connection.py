@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakValueDictionary
@@ -50,12 +51,20 @@ _INDEXES = {
         "family",
         "phase",
         "chemsys",
+        "elements",
         "sweeps",
-        "energy_above_hull_ev_per_atom.value",
-        "sigma_300k_ms_cm.value",
         "sigma_300k_ms_cm.lower",
     ),
 }
+_SORTED = (
+    "energy_above_hull_ev_per_atom.value",
+    "sigma_300k_ms_cm.value",
+    "activation_energy_ev.value",
+    "density_g_cm3.value",
+    "label",
+    "last_updated",
+)
+"""What summaries are sorted by most, on a server with the id to tell equal ones apart."""
 
 
 class HaloflowStore:
@@ -116,7 +125,8 @@ class HaloflowStore:
         if self.read_only:
             return
         for name, fields in _INDEXES.items():
-            for field in fields:
+            beside = name == "summaries" and isinstance(self.summaries, SqliteStore)
+            for field in fields[:1] if beside else fields:  # columns stand for the others
                 self._stores[name].ensure_index(field)
         self._prepare_summaries()
         self.files_dir.mkdir(parents=True, exist_ok=True)
@@ -126,6 +136,9 @@ class HaloflowStore:
         collection = self.summaries._collection
         if isinstance(collection, SqliteCollection):
             collection.create_columns(SUMMARY_COLUMNS)
+        else:
+            for path, direction in product(_SORTED, (1, -1)):
+                collection.create_index([(path, direction), ("candidate_id", 1)])
         old = list(self.summaries.query({"elements": None, "chemsys": {"$ne": None}}))
         if old:
             self.summaries.update([{**row, "elements": row["chemsys"].split("-")} for row in old])

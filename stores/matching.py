@@ -220,6 +220,18 @@ def _negated(condition: Any) -> FieldTest:
 
 
 def _regex(pattern: Any, options: str = "") -> FieldTest:
+    search = text_search(pattern, options)
+    return _any(lambda value: type(value) is str and search(value) is not None)
+
+
+def text_search(pattern: Any, options: str = "") -> Callable[[str], re.Match[str] | None]:
+    """Return the search of a ``$regex`` in a text.
+
+    Raises
+    ------
+    StoreError
+        The pattern is not valid.
+    """
     flags = 0
     if isinstance(pattern, Regex):
         pattern, flags = pattern.pattern, pattern.flags
@@ -228,10 +240,9 @@ def _regex(pattern: Any, options: str = "") -> FieldTest:
     try:
         for option in options:
             flags |= _REGEX_OPTIONS[option]
-        search = re.compile(pattern, flags & ~re.UNICODE).search
+        return re.compile(pattern, flags & ~re.UNICODE).search
     except (re.error, KeyError) as error:
         raise _bad_argument("$regex", pattern, "a valid pattern, options imsx") from error
-    return _any(lambda value: type(value) is str and search(value) is not None)
 
 
 _OPERATORS: dict[str, Callable[[Any], FieldTest]] = {

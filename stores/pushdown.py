@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from bson import Regex
 
 from .columns import IRREGULAR, SEPARATOR, column_value, is_element
-from .matching import compile_filter, is_operators
+from .matching import is_operators, text_search
 from .ordering import order
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ class Condition:
 ALL, NONE, UNKNOWN = Condition("1"), Condition("0"), Condition("1", is_exact=False)
 
 
-_patterns: dict[int, Callable[[str], bool]] = {}
+_patterns: dict[int, Callable[[str], object]] = {}
 _numbers = count()
 
 
 def matches(number: int, value: Any) -> bool:
     """Tell whether a pattern of a translation is found in a value; SQL's ``matches``."""
-    return isinstance(value, str) and _patterns[number](value)
+    return type(value) is str and _patterns[number](value) is not None
 
 
 class Translator:
@@ -151,9 +151,9 @@ class Translator:
     def _pattern(self, column: Column, test: Any) -> Condition:
         if column.is_list:
             return UNKNOWN
-        predicate = compile_filter({"value": test})
         self._mine.append(next(_numbers))
-        _patterns[self._mine[-1]] = lambda text: predicate({"value": text})
+        options = {"pattern": test} if isinstance(test, Regex) else _pattern_of(test)
+        _patterns[self._mine[-1]] = text_search(**options)
         return Condition(f"matches({self._mine[-1]}, {column.sql})")
 
 
@@ -174,6 +174,10 @@ def _range(column: Column, operator: str, bound: Any) -> Condition:
     rank = order(bound)[0]
     between = (bytes((rank,)), bytes((rank + 1,)))
     return Condition(f"({compared} AND {name} >= ? AND {name} < ?)", (stored, *between))
+
+
+def _pattern_of(test: Mapping[str, Any]) -> dict[str, Any]:
+    return {"pattern": test["$regex"], "options": test.get("$options", "")}
 
 
 def _absent(value: Any) -> Condition:

@@ -1,0 +1,102 @@
+"""What a page, a count and the facets of many summaries cost, on both stores.
+
+::
+
+    python benchmarks/queries.py 100000 [STORE] [--files FOLDER]
+
+Fills a fresh embedded store, or uses the one named (a folder, or mongodb://...) and fills it
+when it is empty. Prints milliseconds (median of several) and the ratio to the limit; exit code
+1 above a limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from haloflow.stores.connection import open_store
+from haloflow.stores.facets import count_facets
+from haloflow.stores.fields import get_field
+from haloflow.stores.paging import find_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from maggma.core import Store
+
+N_REPEATS = 7
+LIMITS_MS = {"embedded": (150.0, 300.0), "MongoDB": (30.0, 300.0)}
+"""Of a page or count, and of the facets."""
+_HULL, _SIGMA = "energy_above_hull_ev_per_atom", "sigma_300k_ms_cm"
+FILTERS: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "range": {f"{_HULL}.value": {"$gte": 0.0, "$lte": 0.05}},
+    "status and phase": {f"{_SIGMA}.status": "ok", "phase": "glass"},
+    "elements": {"elements": {"$all": ["Na", "Ta"], "$nin": ["S"]}},
+    "text": {"label": {"$regex": "zr", "$options": "i"}},
+    "variable": {"variables.x": {"$gte": 0.2, "$lte": 0.8}},
+}
+SORTS = ("-sigma", "e_hull", "label")
+
+
+def cases(summaries: Store) -> dict[str, Callable[[], object]]:
+    """Return what is measured, by name."""
+    found: dict[str, Callable[[], object]] = {}
+    for name, criteria in FILTERS.items():
+        for sort in SORTS:
+            by = [(get_field(sort.lstrip("-")), sort[0] == "-")]
+            found[f"page of {name} by {sort}"] = lambda criteria=criteria, by=by: find_page(
+                summaries, criteria, sort=by, limit=50, properties=["label", f"{_SIGMA}.value"]
+            )
+        found[f"count of {name}"] = lambda criteria=criteria: summaries.count(criteria)
+        found[f"facets of {name}"] = lambda criteria=criteria: count_facets(summaries, criteria)
+    return found
+
+
+def median_ms(ask: Callable[[], object]) -> float:
+    """Return the median time of a few repeats."""
+    times = []
+    for _ in range(N_REPEATS):
+        started = time.perf_counter()
+        ask()
+        times.append(1e3 * (time.perf_counter() - started))
+    return statistics.median(times)
+
+
+def main() -> None:
+    """Fill, ask, and compare with the limits."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("n", type=int, nargs="?", default=100_000)
+    parser.add_argument("store", nargs="?")
+    parser.add_argument("--files")
+    asked = parser.parse_args()
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    import many_candidates
+
+    with tempfile.TemporaryDirectory() as scratch:
+        where, files = asked.store or scratch, asked.files or f"{scratch}/files"
+        kind = "MongoDB" if where.startswith("mongodb") else "embedded"
+        with open_store(where, files_dir=files) as store:
+            if store.summaries.count() == 0:
+                started = time.perf_counter()
+                many_candidates.fill(store, asked.n)
+                per_one = 1e3 * (time.perf_counter() - started) / asked.n
+                print(f"filled with {asked.n} candidates, {per_one:.2f} ms each")
+        worst = 0.0
+        with open_store(where, files_dir=files, read_only=True, timeout_s=60.0) as store:
+            for name, ask in cases(store.summaries).items():
+                spent, limit = median_ms(ask), LIMITS_MS[kind][name.startswith("facets")]
+                worst = max(worst, spent / limit)
+                print(f"{name:36}{spent:8.1f} ms, {spent / limit:5.2f} of the limit")
+    print(f"{kind}: at most {worst:.2f} of the limit")
+    raise SystemExit(worst > 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 
@@ -49,7 +49,12 @@ def structures(store: StoreDep, candidate: CandidateDep) -> Response:
     )
 
 
-@router.get("/candidates/{candidate_id}/structure")
+_FILES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {media_type: {} for media_type, _ in FORMATS.values()}}
+}
+
+
+@router.get("/candidates/{candidate_id}/structure", response_class=Response, responses=_FILES)
 def structure(
     store: StoreDep,
     candidate: CandidateDep,

@@ -38,12 +38,13 @@ def path(request, full_ids):
 
 
 def scroll_through(page):
-    """Bring everything into view, so that what is drawn late is drawn."""
+    """Bring everything into view, so that what is drawn late is drawn, and return."""
     height = page.evaluate("() => document.documentElement.scrollHeight")
     for _ in range(0, min(height, 12_000), 700):
         page.mouse.wheel(0, 700)
         page.wait_for_timeout(60)
     expect(page.locator("[aria-busy=true]")).to_have_count(0, timeout=15_000)
+    page.evaluate("() => scrollTo(0, 0)")
 
 
 def test_a_page_is_accessible_in_light_and_dark(open_page, shot, path, request):
@@ -52,7 +53,6 @@ def test_a_page_is_accessible_in_light_and_dark(open_page, shot, path, request):
     scroll_through(page)
     assert_accessible(page)
     assert_fits_the_width(page)
-    page.evaluate("() => scrollTo(0, 0)")
     shot(f"{name}-light")
     page.emulate_media(color_scheme="dark")
     assert_accessible(page, RULES_OF_COLOUR)

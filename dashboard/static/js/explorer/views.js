@@ -31,7 +31,7 @@ export function makeViews(host, state) {
     onclick: () => state.set({ _view: viewOf(state.params) === NO_VIEW ? null : NO_VIEW }, { replace: true }) });
   const list = h("div", { class: "tabs", role: "tablist", aria: { label: "Figures" } }, ...tabs.values());
   list.addEventListener("keydown", walk);
-  replace(host, list, panel);
+  replace(host, h("h2", { class: "visually-hidden", text: "Figures" }), list, panel);
   return { update, toggle };
 
   /** @param {URLSearchParams} params @returns {Promise<void> | undefined} when the figure is drawn */

@@ -89,8 +89,6 @@ def test_traces_have_as_many_values_as_places(figures):
             if trace["type"] == "heatmap":
                 assert len(trace["z"]) == len(trace["y"])
                 assert all(len(row) == len(trace["x"]) for row in trace["z"])
-            elif trace["type"] == "scatterpolar":
-                assert len(trace["r"]) == len(trace["theta"])
             else:
                 assert len(trace["x"]) == len(trace["y"])
 

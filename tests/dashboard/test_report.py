@@ -15,7 +15,7 @@ import sample_candidates
 from haloflow.dashboard.collect import collect_report
 from haloflow.dashboard.panels import candidate_facts
 from haloflow.dashboard.report import Report, render_report, write_report
-from haloflow.dashboard.wording import hull_error_note
+from haloflow.dashboard.wording import energy_text, hull_error_note
 from haloflow.errors import InputError, UnknownNameError
 from haloflow.quantity import Quantity, Status
 from haloflow.stores.connection import open_store
@@ -192,3 +192,15 @@ def test_a_file_that_cannot_be_written_is_an_error(tmp_path):
 def test_a_written_report_leaves_nothing_else(tmp_path):
     write_report(Report("Empty", []), tmp_path / "report.html")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_facts_read_the_same_in_rows_as_in_the_report(views):
+    rows = {row["name"]: row for row in (fact.row() for fact in candidate_facts(views[-1]))}
+    sigma = views[-1].summary.sigma_300k_ms_cm
+    assert sigma.status is not Status.OK
+    assert rows["σ(300 K)"]["status"] is sigma.status
+    assert rows["σ(300 K)"]["reason"] == sigma.note
+    assert rows["σ(300 K)"]["unit"] == "mS/cm"
+    assert rows["E_hull"]["text"] == energy_text(views[-1].summary.energy_above_hull_ev_per_atom)
+    assert rows["Composition"]["status"] is None
+    assert rows["Composition"]["has_formulas"]

@@ -89,16 +89,13 @@ def test_trouble_of_the_driver_is_trouble_of_the_store(error, remedy):
     assert "host" not in answer.body.decode()
 
 
-def test_a_store_that_takes_too_long_is_503(tmp_path):
-    with open_store(tmp_path) as store:
-        fill(store, 3)
-    with open_store(tmp_path, read_only=True) as store:
-        store.summaries._collection.sqlite.timeout_s = 1e-9
-        answer = WebClient(create_app(store)).get("/api/v1/facets?text=a")
+def test_a_store_that_takes_too_long_is_503(embedded, embedded_store, monkeypatch):
+    monkeypatch.setattr(embedded_store.summaries._collection.sqlite, "timeout_s", 1e-9)
+    answer = embedded.get("/api/v1/candidates?text=a&_sort_fields=-sigma&_limit=1000")
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
     assert answer.json()["error"]["remedy"] == "ask for less: narrower filters, fewer rows"
-    assert str(tmp_path) not in answer.text
+    assert str(embedded_store.uri) not in answer.text
 
 
 def test_a_damaged_document_is_named_and_the_others_are_shown(tmp_path):

@@ -263,7 +263,12 @@ def _eta(stages: Iterable[Stage], running: list[RunningStep]) -> tuple[float | N
         return 0.0, "all steps have ended"
     if not running:
         return None, "nothing runs"
-    unknown = [stage.stage for stage in left if stage.mean_s is None]
+    blind = {one.step.kind for one in running if one.seconds_left is None}
+    unknown = [
+        stage.stage
+        for stage in left
+        if stage.mean_s is None and (stage.states["waiting"] or stage.stage in blind)
+    ]
     work = sum((stage.mean_s or 0.0) * stage.states["waiting"] for stage in left)
     means = {stage.stage: stage.mean_s for stage in left}
     for one in running:

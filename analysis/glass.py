@@ -194,14 +194,17 @@ def glass_transition(temperatures_k: Sequence[float], values: Sequence[float]) -
 
     Two lines that meet must beat one line, and one parabola, since thermal expansion is
     curved, by more than 10 in the Bayesian information criterion, with three points or more
-    on each side. The interval is that of the profile likelihood.
+    on each side. The line above must be the steeper one, as expansivity and heat capacity rise
+    at a glass transition. The interval is that of the profile likelihood.
 
     Parameters
     ----------
     temperatures_k
         K, shape (n,), in any order.
     values
-        Density, volume or enthalpy at each, shape (n,).
+        Density or enthalpy at each, shape (n,); a density rather than a volume, because
+        constant expansivity bends a density towards slower change and a volume towards
+        faster, as a glass transition does.
 
     Raises
     ------

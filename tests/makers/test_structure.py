@@ -30,10 +30,8 @@ def open_chain():
 def test_chains_of_any_length_are_told_and_their_shares_add_up():
     positions, cells, species = open_chain()
     passage = read_passage([(positions, cells)], species, "Na", unwrapped=True)
-    for chains in (
-        (found := measure_speciation(passage)).chains_by_bridges,
-        found.chains_by_distance,
-    ):
+    found = measure_speciation(passage)
+    for chains in (found.chains_by_bridges, found.chains_by_distance):
         assert chains.lengths[str(N_FORMERS)].value == pytest.approx(1.0)
         assert sum(row.value for row in chains.lengths.values()) == pytest.approx(1.0)
         assert chains.endless.value == 0.0

@@ -90,6 +90,7 @@ def analysis_facts(sections: Mapping[str, Model]) -> list[Fact]:
                 Fact(f"Barrier through the cell along {axis}", barrier, unit="eV")
                 for axis, barrier in section.barrier_ev.items()
             ]
+            facts.append(Fact("Barrier out of a site", section.local_barrier_ev, unit="eV"))
         elif isinstance(section, HopsAnalysis):
             facts += [
                 Fact("Residence time of a site", section.residence_time_ps, unit="ps"),

@@ -21,6 +21,7 @@ from ..stores.analyses import (
     PlaneAnalysis,
     TopologyAnalysis,
 )
+from .barriers import local_barrier
 from .curves import curve, if_possible, numbers, rounded, thinned
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def measure_landscape(
         spacing_a=spacing_a,
         shape=list(grid.shape),
         barrier_ev=dict(zip(AXES, barriers.barrier_ev, strict=True)),
+        local_barrier_ev=local_barrier(grid, sites, landscape) if sites else None,
         lower_bound_ev=landscape.lower_bound_ev,
         visited_fraction=float(landscape.visited.mean()),
         histogram_ev=numbers(centres),

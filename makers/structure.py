@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..analysis.axis_correlation import axis_correlation, fourfold_correlation
-from ..analysis.bonds import ANIONS, bond_cutoffs_a
+from ..analysis.bonds import ANIONS, bond_cutoffs_a, bond_series
 from ..analysis.cell_lengths import cell_lengths
 from ..analysis.environment import ion_environment
 from ..analysis.free_volume import free_volume
@@ -17,12 +17,11 @@ from ..analysis.librations import librations, terminal_angular_density
 from ..analysis.octahedra import find_octahedra, octahedron_axes
 from ..analysis.powder import crystal_pattern, glass_pattern
 from ..analysis.rdf import (
-    coordination,
     coordination_quantity,
     first_minimum_a,
     pair_distributions,
 )
-from ..analysis.speciation import LIGANDS, RETENTION_A, speciation
+from ..analysis.speciation import CUTOFF_SHIFT_A, LIGANDS, RETENTION_A, speciation
 from ..analysis.xray import reduced_pdf, total_scattering
 from ..errors import AnalysisError
 from ..stores.analyses import (
@@ -57,7 +56,6 @@ _TWO_THETA_DEG = np.arange(8.0, 60.01, 0.2)
 _ATOMS_FOR_SCATTERING = 12_000
 _ATOMS_FOR_SURROUNDINGS = 40_000
 _ATOMS_FOR_VOLUME = 8_000
-_BOND_BIN_A = 0.01
 BRIDGES = ("O", "S")
 
 
@@ -209,23 +207,28 @@ def measure_speciation(passage: Passage) -> SpeciationAnalysis:
     )
 
 
-def _anion_bonds(passage: Passage, symbols: list[str]) -> dict[str, float]:
+def _anion_bonds(passage: Passage, symbols: list[str]) -> dict[str, PopulationAnalysis]:
     """Return the mean number of covalent bonds between the anions that are there."""
     cutoffs = bond_cutoffs_a(set(ANIONS) & set(symbols))
     if not cutoffs:
         return {}
-    longest = max(cutoffs.values())
-    found = pair_distributions(
-        passage.sample_a,
-        passage.sample_cells_a,
-        symbols,
-        r_max_a=longest,
-        n_bins=round(longest / _BOND_BIN_A),
-        n_blocks=1,
+    mean, shorter, longer = (
+        bond_series(
+            passage.sample_a,
+            passage.sample_cells_a,
+            symbols,
+            cutoffs_a={pair: cutoff + shift for pair, cutoff in cutoffs.items()},
+        ).mean
+        for shift in (0.0, -CUTOFF_SHIFT_A, CUTOFF_SHIFT_A)
     )
     return {
-        f"{a}-{b}": found.numbers[a] * coordination(found.around(a, b), cutoff) / (1 + (a == b))
-        for (a, b), cutoff in cutoffs.items()
+        pair: PopulationAnalysis(
+            value=found.value or 0.0,
+            sd=found.sd,
+            at_shorter=shorter[pair].value or 0.0,
+            at_longer=longer[pair].value or 0.0,
+        )
+        for pair, found in mean.items()
     }
 
 

@@ -258,7 +258,7 @@ class LandscapeMaker(RunsMaker):
     nmr: NmrProtocol | None = None
 
     kind: ClassVar[str] = "landscape"
-    code_version: ClassVar[int] = 2
+    code_version: ClassVar[int] = 3
 
     def analyse(
         self, runs: Sequence[MDDocument], context: StepContext, lost: Lost

@@ -152,7 +152,9 @@ class SpeciationAnalysis(Model):
     chains_by_bridges: ChainAnalysis
     retention: dict[str, PopulationAnalysis] = Field(description="Ligands that stay.")
     retention_distance_a: float
-    anion_bonds: dict[str, float] = Field(description="Mean number of O-O, Cl-Cl... bonds.")
+    anion_bonds: dict[str, PopulationAnalysis | float] = Field(
+        description="Mean number of O-O, Cl-Cl... bonds in the sample; a bare number in old stores."
+    )
 
 
 class OctahedraAnalysis(Model):
@@ -203,6 +205,9 @@ class LandscapeAnalysis(Model):
     spacing_a: float
     shape: list[int]
     barrier_ev: dict[str, Quantity] = Field(description="Through the cell along a, b, c.")
+    local_barrier_ev: Quantity | None = Field(
+        None, description="Lowest pass from a site to another, mean over ions."
+    )
     lower_bound_ev: float = Field(
         description="Of F where there was no visit, at 95 % for each voxel by itself."
     )

@@ -169,7 +169,11 @@ def test_chains_have_their_coordination_polyhedra_and_axes(chained):
     assert speciation["sharing"]["corner"]["value"] == pytest.approx(2.0)
     assert speciation["chains_by_bridges"]["endless"]["value"] == pytest.approx(1.0)
     assert speciation["retention"]["O"]["value"] == pytest.approx(1.0)
-    assert speciation["anion_bonds"] == {"Cl-Cl": 0.0, "O-O": 0.0, "Cl-O": 0.0}
+    bonds = speciation["anion_bonds"]
+    assert {name: row["value"] for name, row in bonds.items()} == {
+        "Cl-Cl": 0.0, "O-O": 0.0, "Cl-O": 0.0
+    }  # fmt: skip
+    assert bonds["Cl-Cl"]["at_shorter"] == bonds["Cl-Cl"]["at_longer"] == bonds["O-O"]["sd"] == 0.0
     octahedra = chained["octahedra"]
     assert octahedra["n_octahedra"] == chained["trajectory"]["species"]["Ta"]
     for name in ("bridge_intra_chain", "terminal_intra_chain"):

@@ -19,6 +19,7 @@ export function rangeFilter(field, state) {
   const known = h("input", { type: "checkbox", id: `filter-has-${field.name}`, onchange: () => setKnown(known.checked) });
   inputs.forEach((one, end) => one.addEventListener("change", () => {
     const value = read(one, field.scale);
+    one.dataset.written = one.value;
     if (value !== undefined) state.set({ [names[end]]: value, _page: null });
   }));
   const element = h("fieldset", { class: "range", title: field.description },
@@ -84,9 +85,11 @@ function read(field, scale) {
   return text === "" ? "" : String(Number((value / scale).toPrecision(12)));
 }
 
-/** @param {HTMLInputElement} field @param {string | null} value @param {number} scale */
+/** What is being typed stays. @param {HTMLInputElement} field @param {string | null} value @param {number} scale */
 function write(field, value, scale) {
-  if (field === document.activeElement && field.getAttribute("aria-invalid") === "true") return;
+  const isTyped = field.value !== (field.dataset.written ?? "") || field.getAttribute("aria-invalid") === "true";
+  if (field === document.activeElement && isTyped) return;
   field.setAttribute("aria-invalid", "false");
   field.value = value ? String(Number((Number(value) * scale).toPrecision(12))) : "";
+  field.dataset.written = field.value;
 }

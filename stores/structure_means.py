@@ -115,7 +115,7 @@ def _shells(point: StructurePoint) -> Mapping[str, Quantity]:
 
 
 def _is_anion(symbol: str) -> bool:
-    return Element(symbol).is_halogen or Element(symbol).is_chalcogen
+    return bool(Element(symbol).is_halogen or Element(symbol).is_chalcogen)
 
 
 def _within(quantity: Quantity, most: float | None) -> Quantity:

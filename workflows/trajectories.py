@@ -94,7 +94,7 @@ def open_trajectory(path: Path, types: tuple[str, ...] = ()) -> Trajectory:
     return Trajectory(
         path=path,
         species=first[0],
-        unwrapped=False,
+        unwrapped=_tells_unwrapped(path),
         n_frames=None,
         frame_ps=None,
         temperature_k=None,
@@ -220,6 +220,25 @@ def _frames_of(path: Path, types: tuple[str, ...]) -> Callable[[], Iterator[Fram
     return lambda: _by_ase(path, kind)
 
 
+def _tells_unwrapped(path: Path) -> bool:
+    """Tell whether a file is a LAMMPS dump of unwrapped coordinates alone."""
+    from ase.io.formats import UnknownFileTypeError, filetype  # noqa: PLC0415  (slow to import)
+
+    try:
+        if filetype(str(path)) != "lammps-dump-text":
+            return False
+    except UnknownFileTypeError:
+        return False
+    with _open(path) as lines:
+        columns = _columns(lines)
+    return not columns.isdisjoint({"xu", "xsu"}) and columns.isdisjoint({"x", "xs"})
+
+
+def _columns(lines: IO[str]) -> set[str]:
+    """Return the names of the columns of a LAMMPS dump."""
+    return next((set(s.split()) for s in lines if s.startswith(_DUMP_ATOMS)), set())
+
+
 def _by_ase(path: Path, kind: str) -> Iterator[Frame]:
     from ase.io import iread  # noqa: PLC0415  (slow to import)
 
@@ -262,9 +281,7 @@ def _dump(path: Path, types: tuple[str, ...]) -> Iterator[Frame]:
     from ase.io.lammpsrun import iread_lammps_dump_text  # noqa: PLC0415  (slow to import)
 
     with _open(path) as lines:
-        columns: set[str] = next(
-            (set(s.split()) for s in lines if s.startswith(_DUMP_ATOMS)), set()
-        )
+        columns = _columns(lines)
         if not types and columns.isdisjoint({"element", "mass"}):
             raise InputError(
                 "the LAMMPS dump names no elements",

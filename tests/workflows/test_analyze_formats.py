@@ -39,6 +39,7 @@ def write_dump(path, frames, *, columns="id type element x y z", shuffled=True):
             x, y, z = positions[atom]
             values = {"id": atom + 1, "type": types[name], "element": name, "mass": 1.0}
             values |= {"x": f"{x:.6f}", "y": f"{y:.6f}", "z": f"{z:.6f}"}
+            values |= dict(zip(("xu", "yu", "zu"), frames.positions[index, atom], strict=True))
             lines.append(" ".join(str(values[column]) for column in columns.split()))
     path.write_text("\n".join(lines) + "\n")
 
@@ -158,6 +159,26 @@ def test_our_own_folders_tell_time_and_temperature(tmp_path):
     with pytest.raises(InputError, match="frame_ps does not agree with the trajectory") as error:
         analyze(Request(tmp_path / "run", frame_ps=0.2))
     assert "0.1 ps, as stored with the frames" in str(error.value)
+
+
+def test_a_dump_of_unwrapped_coordinates_is_known_as_one(tmp_path):
+    frames = sample_trajectories.walk(60, 4, drift_a=0.4)
+    path, wrapped = tmp_path / "unwrapped.dump", tmp_path / "wrapped.dump"
+    write_dump(path, frames, columns="id type element xu yu zu")
+    write_dump(wrapped, frames)
+    assert open_trajectory(path).unwrapped
+    assert not open_trajectory(wrapped).unwrapped
+    read = np.concatenate([positions for positions, _ in open_trajectory(path).blocks()])
+    moved = np.linalg.norm(read[-1] - read[0], axis=1)
+    exact = np.linalg.norm(frames.positions[-1] - frames.positions[0], axis=1)
+    np.testing.assert_allclose(moved, exact, atol=1e-4)
+
+
+def test_an_atom_type_that_is_no_element_is_named(tmp_path):
+    path = tmp_path / "md.dump"
+    write_dump(path, FRAMES, columns="id type x y z")
+    with pytest.raises(InputError, match=r"an atom type names no element\. Given: Xx"):
+        open_trajectory(path, types=("Na", "Xx", "O", "Cl"))
 
 
 def test_types_of_a_dump_need_names(tmp_path):

@@ -86,7 +86,7 @@ def test_counts_beside_choices_leave_their_own_group_open(open_page):
     expect(line.locator(".tally")).to_have_text(str(families[largest]))
 
 
-def test_text_is_part_of_a_name_and_typing_is_one_step_back(open_page):
+def test_text_is_part_of_a_name(open_page):
     page = open_page("/?phase=glass")
     page.get_by_label("Name or formula").press_sequentially("tacl")
     expect(page).to_have_url(re.compile("text=tacl"))

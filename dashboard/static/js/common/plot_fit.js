@@ -35,7 +35,7 @@ function compact({ data, layout }) {
   const result = /** @type {Record<string, any>} */ ({
     ...layout,
     margin: { ...layout.margin, l: isTernary ? 44 : 56, r: isTernary ? 44 : 10 },
-    legend: { ...layout.legend, font: { size: 11.5 }, itemwidth: 30, ...(isTernary && { y: 1.16 }), ...(hasShortNames(data) && { entrywidth: 0.49, entrywidthmode: "fraction" }) },
+    legend: { ...layout.legend, font: { size: 11.5 }, itemwidth: 30, ...(isTernary && { y: 1.16 }), ...(!isTernary && hasShortNames(data) && { entrywidth: 0.49, entrywidthmode: "fraction" }) },
   });
   for (const key of Object.keys(layout)) {
     if (/^[xy]axis/.test(key) && layout[key].title) result[key] = { ...layout[key], title: { ...layout[key].title, font: { size: 11.5 } } };

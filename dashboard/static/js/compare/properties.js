@@ -15,8 +15,9 @@ import { scaleOf, stripNode } from "./strip.js";
 
 const GROUPS = /** @type {[string, string[]][]} */ ([
   ["Stability", ["e_hull", "e_crystal", "e_reaction", "reduction_limit_v", "oxidation_limit_v"]],
-  ["Transport", ["sigma", "e_a"]],
-  ["What it is", ["family", "formula", "chemsys", "phase", "phase_id", "sweep", "passes", "complete"]],
+  ["Transport", ["sigma", "sigma_c", "e_a", "haven", "anisotropy"]],
+  ["Structure", ["bridging", "chain_length", "t1"]],
+  ["What it is", ["family", "formula", "chemsys", "elements", "phase", "phase_id", "sweep", "passes", "complete"]],
   ["Glass and cell", ["density", "density_ratio", "quench_rate", "melted", "amorphous", "peroxide", "n_atoms", "n_mobile", "n_seeds"]],
 ]);
 const LEFT_OUT = new Set(["id", "label", "updated"]);

@@ -45,6 +45,7 @@ P95_LIMITS_MS = {"mongodb": 300.0, "embedded": 500.0}
 FIRST_VIEW_LIMIT_S = 2.0
 MEMORY_GROWTH_LIMIT = 1.15
 WARM_UP_S = 10.0
+START_TIMEOUT_S = 600.0
 SEED = 20
 FIGURE_KINDS = ("map", "pareto")
 FAMILY_FILTERS = ({"phase": "glass"}, {"elements_all": "Na,Ta"}, {"elements_none": "O"})
@@ -136,8 +137,9 @@ def served(store: str, files: Path | None) -> Iterator[tuple[str, psutil.Process
             env={**psutil.Process().environ(), **environment},
         )
         try:
-            url = f"http://127.0.0.1:{port}"
-            wait_until_it_answers(server, url, log.name)
+            url, started = f"http://127.0.0.1:{port}", time.perf_counter()
+            wait_until_it_answers(server, url, log.name, START_TIMEOUT_S)
+            print(f"the server answers after {time.perf_counter() - started:.1f} s")
             yield url, psutil.Process(server.pid)
         finally:
             server.terminate()

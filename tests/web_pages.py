@@ -64,8 +64,8 @@ def served(store, port, *options, log=None):
             raise
 
 
-def wait_until_it_answers(server, url, log):
-    deadline = time.monotonic() + START_TIMEOUT_S
+def wait_until_it_answers(server, url, log, timeout_s=START_TIMEOUT_S):
+    deadline = time.monotonic() + timeout_s
     while server.poll() is None and time.monotonic() < deadline:
         try:
             if httpx.get(f"{url}/api/v1/fields", timeout=5).is_success:

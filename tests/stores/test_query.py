@@ -194,6 +194,12 @@ def test_every_field_leads_into_a_summary():
         density_g_cm3=Quantity(2.0),
         reduction_limit_v=Quantity(1.6),
         oxidation_limit_v=Quantity(4.1),
+        sigma_collective_300k_ms_cm=Quantity(3.0),
+        haven_ratio=Quantity(0.7),
+        anisotropy=Quantity(2.0),
+        bridging_fraction=Quantity(0.8),
+        mean_chain_length=Quantity(3.5),
+        t1_ms=Quantity(1.2),
     )
     for name, field in FIELDS.items():
         assert field.name == name == get_field(name).name

@@ -15,7 +15,8 @@ from haloflow.workflows.plan import plan_sweep
 def test_the_planned_step_is_run_stored_and_found_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     systems, size = [{"crystal": "NaTaOCl4_Cmc21"}], {"crystal_max_atoms": 32}
-    sweep = tiny_sweep(systems=systems, size=size, registries=True)
+    relax = {"max_steps": 4}
+    sweep = tiny_sweep(systems=systems, size=size, relax=relax, registries=True)
     (step,) = (s for s in plan_sweep(sweep).steps.values() if s.kind == "registries")
     with open_store(str(tmp_path / "store")) as store:
         run_locally(step.to_job(), log=False, ensure_success=True, store=store.jobstore)

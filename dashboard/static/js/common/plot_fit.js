@@ -9,7 +9,6 @@ import { colour } from "./theme.js";
 /** @typedef {{data: any[], layout: Record<string, any>}} Plot */
 
 const NARROW = 560;
-const SHORT_NAME = 24;
 
 /** @param {Plot} plot @param {number} width px @returns {Plot} */
 export function fitted(plot, width) {
@@ -35,7 +34,7 @@ function compact({ data, layout }) {
   const result = /** @type {Record<string, any>} */ ({
     ...layout,
     margin: { ...layout.margin, l: isTernary ? 44 : 56, r: isTernary ? 44 : 10 },
-    legend: { ...layout.legend, font: { size: 11.5 }, itemwidth: 30, ...(isTernary && { y: 1.16 }), ...(!isTernary && hasShortNames(data) && { entrywidth: 0.49, entrywidthmode: "fraction" }) },
+    legend: { ...layout.legend, font: { size: 11.5 }, itemwidth: 30, ...(isTernary && { y: 1.16 }) },
   });
   for (const key of Object.keys(layout)) {
     if (/^[xy]axis/.test(key) && layout[key].title) result[key] = { ...layout[key], title: { ...layout[key].title, font: { size: 11.5 } } };
@@ -49,6 +48,3 @@ function compact({ data, layout }) {
   const shown = data.filter((trace) => trace.mode !== "text");
   return { data: shown.map((trace) => (isCrowded(trace) ? { ...trace, mode: "markers" } : trace)), layout: result };
 }
-
-/** Whether two legend entries fit beside each other. @param {any[]} data */
-const hasShortNames = (data) => data.every((trace) => (trace.name ?? "").length <= SHORT_NAME);

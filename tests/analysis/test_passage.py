@@ -142,7 +142,7 @@ def test_a_jump_over_half_a_box_is_named_with_atom_and_frame():
     assert "atom 3 moves by 0.4" in str(wrapped.value)
     assert "after frame 59" in str(wrapped.value)
     assert "save frames more often" in str(wrapped.value)
-    with pytest.raises(AnalysisError, match="pass unwrapped=False"):
+    with pytest.raises(AnalysisError, match="do not say that they are unwrapped"):
         read_passage(blocks_of(frames, 40), frames.species.tolist(), "Na", unwrapped=True)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Stage = Literal["relax", "hull", "melt_quench", "md"]
 Phase = Literal["crystal", "glass"]
+ResourceStage = Literal["relax", "melt_quench", "md", "analysis"]
 DEFAULT_STATIC_LEVEL = "chgnet-r2scan"
 DEFAULT_DYNAMIC_LEVEL = "chgnet-r2scan-d3"
 
@@ -154,6 +155,17 @@ class MDSection(_Section):
         return temperatures
 
 
+class StageResources(_Section):
+    """What the jobs of a stage get in a queue; what is left out comes from the estimate."""
+
+    cores: int | None = Field(None, ge=1, description="Processors; set the threads alike.")
+    gpus: int | None = Field(None, ge=0, description="GPUs.")
+    memory_gb: float | None = Field(None, gt=0, description="Memory; default: the queue's.")
+    walltime_h: float | None = Field(
+        None, gt=0, description="Time limit; melts and MD go on after it in a job of their own."
+    )
+
+
 class Budget(_Section):
     """What the sweep may cost; `run` refuses a plan above it."""
 
@@ -198,6 +210,9 @@ class Sweep(_Section):
     )
     nmr: NmrProtocol | None = Field(None, description="T1 of 23Na; default: none.")
     budget: Budget = Field(default_factory=Budget, description="Limits of cost.")
+    resources: dict[ResourceStage, StageResources] = Field(
+        default_factory=dict, description="Per stage, of jobs in a queue; see `haloflow submit`."
+    )
     screen: Screen = Field(default_factory=Screen, description="What passes.")
 
     @model_validator(mode="before")

@@ -10,8 +10,8 @@ from haloflow.makers.registries import RegistryMaker, _by_energy
 from haloflow.makers.step import StepContext, parents_of, plan_job
 from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
-from haloflow.stores.registry_documents import RegistryDocument
 from haloflow.stores.records import step_of
+from haloflow.stores.registry_documents import RegistryDocument
 from haloflow.systems.phases import get_phase
 from haloflow.systems.registries import chain_registries
 

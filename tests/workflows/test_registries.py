@@ -7,8 +7,8 @@ from tiny_sweeps import tiny_sweep
 
 from haloflow.makers.step import release_claims
 from haloflow.stores.connection import open_store
-from haloflow.stores.registry_documents import RegistryDocument
 from haloflow.stores.records import step_of
+from haloflow.stores.registry_documents import RegistryDocument
 from haloflow.workflows.plan import plan_sweep
 
 

@@ -210,16 +210,22 @@ class SqliteCollection:
         Parameters
         ----------
         wanted
-            Path to ``scalar``, ``list`` (of texts) or ``pattern`` (with ``*`` for any name).
+            Path to ``scalar``, ``list`` (of texts) or ``pattern`` (with ``*`` for any name);
+            paths between commas to ``group``.
         """
         with self.sqlite.reading() as connection:
-            known = self.columns(connection)
-        if known is not None and known.has(wanted):
-            return
+            if self._has_columns(connection, wanted):
+                return
         with self.sqlite.writing() as connection:
+            if self._has_columns(connection, wanted):
+                return  # another process was faster
             columns = create(connection, self.name, wanted)
             for seq, document in self.matching(connection, None):
                 columns.write(connection, self.name, seq, document)
+
+    def _has_columns(self, connection: sqlite3.Connection, wanted: Iterable[str]) -> bool:
+        known = self.columns(connection)
+        return known is not None and known.has(wanted)
 
     def index_information(self) -> dict[str, dict[str, Any]]:
         """Return the indexes as pymongo does."""

@@ -9,6 +9,7 @@ Python.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -72,11 +73,15 @@ class Columns:
         The columns there are.
     patterns
         Paths with ``*`` for any name, of which a column is made when a document first has it.
+    groups
+        Of paths, and patterns that end with ``*``, between commas: the column of a number
+        that is the same for documents with the same values there.
     """
 
     table: str
     by_path: dict[str, Column]
     patterns: list[tuple[str, ...]] = field(default_factory=list)
+    groups: dict[str, str] = field(default_factory=dict)
 
     def get(self, path: str) -> Column | None:
         """Return the column of `path`; one of nothing where no document can have the field."""
@@ -89,7 +94,18 @@ class Columns:
     def has(self, paths: Iterable[str]) -> bool:
         """Tell whether all these paths and patterns are known."""
         patterns = {".".join(pattern) for pattern in self.patterns}
-        return all(path in self.by_path or path in patterns for path in paths)
+        known = self.by_path.keys() | patterns | self.groups.keys()
+        return all(path in known for path in paths)
+
+    def within(self, group: str) -> list[Column]:
+        """Return the columns of a group, of its patterns as many as there are."""
+        names = frozenset(group.split(","))
+        starts = tuple(name.removesuffix("*") for name in names if name.endswith(".*"))
+        return [
+            column
+            for path, column in self.by_path.items()
+            if path in names or path.startswith(starts)
+        ]
 
     # -- writing -----------------------------------------------------------------------
 
@@ -100,17 +116,23 @@ class Columns:
         names: list[str] = ["seq", "irregular"]
         values: list[Value] = [seq, 0]
         irregular = self._add_new(connection, collection, document)
+        known: dict[str, Value] = {}
         for column in self.by_path.values():
             value = _at(document, column.path.split("."))
             found = list_value(value) if column.is_list else column_value(value)
             if found is IRREGULAR:
                 irregular = True
             elif found is not None:
+                known[column.path] = found
                 names.append(column.sql)
                 values.append(found)
                 if column.is_list:
                     names.append(f"{column.sql}_last")
                     values.append(max(value, default=None))
+        for group, name in self.groups.items():
+            names.append(name)
+            paths = [column.path for column in self.within(group)]
+            values.append(_digest([(path, known[path]) for path in paths if path in known]))
         values[1] = int(irregular)
         marks = ", ".join("?" * len(values))
         connection.execute(
@@ -134,13 +156,15 @@ def load(connection: sqlite3.Connection, collection: str) -> Columns | None:
     rows = connection.execute(
         "SELECT path, kind, name FROM columns WHERE collection = ?", (collection,)
     )
-    by_path, patterns = {}, []
+    found = Columns(f"rows_of_{collection}", {})
     for path, kind, name in rows:
         if kind == "pattern":
-            patterns.append(tuple(path.split(".")))
+            found.patterns.append(tuple(path.split(".")))
+        elif kind == "group":
+            found.groups[path] = name
         else:
-            by_path[path] = Column(path, name, is_list=kind == "list")
-    return Columns(f"rows_of_{collection}", by_path, patterns) if by_path or patterns else None
+            found.by_path[path] = Column(path, name, is_list=kind == "list")
+    return found if found.by_path or found.patterns else None
 
 
 def create(connection: sqlite3.Connection, collection: str, wanted: Mapping[str, str]) -> Columns:
@@ -153,7 +177,7 @@ def create(connection: sqlite3.Connection, collection: str, wanted: Mapping[str,
     collection
         Name of the collection.
     wanted
-        Path to ``scalar``, ``list`` or ``pattern``.
+        Path to ``scalar``, ``list`` or ``pattern``; paths between commas to ``group``.
     """
     assert _IDENTIFIER.fullmatch(collection), collection
     columns = load(connection, collection) or Columns(f"rows_of_{collection}", {})
@@ -224,6 +248,12 @@ def order_of(stored: Any) -> tuple[Any, ...] | None:
     if rank == DATE:
         return rank, int.from_bytes(rest, "big") - _TIME_OFFSET
     return (rank, bool(rest[0])) if rank == BOOLEAN else (rank, rest)
+
+
+def _digest(values: list[tuple[str, Value]]) -> int:
+    """Return a number of 64 bits, the same for different values once in 10^19 pairs."""
+    text = repr(sorted(values)).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big", signed=True)
 
 
 def _at(document: Any, parts: Iterable[str]) -> Any:

@@ -14,10 +14,10 @@ from pymongo.uri_parser import parse_uri
 from ..errors import StoreError
 from ..settings import get_settings
 from .collection import SqliteCollection
-from .documents import SCHEMA_VERSION
 from .embedded import DATABASE_FILE, SqliteStore
 from .fields import SUMMARY_COLUMNS
 from .jobstore import StepJobStore
+from .migrations import MIGRATIONS
 from .mongodb import MongoDBStore, redacted, translated
 
 if TYPE_CHECKING:
@@ -65,6 +65,16 @@ _SORTED = (
     "last_updated",
 )
 """What summaries are sorted by most, on a server with the id to tell equal ones apart."""
+_FILTERED = (
+    ("phase", "sigma_300k_ms_cm.status"),
+    ("sigma_300k_ms_cm.status",),
+    ("energy_above_hull_ev_per_atom.status",),
+    ("activation_energy_ev.status",),
+    ("formula",),
+    ("variables.$**",),
+    ("levels.$**",),
+)
+"""What they are filtered by beside that."""
 
 
 class HaloflowStore:
@@ -124,12 +134,36 @@ class HaloflowStore:
         _check_version(self.meta, self.name)
         if self.read_only:
             return
+        for name, field in self._indexed():
+            self._stores[name].ensure_index(field)
+        self._prepare_summaries()
+        self.files_dir.mkdir(parents=True, exist_ok=True)
+
+    def _indexed(self) -> Iterator[tuple[str, str]]:
         for name, fields in _INDEXES.items():
             beside = name == "summaries" and isinstance(self.summaries, SqliteStore)
             for field in fields[:1] if beside else fields:  # columns stand for the others
-                self._stores[name].ensure_index(field)
-        self._prepare_summaries()
-        self.files_dir.mkdir(parents=True, exist_ok=True)
+                yield name, field
+
+    def missing_indexes(self) -> list[str]:
+        """Return what opening the store for writing would index, as ``collection.field``."""
+        wanted = [(name, (field,)) for name, field in self._indexed()]
+        collection = self.summaries._collection
+        if isinstance(collection, SqliteCollection):
+            with collection.sqlite.reading() as connection:
+                columns = collection.columns(connection)
+            lacking = [] if columns and columns.has(SUMMARY_COLUMNS) else ["summaries (columns)"]
+        else:
+            lacking = []
+            wanted += [("summaries", (path, "candidate_id")) for path in _SORTED]
+            wanted += [("summaries", paths) for paths in _FILTERED]
+        known = {
+            (name, tuple(field for field, _ in index["key"]))
+            for name, store in self._stores.items()
+            for index in store._collection.index_information().values()
+        }
+        missing = dict.fromkeys(pair for pair in wanted if pair not in known)
+        return [f"{name}.{'+'.join(fields)}" for name, fields in missing] + lacking
 
     def _prepare_summaries(self) -> None:
         """Let the database sort and filter summaries; complete those of earlier versions."""
@@ -139,9 +173,16 @@ class HaloflowStore:
         else:
             for path, direction in product(_SORTED, (1, -1)):
                 collection.create_index([(path, direction), ("candidate_id", 1)])
+            for paths in _FILTERED:
+                collection.create_index([(path, 1) for path in paths])
         old = list(self.summaries.query({"elements": None, "chemsys": {"$ne": None}}))
         if old:
             self.summaries.update([{**row, "elements": row["chemsys"].split("-")} for row in old])
+
+    @property
+    def collections(self) -> dict[str, Store]:
+        """The maggma stores by the names of their collections."""
+        return dict(self._stores)
 
     @property
     def name(self) -> str:
@@ -327,15 +368,15 @@ def _open_server(
 def _write_version(meta: Store) -> None:
     if meta.query_one({"_id": "schema"}) is None:
         with suppress(DuplicateKeyError):  # another process was faster, with the same version
-            meta._collection.insert_one({"_id": "schema", "version": SCHEMA_VERSION})
+            meta._collection.insert_one({"_id": "schema", "version": MIGRATIONS.version})
 
 
 def _check_version(meta: Store, name: str) -> None:
-    known = meta.query_one({"_id": "schema"}) or {"version": SCHEMA_VERSION}
-    if known["version"] > SCHEMA_VERSION:
+    known = meta.query_one({"_id": "schema"}) or {"version": MIGRATIONS.version}
+    if known["version"] > MIGRATIONS.version:
         raise StoreError(
             "the store was written by a newer haloflow",
             given=f"schema {known['version']} in {name}",
-            allowed=f"up to schema {SCHEMA_VERSION}",
+            allowed=f"up to schema {MIGRATIONS.version}",
             remedy="upgrade haloflow: pip install -U haloflow",
         )

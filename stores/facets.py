@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from .collection import SqliteCollection
 from .columns import SEPARATOR
+from .fields import FACET_PATHS
+from .mongodb import remembered
 from .selection import Search
 from .shaping import value_of
 
@@ -30,6 +32,7 @@ _TEXTS = {
 }
 _LISTS = {"sweep": "sweeps", "element": "elements"}
 _LEVELS = "levels"
+_PATHS = _TEXTS | _LISTS | {_LEVELS: _LEVELS}
 
 
 def count_facets(summaries: Store, criteria: Mapping[str, Any]) -> dict[str, dict[str, int]]:
@@ -39,17 +42,16 @@ def count_facets(summaries: Store, criteria: Mapping[str, Any]) -> dict[str, dic
     that of one stage. The most frequent values come first, equally frequent ones by name.
     """
     collection = summaries._collection
-    counts: Counts | None = None
     if isinstance(collection, SqliteCollection):
         counts = _by_columns(collection, criteria)
-    if counts is None:
-        paths = [*_TEXTS.values(), *_LISTS.values(), _LEVELS]
-        counts = _empty()
-        _count(counts, summaries.query(criteria, paths))
+    else:
+        what = {"facets": dict(criteria)}
+        counts = remembered(collection, what, lambda: _by_server(collection, criteria))
     fixed = list(_empty())
+    others = sorted(name for name in counts.keys() - fixed if counts[name])
     return {
         name: dict(sorted(counts[name].items(), key=lambda item: (-item[1], item[0])))
-        for name in [*fixed, *sorted(counts.keys() - fixed)]
+        for name in [*fixed, *others]
     }
 
 
@@ -57,15 +59,20 @@ def _empty() -> Counts:
     return {name: Counter() for name in (*_TEXTS, *_LISTS, "level")}
 
 
-def _count(counts: Counts, records: Iterable[dict[str, Any]]) -> None:
-    for record in records:
-        for name, path in (_TEXTS | _LISTS).items():
-            counts[name].update(_texts(value_of(record, path)))
-        levels = record.get(_LEVELS)
-        if isinstance(levels, dict):
-            counts["level"].update({one for one in levels.values() if isinstance(one, str)})
-            for stage, level in levels.items():
-                counts.setdefault(f"level_{stage}", Counter()).update(_texts(level))
+def _count(counts: Counts, values: Mapping[str, Any], n: int = 1) -> None:
+    """Count `n` summaries with these values by the names of facets."""
+    for name in (*_TEXTS, *_LISTS):
+        _add(counts[name], _texts(values.get(name)), n)
+    levels = values.get(_LEVELS)
+    if isinstance(levels, dict):
+        _add(counts["level"], {one for one in levels.values() if isinstance(one, str)}, n)
+        for stage, level in levels.items():
+            _add(counts.setdefault(f"level_{stage}", Counter()), _texts(level), n)
+
+
+def _add(counter: Counter[str], found: Iterable[str], n: int) -> None:
+    for one in found:
+        counter[one] += n
 
 
 def _texts(value: Any) -> set[str]:
@@ -73,35 +80,44 @@ def _texts(value: Any) -> set[str]:
     return {item for item in items if isinstance(item, str)}
 
 
-def _by_columns(collection: SqliteCollection, criteria: Mapping[str, Any]) -> Counts | None:
-    """Count in one pass over the columns; ``None`` where the collection lacks one."""
+def _by_server(collection: Any, criteria: Mapping[str, Any]) -> Counts:
+    """Let a MongoDB server count those that have all values in common."""
+    common = {name: f"${path}" for name, path in _PATHS.items()}
+    pipeline = [{"$match": criteria}, {"$group": {"_id": common, "n": {"$sum": 1}}}]
+    counts = _empty()
+    for group in collection.aggregate(pipeline, allowDiskUse=True):
+        _count(counts, group["_id"], group["n"])
+    return counts
+
+
+def _by_columns(collection: SqliteCollection, criteria: Mapping[str, Any]) -> Counts:
+    """Count in one pass over the columns, where the collection has them."""
+    counts = _empty()
+    rows: list[tuple[Any, ...]] = []
+    named: dict[str, Column] = {}
     with collection.sqlite.one_moment() as connection:
         columns = collection.columns(connection)
         if columns is None or not columns.has([*_TEXTS.values(), *_LISTS.values()]):
-            return None
-        named: dict[str, Column] = {
-            name: columns.by_path[path] for name, path in (_TEXTS | _LISTS).items()
-        }
-        stages = [path for path in columns.by_path if path.startswith(f"{_LEVELS}.")]
-        named |= {f"level_{path.partition('.')[2]}": columns.by_path[path] for path in stages}
-        rows, others = Search(collection, connection, columns, criteria).values([*named.values()])
-    counts = _empty()
-    for name, values in zip(named, zip(*rows, strict=True), strict=False):
-        found = Counter(values)
-        found.pop(None, None)
-        counts[name] = _split(found) if name in _LISTS else found
-    n_other = len(named) - len(stages)
-    sets = Counter(row[n_other:] for row in rows) if stages else Counter()
-    for levels, n in sets.items():
-        for level in set(levels) - {None}:
-            counts["level"][level] += n
-    _count(counts, others)
-    return {name: counter for name, counter in counts.items() if counter or name in _empty()}
+            others = [one for _, one in collection.matching(connection, criteria)]
+        else:
+            named = {path: column for path, column in columns.by_path.items() if _is_part(path)}
+            search = Search(collection, connection, columns, criteria)
+            rows, others = search.values([*named.values()], columns.groups.get(FACET_PATHS))
+    for n, *found in rows:
+        record = dict(zip(named, found, strict=True))
+        values: dict[str, Any] = {name: record[path] for name, path in _TEXTS.items()}
+        values |= {name: _split(record[path]) for name, path in _LISTS.items()}
+        levels = {path: level for path, level in record.items() if path.startswith(_LEVELS)}
+        values[_LEVELS] = {path.partition(".")[2]: level for path, level in levels.items()}
+        _count(counts, values, n)
+    for document in others:
+        _count(counts, {name: value_of(document, path) for name, path in _PATHS.items()})
+    return counts
 
 
-def _split(found: Counter[str]) -> Counter[str]:
-    counter: Counter[str] = Counter()
-    for joined, n in found.items():
-        for item in {*joined.split(SEPARATOR)} - {""}:
-            counter[item] += n
-    return counter
+def _is_part(path: str) -> bool:
+    return path in _PATHS.values() or path.startswith(f"{_LEVELS}.")
+
+
+def _split(joined: str | None) -> list[str]:
+    return joined.split(SEPARATOR)[1:-1] if joined else []

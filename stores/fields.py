@@ -180,10 +180,19 @@ _FIELDS = [
     Field("updated", "last_updated", "text", "updated", "time of the last change"),
 ]
 FIELDS: dict[str, Field] = {field.name: field for field in _FIELDS}
+FACET_PATHS = ",".join(
+    (
+        *("family", "phase", "chemsys", "elements", "sweeps", "levels.*"),
+        *(f"{name}.status" for name in ("energy_above_hull_ev_per_atom", "sigma_300k_ms_cm")),
+        *(f"{name}.status" for name in ("activation_energy_ev", "density_g_cm3")),
+    )
+)
+"""What facets count."""
 SUMMARY_COLUMNS: dict[str, str] = {
     **{field.path: "list" if field.type == "list" else "scalar" for field in _FIELDS},
     **dict.fromkeys(("variables.*", "levels.*"), "pattern"),
     **dict.fromkeys((f"diffusivity_cm2_s.*.{part}" for part in ("value", "status")), "pattern"),
+    FACET_PATHS: "group",
 }
 """What the embedded store keeps beside summaries to filter and sort by: path to kind."""
 DEFAULT_COLUMNS = ("label", "phase", "e_hull", "e_hull_status", "sigma", "sigma_status", "e_a")

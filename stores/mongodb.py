@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections import OrderedDict
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import bson
 from maggma.stores import MongoStore
 from monty.json import jsanitize
-from pymongo.errors import ConnectionFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import (
+    ConnectionFailure,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
 
 from ..errors import StoreError, StoreTimeoutError
 from .limits import encode
 from .sqlite import opened_for_reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pymongo.collection import Collection
     from pymongo.database import Database
 
+AnswerT = TypeVar("AnswerT")
+
+_MOST_ANSWERS = 500
 _WRITING_STAGES = {"$out", "$merge"}
 _WRITING_METHODS = frozenset(
     (
@@ -60,6 +71,8 @@ def translated(uri: str) -> Iterator[None]:
 class ReadOnlyCollection:
     """What can be read from a pymongo collection; to write raises StoreError.
 
+    Counts are remembered as long as nothing is written.
+
     Attributes
     ----------
     database, name
@@ -71,6 +84,9 @@ class ReadOnlyCollection:
         self._uri = uri
         self.database: Database[Any] = collection.database
         self.name: str = collection.name
+        self._answers: OrderedDict[bytes, Any] = OrderedDict()
+        self._state: object = None
+        self._guard = threading.Lock()
 
     def find(self, *args: Any, **kwargs: Any) -> Iterator[dict[str, Any]]:
         """Yield documents, as pymongo does."""
@@ -90,10 +106,44 @@ class ReadOnlyCollection:
         with translated(self._uri):
             yield from self._collection.aggregate(pipeline, **kwargs)
 
-    def count_documents(self, *args: Any, **kwargs: Any) -> int:
+    def count_documents(self, filter: Mapping[str, Any], **kwargs: Any) -> int:
         """Count, as pymongo does."""
+
+        def ask() -> int:
+            with translated(self._uri):
+                return self._collection.count_documents(filter, **kwargs)
+
+        return ask() if kwargs else self.remembered({"count": dict(filter)}, ask)
+
+    def remembered(self, what: Mapping[str, Any], ask: Callable[[], AnswerT]) -> AnswerT:
+        """Return the answer to `what`, from memory if no one has written since it was given."""
+        state, key = self._written(), bson.encode(what)
+        with self._guard:
+            if state is None or state != self._state:
+                self._answers.clear()
+                self._state = state
+            elif key in self._answers:
+                self._answers.move_to_end(key)
+                return cast("AnswerT", self._answers[key])
+        answer = ask()
+        with self._guard:
+            if state is not None and state == self._state:
+                self._answers[key] = answer
+                if len(self._answers) > _MOST_ANSWERS:
+                    self._answers.popitem(last=False)
+        return answer
+
+    def _written(self) -> object:
+        """Return what differs after any write of anyone; ``None`` where the server tells not."""
         with translated(self._uri):
-            return self._collection.count_documents(*args, **kwargs)
+            try:
+                process = self.database.command("hello")["topologyVersion"]["processId"]
+                stats = self._collection.aggregate([{"$collStats": {"latencyStats": {}}}])
+                return process, sorted(
+                    (s["host"], s["latencyStats"]["writes"]["ops"]) for s in stats
+                )
+            except (OperationFailure, KeyError):  # not allowed, or not there yet
+                return None
 
     def estimated_document_count(self) -> int:
         """Count all documents, as pymongo does."""
@@ -114,6 +164,13 @@ class ReadOnlyCollection:
         if name in _WRITING_METHODS:
             raise opened_for_reading(redacted(self._uri))
         raise AttributeError(name)
+
+
+def remembered(collection: Any, what: Mapping[str, Any], ask: Callable[[], AnswerT]) -> AnswerT:
+    """Return what `ask` returns, as :meth:`ReadOnlyCollection.remembered` where it is one."""
+    if isinstance(collection, ReadOnlyCollection):
+        return collection.remembered(what, ask)
+    return ask()
 
 
 class MongoDBStore(MongoStore):

@@ -6,6 +6,7 @@ filter, and `Condition.is_exact` tells whether for no more.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from .columns import Column, Columns
 
 _MOST_VALUES = 5000
+_LONGEST_PART = 200
+ALIKE = {"i": "\u0130\u0131", "k": "\u212a", "s": "\u017f"}
+"""Letters beyond ASCII that patterns without regard to case take for one of ASCII."""
 _RANGES = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
 
@@ -151,8 +155,10 @@ class Translator:
     def _pattern(self, column: Column, test: Any) -> Condition:
         if column.is_list:
             return UNKNOWN
-        self._mine.append(next(_numbers))
         options = {"pattern": test} if isinstance(test, Regex) else _pattern_of(test)
+        if found := _part_of_text(column.sql, options):
+            return found
+        self._mine.append(next(_numbers))
         _patterns[self._mine[-1]] = text_search(**options)
         return Condition(f"matches({self._mine[-1]}, {column.sql})")
 
@@ -178,6 +184,25 @@ def _range(column: Column, operator: str, bound: Any) -> Condition:
 
 def _pattern_of(test: Mapping[str, Any]) -> dict[str, Any]:
     return {"pattern": test["$regex"], "options": test.get("$options", "")}
+
+
+def _part_of_text(name: str, options: Mapping[str, Any]) -> Condition | None:
+    """Return the condition for a pattern that is plain text; ``None`` for another one."""
+    pattern = options["pattern"]
+    if not isinstance(pattern, str) or options.get("options", "") not in {"", "i"}:
+        return None
+    text = re.sub(r"\\([^0-9A-Za-z])", r"\1", pattern)
+    if re.escape(text) != pattern or not text.isascii() or not 0 < len(text) <= _LONGEST_PART:
+        return None
+    if not options.get("options"):
+        return Condition(f"(typeof({name}) = 'text' AND instr({name}, ?) > 0)", (text,))
+    searched = name
+    for letter, others in ALIKE.items():
+        for other in others if letter in text.lower() else "":
+            searched = f"replace({searched}, char({ord(other)}), '{letter}')"
+    escaped = re.sub(r"([%_!])", r"!\1", text)
+    like = f"{searched} LIKE ? ESCAPE '!'"
+    return Condition(f"(typeof({name}) = 'text' AND {like})", (f"%{escaped}%",))
 
 
 def _absent(value: Any) -> Condition:

@@ -132,13 +132,22 @@ class Search:
                 return sum(1 for _ in self._checked(where))
             return self._count(where) + sum(1 for _ in self._irregular())
 
-    def values(self, columns: Sequence[Column]) -> tuple[list[tuple[Any, ...]], list[Document]]:
-        """Return the columns' values of the regular matches, and the other matches."""
-        names = ", ".join(column.sql for column in columns)
+    def values(
+        self, columns: Sequence[Column], group: str | None
+    ) -> tuple[list[tuple[Any, ...]], list[Document]]:
+        """Return the columns' values of the regular matches, and the other matches.
+
+        Before the values stands how many documents have them, once or more often; `group` is
+        a column that is the same for documents with the same values.
+        """
+        names, table = ", ".join(column.sql for column in columns), self.columns.table
         with self._translated() as where:
             if not where.is_exact:
                 return [], [document for _, document in self._checked(where)]
-            sql = f"SELECT {names} FROM {self.columns.table} WHERE {_regular(where)}"  # noqa: S608  (no user text)
+            sql = (
+                f"SELECT n, {names} FROM {table} JOIN (SELECT min(seq) AS seq, count(*) AS n "  # noqa: S608  (no user text)
+                f"FROM {table} WHERE {_regular(where)} GROUP BY {group or 'seq'}) USING (seq)"
+            )
             rows = self.connection.execute(sql, where.values).fetchall()
             return rows, [document for _, document in self._irregular()]
 

@@ -142,11 +142,9 @@ class Database:
             else:
                 _switch_to_wal(connection)
                 connection.execute(f"PRAGMA synchronous={'FULL' if self.durable else 'NORMAL'}")
-            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+            version = _version(connection)
             if version < _FORMAT and not self.read_only:
-                tables = f"{_SCHEMA}CREATE TABLE IF NOT EXISTS columns {_COLUMNS}"
-                script = f"BEGIN IMMEDIATE;{tables}PRAGMA user_version={_FORMAT};COMMIT;"
-                connection.executescript(script)
+                version = _upgrade(connection)
             elif self.read_only:
                 if version < _COLUMNS_SINCE:
                     connection.execute(f"CREATE TEMP TABLE columns {_COLUMNS}")
@@ -231,6 +229,21 @@ class Database:
         for key in [key for key in self._connections if key[0] == os.getpid()]:
             with suppress(KeyError):
                 self._connections.pop(key).close()
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _upgrade(connection: sqlite3.Connection) -> int:
+    """Make the tables that are missing, unless another process did; return the version."""
+    connection.execute("BEGIN IMMEDIATE")
+    if _version(connection) < _FORMAT:
+        for statement in f"{_SCHEMA}CREATE TABLE IF NOT EXISTS columns {_COLUMNS}".split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={_FORMAT}")
+    connection.execute("COMMIT")
+    return _version(connection)
 
 
 def _empty_database() -> sqlite3.Connection:

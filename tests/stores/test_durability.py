@@ -142,7 +142,7 @@ def test_a_file_of_a_newer_format_is_refused(tmp_path):
         store.count()
     assert str(caught.value) == (
         f"the embedded store was written by a newer haloflow. Given: format 99 of {tmp_path}/"
-        f"{DATABASE_FILE}. Allowed: format 1. What to do: upgrade haloflow: pip install -U "
+        f"{DATABASE_FILE}. Allowed: format 2. What to do: upgrade haloflow: pip install -U "
         "haloflow."
     )
 

@@ -14,7 +14,7 @@ from haloflow.stores import mongodb
 from haloflow.stores.connection import open_store
 from haloflow.stores.records import summary_of
 
-READING = {"aggregate", "count", "distinct", "find", "getMore", "listIndexes"}
+READING = {"aggregate", "count", "distinct", "find", "getMore", "hello", "listIndexes"}
 LOGIN = {"endSessions", "saslContinue", "saslStart"}
 
 

@@ -147,6 +147,7 @@ class HaloflowStore:
 
     def missing_indexes(self) -> list[str]:
         """Return what opening the store for writing would index, as ``collection.field``."""
+        wanted: list[tuple[str, tuple[str, ...]]]
         wanted = [(name, (field,)) for name, field in self._indexed()]
         collection = self.summaries._collection
         if isinstance(collection, SqliteCollection):

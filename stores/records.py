@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from ..errors import DocumentError
 from .analyses import LandscapeDocument, StructureDocument, TransportDocument
 from .documents import (
-    SCHEMA_VERSION,
     CandidateDocument,
     CandidateSummary,
     DiffusionDocument,
@@ -22,6 +21,7 @@ from .documents import (
     StaticDocument,
     StepDocument,
 )
+from .migrations import MIGRATIONS, version_of
 from .registry_documents import RegistryDocument
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ STEP_DOCUMENTS: dict[str, type[StepDocument]] = {
         StructureDocument,
         LandscapeDocument,
     )
+}
+_COLLECTION_OF: dict[type[Model], str] = {
+    CandidateDocument: "candidates",
+    CandidateSummary: "summaries",
 }
 
 
@@ -94,14 +98,16 @@ def step_of(output: StepDocument | Mapping[str, Any]) -> StepDocument:
 
 def _read(model: type[ModelT], record: Mapping[str, Any], label: str) -> ModelT:
     body = {key: value for key, value in record.items() if key[0] not in "@_"}
-    version = body.get("schema_version", SCHEMA_VERSION)
-    if version > SCHEMA_VERSION:
+    version, newest = version_of(body), MIGRATIONS.version
+    if version > newest:
         raise DocumentError(
             f"the document of {label} was written by a newer haloflow",
             given=f"schema {version}",
-            allowed=f"up to schema {SCHEMA_VERSION}",
+            allowed=f"up to schema {newest}",
             remedy="upgrade haloflow: pip install -U haloflow",
         )
+    if version < newest:
+        body = MIGRATIONS.upgraded(_COLLECTION_OF.get(model, "outputs"), body)
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -109,7 +115,7 @@ def _read(model: type[ModelT], record: Mapping[str, Any], label: str) -> ModelT:
         raise DocumentError(
             f"the document of {label} is not valid: {first['msg']}",
             given=".".join(map(str, first["loc"])),
-            allowed=f"a {model.__name__} of schema {SCHEMA_VERSION}",
+            allowed=f"a {model.__name__} of schema {newest}",
         ) from error
 
 

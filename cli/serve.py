@@ -7,6 +7,7 @@ import secrets
 import socket
 import webbrowser
 from ipaddress import ip_address
+from threading import Thread
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -47,7 +48,7 @@ def serve_store(
 
     token = checked_token(token, host)
     with bind(host, port) as listening, existing_store(store, read_only=True) as opened:
-        _bring_up_to_date(store)
+        Thread(target=_bring_up_to_date, args=(store,), daemon=True).start()
         port = listening.getsockname()[1]
         hosts = [*LOOPBACK_HOSTS, *host_names(host)]
         optimade_url = None
@@ -77,7 +78,7 @@ def _announce(address: str, optimade_url: str | None, *, with_token: bool) -> No
 
 
 def _bring_up_to_date(store: str | None) -> None:
-    """Update the summaries, once; a run that goes on updates them itself.
+    """Update the summaries, once, while pages are shown; a run that goes on does it itself.
 
     Neither a candidate that cannot be read nor a user who may not write hides all others.
     """

@@ -5,8 +5,9 @@
     python benchmarks/queries.py 100000 [STORE] [--files FOLDER]
 
 Fills a fresh embedded store, or uses the one named (a folder, or mongodb://...) and fills it
-when it is empty. Prints milliseconds (median of several) and the ratio to the limit; exit code
-1 above a limit.
+when it is empty. Prints milliseconds (median of several) of a first answer, with nothing
+remembered of earlier ones, and of the same again, and the ratio of the latter to the limit;
+exit code 1 above a limit.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +27,6 @@ from haloflow.stores.fields import get_field
 from haloflow.stores.paging import find_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from maggma.core import Store
@@ -45,28 +46,38 @@ FILTERS: dict[str, dict[str, Any]] = {
 SORTS = ("-sigma", "e_hull", "label")
 
 
-def cases(summaries: Store) -> dict[str, Callable[[], object]]:
+Ask = Callable[["Store"], object]
+
+
+def cases() -> dict[str, Ask]:
     """Return what is measured, by name."""
-    found: dict[str, Callable[[], object]] = {}
+    found: dict[str, Ask] = {}
     for name, criteria in FILTERS.items():
         for sort in SORTS:
             by = [(get_field(sort.lstrip("-")), sort[0] == "-")]
-            found[f"page of {name} by {sort}"] = lambda criteria=criteria, by=by: find_page(
-                summaries, criteria, sort=by, limit=50, properties=["label", f"{_SIGMA}.value"]
+            found[f"page of {name} by {sort}"] = lambda summaries, criteria=criteria, by=by: (
+                find_page(
+                    summaries, criteria, sort=by, limit=50, properties=["label", f"{_SIGMA}.value"]
+                )
             )
-        found[f"count of {name}"] = lambda criteria=criteria: summaries.count(criteria)
-        found[f"facets of {name}"] = lambda criteria=criteria: count_facets(summaries, criteria)
+        found[f"count of {name}"] = lambda summaries, criteria=criteria: summaries.count(criteria)
+        found[f"facets of {name}"] = lambda summaries, criteria=criteria: count_facets(
+            summaries, criteria
+        )
     return found
 
 
-def median_ms(ask: Callable[[], object]) -> float:
-    """Return the median time of a few repeats."""
-    times = []
+def times_ms(ask: Ask, where: str, files: str) -> tuple[float, float]:
+    """Return the median times of a first answer from a store just opened, and of a second."""
+    first, again = [], []
     for _ in range(N_REPEATS):
-        started = time.perf_counter()
-        ask()
-        times.append(1e3 * (time.perf_counter() - started))
-    return statistics.median(times)
+        with open_store(where, files_dir=files, read_only=True, timeout_s=60.0) as store:
+            store.summaries.query_one()
+            for times in (first, again):
+                started = time.perf_counter()
+                ask(store.summaries)
+                times.append(1e3 * (time.perf_counter() - started))
+    return statistics.median(first), statistics.median(again)
 
 
 def main() -> None:
@@ -89,11 +100,12 @@ def main() -> None:
                 per_one = 1e3 * (time.perf_counter() - started) / asked.n
                 print(f"filled with {asked.n} candidates, {per_one:.2f} ms each")
         worst = 0.0
-        with open_store(where, files_dir=files, read_only=True, timeout_s=60.0) as store:
-            for name, ask in cases(store.summaries).items():
-                spent, limit = median_ms(ask), LIMITS_MS[kind][name.startswith("facets")]
-                worst = max(worst, spent / limit)
-                print(f"{name:36}{spent:8.1f} ms, {spent / limit:5.2f} of the limit")
+        print(f"{'':36}{'first':>10}{'again':>10} ms")
+        for name, ask in cases().items():
+            first, again = times_ms(ask, where, files)
+            limit = LIMITS_MS[kind][name.startswith("facets")]
+            worst = max(worst, again / limit)
+            print(f"{name:36}{first:10.1f}{again:10.1f}, {again / limit:5.2f} of the limit")
     print(f"{kind}: at most {worst:.2f} of the limit")
     raise SystemExit(worst > 1)
 

@@ -23,6 +23,7 @@ from haloflow.stores.shaping import value_of
 
 COLUMNS = {"a": "scalar", "b.x": "scalar", "tags": "list", "v.*": "pattern", "key": "scalar"}
 PATHS = ("a", "b.x", "v.one", "v.two", "v.never")
+N_FILLED = 64
 TAGS = ("p", "q", "r\u00e9", "p q")
 
 
@@ -179,20 +180,19 @@ def filled(request, tmp_path_factory):
     if request.param == "mongodb":
         uri = f"{request.getfixturevalue('mongod_uri')}/paging{time.time_ns()}"
     with open_store(uri, files_dir=folder / "files") as store:
-        many_candidates.fill(store, 200, n_hostile=10)
+        many_candidates.fill(store, N_FILLED, n_hostile=8)
         yield store.summaries
 
 
-@pytest.mark.parametrize("part", range(3))
-def test_every_field_sorts_with_the_unknown_last(filled, part):
-    for name in [*FIELDS, "var.x", "d_600K", "d_600K_status", "d_999K"][part::3]:
+def test_every_field_sorts_with_the_unknown_last(filled):
+    for name in [*FIELDS, "var.x", "d_600K", "d_600K_status", "d_999K"]:
         check_order(filled, get_field(name))
 
 
 def check_order(filled, field):
     for down in (False, True):
-        page = find_page(filled, sort=[(field, down)])
-        assert page.total == len(page.rows) == 200
+        page = find_page(filled, sort=[(field, down)], properties=[field.path])
+        assert page.total == len(page.rows) == N_FILLED
         values = [value_of(row, field.path) for row in page.rows]
         if field.type == "list":
             values = [(max if down else min)(value, default=None) for value in values]
@@ -200,9 +200,11 @@ def check_order(filled, field):
         known = [one for one in known if isinstance(one, (int, float, str, dt.datetime))]
         assert known == values[: len(known)]
         assert known == sorted(known, reverse=down)
-        part = find_page(filled, sort=[(field, down)], skip=190, limit=20, properties=["label"])
+        part = find_page(
+            filled, sort=[(field, down)], skip=N_FILLED - 10, limit=20, properties=["label"]
+        )
         assert [row["candidate_id"] for row in part.rows] == [
-            row["candidate_id"] for row in page.rows[190:]
+            row["candidate_id"] for row in page.rows[-10:]
         ]
         assert part.rows[0].keys() == {"_id", "candidate_id", "label"}
 

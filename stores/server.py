@@ -268,20 +268,23 @@ class MongoServer:
     def _open_door(self) -> None:
         """Wait for an answer; at the first start, make the user of our password."""
         try:
-            with _client(self.uri) as client:
-                try:
-                    client.admin.command("ping")
-                except OperationFailure as error:
-                    if error.code != _AUTHENTICATION_FAILED:
-                        raise
-                    self._make_user()
-                    client.admin.command("ping")
+            try:
+                self._ping()
+            except OperationFailure as error:
+                if error.code != _AUTHENTICATION_FAILED:
+                    raise
+                self._make_user()
+                self._ping()
         except PyMongoError as error:
             raise StoreError(
                 f"mongod runs but does not let us in: {type(error).__name__}",
                 given=str(self.folder),
                 remedy=f"look into {self.log}; the password is in {self._state_file.name}",
             ) from error
+
+    def _ping(self) -> None:
+        with _client(self.uri) as client:
+            client.admin.command("ping")
 
     def _make_user(self) -> None:
         """Make the first user, which MongoDB allows without one, and only then."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.responses import JSONResponse
 from optimade.filtertransformers.mongo import MongoTransformer
 from optimade.models import Implementation, Provider
-from optimade.server.config import LogLevel, ServerConfig
+from optimade.server.config import ServerConfig
 from optimade.server.create_app import create_app
 from optimade.server.entry_collections import EntryCollection
 from optimade.server.entry_collections.mongo import MongoCollection
@@ -70,8 +69,6 @@ def create_optimade_app(store: HaloflowStore, *, base_url: str | None = None) ->
         Where the application is mounted; default: as each request names it.
     """
     config = _config(base_url)
-    for name in ("optimade", f"optimade.{PREFIX}"):  # it tells of its settings at every start
-        logging.getLogger(name).setLevel(logging.ERROR)
     app: FastAPI = create_app(config, logger_tag=PREFIX)
     _keep_to_this_origin(app)
     mirror = EntryMirror(store)
@@ -87,7 +84,6 @@ def _config(base_url: str | None) -> ServerConfig:
         insert_test_data=False,
         base_url=base_url,
         page_limit_max=PAGE_LIMIT_MAX,
-        log_level=LogLevel.ERROR,
         provider=Provider(
             prefix=PREFIX,
             name="haloflow",

@@ -1,6 +1,10 @@
 """The OPTIMADE endpoint: its own validator, its filters, and that it follows the store."""
 
+import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing, contextmanager
@@ -161,3 +165,20 @@ def test_first_answer_waits_for_the_entries_and_trouble_is_told(tmp_path, monkey
         store.summaries.update({**store.summaries.query_one({}), "n_atoms": "many"})
         with closing(EntryMirror(store)) as broken, pytest.raises(DocumentError, match="not valid"):
             broken.wait(20)
+
+
+def test_settings_of_another_server_are_not_obeyed(tmp_path):
+    """Neither its file at home nor its variables, and no logs but ours."""
+    foreign = {"debug": True, "root_path": "/elsewhere", "log_dir": str(tmp_path / "logs")}
+    foreign |= {"database_backend": "mongodb", "mongo_uri": "mongodb://127.0.0.1:1"}
+    (tmp_path / ".optimade.json").write_text(json.dumps(foreign))
+    look = (
+        "from haloflow.dashboard.optimade.app import _config; import optimade.server.main_index;"
+        "c = _config(None); print(c.debug, c.root_path, c.database_backend.value, c.page_limit_max)"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path), "OPTIMADE_PAGE_LIMIT_MAX": "7"}
+    shown = subprocess.run(
+        [sys.executable, "-c", look], env=environment, check=True, capture_output=True, text=True
+    )
+    assert shown.stdout == "False None mongomock 500\n"
+    assert not (tmp_path / "logs").exists()

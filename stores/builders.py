@@ -153,7 +153,8 @@ class SummaryBuilder(Builder):
             criteria = {"_id": {"$gte": ObjectId.from_datetime(since)}}
         rows = list(self.outputs.query(criteria, ["_id", "output.identity"]))
         self._seen = max((row["_id"] for row in rows), default=self._seen)
-        return {row["output"]["identity"] for row in rows if "identity" in (row["output"] or {})}
+        outputs = [row.get("output") for row in rows]  # other jobs may return anything
+        return {one["identity"] for one in outputs if isinstance(one, dict) and "identity" in one}
 
     def _remember(self) -> None:
         if self._seen:

@@ -19,6 +19,7 @@ from .options import (
     SweepFile,
     SweepName,
 )
+from .queue import app as queue_app
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,7 @@ app = typer.Typer(
 
 
 app.add_typer(db_app, name="db")
+app.add_typer(queue_app)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  (typer calls it so)
@@ -157,14 +159,30 @@ def run_command(
 
 
 @app.command()
-def status(store: StoreOption = None, sweep: SweepName = None) -> None:
+def status(
+    store: StoreOption = None,
+    sweep: SweepName = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Follow submitted sweeps; find lost jobs and rerun them."),
+    ] = False,
+    every_s: Annotated[
+        float, typer.Option("--every", metavar="S", min=0.1, help="Seconds between two looks.")
+    ] = 5.0,
+) -> None:
     """Show how far each candidate is, what runs now, and what failed and why.
 
-    Example: `haloflow status --sweep quickstart`
+    Of submitted sweeps also: steps by stage and state, places in the queue, core-hours spent
+    and left, and failures by cause with the end of what the job wrote.
+
+    Example: `haloflow status --sweep quickstart --watch`
     """
+    from .campaigns import show_campaigns
     from .status import show_status
 
-    show_status(store, sweep)
+    if not watch:
+        show_status(store, sweep)
+    show_campaigns(store, sweep, watch_s=every_s if watch else None)
 
 
 @app.command()

@@ -29,6 +29,9 @@ StoreOption = Annotated[
 SweepFile = Annotated[
     Path, typer.Argument(metavar="SWEEP", help="A sweep file, e.g. examples/quickstart.yaml.")
 ]
+ManagerOption = Annotated[
+    str, typer.Option("--to", metavar="MANAGER", help="fireworks or jobflow-remote.")
+]
 SweepName = Annotated[
     str | None, typer.Option("--sweep", metavar="NAME", help="Only candidates of this sweep.")
 ]

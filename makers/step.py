@@ -5,7 +5,8 @@ from __future__ import annotations
 import atexit
 import platform
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -27,7 +28,7 @@ from ..stores.results import record_failure, stored_output, used_all
 from .progress import ProgressReporter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from pymatgen.core import Structure
@@ -101,10 +102,26 @@ class StepContext:
         ]
 
 
+_ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)
+
+
+@contextmanager
+def limited_to(walltime_s: float | None) -> Iterator[None]:
+    """Let what runs in a ``with`` block stop with a checkpoint after this many seconds."""
+    token = _ends_at.set(None if walltime_s is None else time.monotonic() + walltime_s)
+    try:
+        yield
+    finally:
+        _ends_at.reset(token)
+
+
 def walltime_left_s() -> float | None:
-    """Return the seconds left to this process, if the settings limit them."""
-    limit = get_settings().walltime_s
-    return None if limit is None else limit - (time.time() - psutil.Process().create_time())
+    """Return the seconds left, if the settings limit the process or `limited_to` the step."""
+    limit, end = get_settings().walltime_s, _ends_at.get()
+    left = [] if end is None else [end - time.monotonic()]
+    if limit is not None:
+        left.append(limit - (time.time() - psutil.Process().create_time()))
+    return min(left, default=None)
 
 
 _computed = ExitStack()

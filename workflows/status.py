@@ -68,8 +68,11 @@ def _steps_of_others(known: dict[str, str], document: CandidateDocument) -> dict
     return {
         name: identity
         for name, identity in known.items()
-        if name.startswith("md-")
-        or ((seed := SEED_PART.search(name)) and seed.group() not in samples)
+        if name not in document.steps
+        and (
+            name.startswith("md-")
+            or ((seed := SEED_PART.search(name)) and seed.group() not in samples)
+        )
     }
 
 

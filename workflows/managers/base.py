@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 JobPhase: TypeAlias = Literal[
     "waiting", "queued", "running", "paused", "failed", "cancelled", "done"
 ]
-"""``waiting`` for parents, ``queued`` until a worker takes it; ``done``: it ended, with a result or not."""
+"""``waiting`` for parents, ``queued`` for a worker; ``done`` with a result or without."""
 
 UNFINISHED: frozenset[JobPhase] = frozenset(("waiting", "queued", "running", "paused", "failed"))
 """The phases of jobs that will run, or can be run again, without being submitted anew."""
@@ -47,6 +47,8 @@ class JobState:
         Why it failed, in one line.
     tail
         The last lines of what the job or the manager wrote about the failure.
+    earlier
+        Causes of failed attempts before this one.
     run_s
         Wall time of all its attempts.
     cores
@@ -62,6 +64,7 @@ class JobState:
     queue_position: int | None = None
     cause: str = ""
     tail: str = ""
+    earlier: tuple[str, ...] = ()
     run_s: float = 0.0
     cores: int = 1
     estimated_core_hours: float = 0.0

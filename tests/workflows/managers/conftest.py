@@ -1,0 +1,20 @@
+"""Sites of managers with the long tiny sweep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from cluster import FireWorksSite
+from queued_sweeps import lay_out
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def site(tmp_path: Path, mongod_uri: str) -> FireWorksSite:
+    """Give FireWorks, configured and empty, with the sweep file ``tiny.yaml``."""
+    made = FireWorksSite(tmp_path, mongod_uri)
+    lay_out(made)
+    return made

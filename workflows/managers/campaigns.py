@@ -1,0 +1,166 @@
+"""Sweeps that were handed to a manager: submitted, gone on with, taken back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ...errors import UnknownNameError
+from ...stores.claims import Claims
+from ...stores.results import clear_failures, finished, forget
+from ..plan import plan_sweep
+from ..status import candidate_documents, record_candidates, update_summaries
+from ..sweep import parse_sweep
+from .base import Submission, open_manager, require_server
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from ...stores.connection import HaloflowStore
+    from ..plan import Plan
+    from ..sweep import Sweep
+    from .base import JobState, Manager
+
+_TURN_TIMEOUT_S = 900.0
+_PREFIX = "submitted-"
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A sweep in the hands of a manager."""
+
+    sweep: Sweep
+    manager: Manager
+
+    def identities(self, store: HaloflowStore) -> set[str]:
+        """Return the identities of its steps, those that are done included."""
+        documents = candidate_documents(store, self.sweep.name)
+        return {identity for document in documents for identity in document.steps.values()}
+
+    def pending(self, store: HaloflowStore) -> set[str]:
+        """Return the identities of its steps without a result."""
+        identities = self.identities(store)
+        return identities - finished(store, identities)
+
+
+def submit_sweep(
+    sweep: Sweep, store: HaloflowStore, manager: Manager, *, over_budget: bool = False
+) -> tuple[Plan, Submission]:
+    """Hand what `sweep` still needs to `manager`.
+
+    Submitted twice, or from two machines at once, every step is handed over once.
+
+    Raises
+    ------
+    SweepError, CompositionError, UnknownNameError, CoverageError, StoreError
+        Before anything is handed over.
+    """
+    require_server(store)
+    with Claims(store.claims).turn("submission", timeout_s=_TURN_TIMEOUT_S):
+        plan = plan_sweep(sweep, store)
+        if not over_budget:
+            plan.require_budget()
+        forget(store, plan.outdated)
+        record_candidates(store, plan)
+        _note(store, sweep, manager)
+        return plan, manager.submit(plan, store)
+
+
+def campaigns(store: HaloflowStore, sweep_name: str | None = None) -> list[Campaign]:
+    """Return the submitted sweeps, or the one of this name.
+
+    Raises
+    ------
+    UnknownNameError
+        No sweep of this name was submitted.
+    """
+    rows = list(store.meta.query({"_id": {"$regex": f"^{_PREFIX}"}}, sort={"_id": 1}))
+    names = [row["_id"].removeprefix(_PREFIX) for row in rows]
+    if sweep_name is not None and sweep_name not in names:
+        raise UnknownNameError.of("submitted sweep", sweep_name, names)
+    managers: dict[str, Manager] = {}
+    found = []
+    for name, row in zip(names, rows, strict=True):
+        if sweep_name in {None, name}:
+            manager = managers.setdefault(row["manager"], open_manager(row["manager"]))
+            found.append(Campaign(parse_sweep(row["sweep"], name), manager))
+    return found
+
+
+def go_on(campaign: Campaign, store: HaloflowStore) -> dict[str, Any]:
+    """Let all run that has no result: paused, lost, failed, or not handed over.
+
+    Returns
+    -------
+    dict
+        ``resumed``, ``recovered`` and ``retried`` identities, and the ``submission``.
+    """
+    pending = campaign.pending(store)
+    recovered = campaign.manager.recover(pending)
+    resumed = campaign.manager.resume(pending)
+    retried = campaign.manager.retry(pending)
+    clear_failures(store, retried | recovered)
+    _, submission = submit_sweep(campaign.sweep, store, campaign.manager, over_budget=True)
+    update_summaries(store)
+    return {
+        "recovered": recovered,
+        "resumed": resumed,
+        "retried": retried - recovered,
+        "submission": submission,
+    }
+
+
+def retry(campaign: Campaign, store: HaloflowStore, causes: Collection[str]) -> set[str]:
+    """Run again the failed steps whose cause holds one of the texts; without any, all failed.
+
+    Returns
+    -------
+    set
+        Identities.
+    """
+    states = campaign.manager.states(campaign.pending(store))
+    chosen = {state.identity for state in states.values() if _is_meant(state, causes)}
+    retried = campaign.manager.retry(chosen)
+    clear_failures(store, retried)
+    update_summaries(store)
+    return retried
+
+
+def cancel(campaign: Campaign, store: HaloflowStore) -> set[str]:
+    """Take back what is unfinished; what is stored stays. Return the identities."""
+    others = _needed_by_others(campaign, store)
+    taken = campaign.manager.cancel(campaign.pending(store) - others)
+    store.meta.remove_docs({"_id": _PREFIX + campaign.sweep.name})
+    return taken
+
+
+def pause(campaign: Campaign, store: HaloflowStore) -> set[str]:
+    """Let no further step start. Return the identities."""
+    return campaign.manager.pause(campaign.pending(store) - _needed_by_others(campaign, store))
+
+
+def _needed_by_others(campaign: Campaign, store: HaloflowStore) -> set[str]:
+    """Return the steps that other submitted sweeps wait for, too."""
+    rows = store.meta.query({"_id": {"$regex": f"^{_PREFIX}"}}, ["_id"])
+    names = {row["_id"].removeprefix(_PREFIX) for row in rows} - {campaign.sweep.name}
+    others = store.candidates.query({"sweeps": {"$in": sorted(names)}}, ["steps"])
+    return {identity for row in others for identity in row["steps"].values()}
+
+
+def _is_meant(state: JobState, causes: Iterable[str]) -> bool:
+    wanted = [text.casefold() for text in causes]
+    if state.phase != "failed":
+        return False
+    said = f"{state.cause}\n{state.tail}".casefold()
+    return not wanted or any(text in said for text in wanted)
+
+
+def _note(store: HaloflowStore, sweep: Sweep, manager: Manager) -> None:
+    record = {
+        "_id": _PREFIX + sweep.name,
+        "manager": manager.name,
+        "sweep": sweep.model_dump(mode="json", exclude_none=True),
+        "submitted_at": datetime.now(UTC).replace(tzinfo=None),
+    }
+    store.meta.update([record], key="_id")

@@ -1,0 +1,280 @@
+"""Steps on FireWorks: a LaunchPad takes them, rlaunch or qlaunch runs them."""
+
+from __future__ import annotations
+
+from contextlib import redirect_stderr
+from functools import cached_property
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+from fireworks import LaunchPad, fw_config
+from fireworks.core.fworker import FWorker
+from fireworks.core.launchpad import WFLock
+from jobflow.managers.fireworks import flow_to_workflow
+from monty.serialization import loadfn
+
+from ...errors import InputError
+from ...stores.mongodb import translated
+from .base import JobState, Submission, require_server
+from .batch import end_jobs, look_at_queue
+from .fireworks_states import LAUNCH_FIELDS, job_states, queue_id_of
+from .fireworks_task import IDENTITY, ORDERS, StepFiretask
+from .flows import pending_components
+from .resources import Resources, resources_of
+from .task import Orders
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from fireworks import Firework, Workflow
+
+    from ...stores.connection import HaloflowStore
+    from ..plan import Plan
+    from ..steps import PlannedStep
+    from .flows import Component
+
+_SERVER_TIMEOUT_MS = 5000
+_LOCK_S = 10.0
+"""Longest time that FireWorks itself keeps a workflow to itself, some times over."""
+_BATCH = 1000
+_IDENTITY_FIELD = f"spec.{IDENTITY}"
+_GONE = ("DEFUSED", "ARCHIVED")
+
+
+class FireWorksManager:
+    """FireWorks, as it is configured on this machine.
+
+    Parameters
+    ----------
+    launchpad
+        Default: that of ``my_launchpad.yaml``, found as FireWorks finds it.
+    """
+
+    name = "fireworks"
+
+    def __init__(self, launchpad: LaunchPad | None = None) -> None:
+        self.launchpad = launchpad or _configured_launchpad()
+
+    @cached_property
+    def _where(self) -> str:
+        pad = self.launchpad
+        return str(pad.host) if pad.uri_mode else f"mongodb://{pad.host}:{pad.port}/{pad.name}"
+
+    @cached_property
+    def _scheduler(self) -> str | None:
+        place = fw_config.QUEUEADAPTER_LOC
+        return None if place is None else loadfn(place).get("_fw_q_type")
+
+    def submit(self, plan: Plan, store: HaloflowStore) -> Submission:
+        """Add the steps of `plan` without a result; what the LaunchPad has is left there."""
+        require_server(store)
+        with translated(self._where):
+            self._prepare()
+            unfinished = self._fireworks(
+                plan.to_run, {"state": {"$nin": ["COMPLETED", *_GONE]}}, {_IDENTITY_FIELD: 1}
+            )
+            known = {row["spec"][IDENTITY] for row in unfinished}
+            components = pending_components(plan, known)
+            workflows = [_workflow(component, plan, store) for component in components]
+            if workflows:
+                with redirect_stderr(StringIO()):  # a progress bar
+                    self.launchpad.bulk_add_wfs(workflows)
+        n_jobs = sum(len(component.steps) for component in components)
+        return Submission(len(workflows), n_jobs, len(known), plan.n_reused)
+
+    def states(self, identities: Collection[str]) -> dict[str, JobState]:
+        """Return where the jobs of these steps stand, detours and earlier attempts included."""
+        with translated(self._where):
+            fields = ("fw_id", "state", "launches", "archived_launches", f"spec.{ORDERS}")
+            details = ("spec._exception_details", _IDENTITY_FIELD)
+            found = list(self._fireworks(identities, {}, dict.fromkeys((*fields, *details), 1)))
+            ids = [i for row in found for i in (*row["launches"], *row["archived_launches"])]
+            launches = {
+                row["launch_id"]: row
+                for some in _batches(ids)
+                for row in self.launchpad.launches.find({"launch_id": {"$in": some}}, LAUNCH_FIELDS)
+            }
+        return job_states(found, launches, look_at_queue(self._scheduler))
+
+    def retry(self, identities: Collection[str]) -> set[str]:
+        """Let the failed ones run again, and with them what ran on without their results."""
+        with translated(self._where):
+            failed = self._ids(identities, ["FIZZLED"])
+            for fw_id in failed:
+                old = {"$unset": {"spec._exception_details": ""}}
+                self.launchpad.update_spec([fw_id], old, mongo=True)
+                self.launchpad.rerun_fw(fw_id)
+        return set(failed.values())
+
+    def cancel(self, identities: Collection[str]) -> set[str]:
+        """Defuse what is unfinished, and take its jobs out of the queue."""
+        with translated(self._where):
+            ids = self._ids(
+                identities, ["FIZZLED", "WAITING", "PAUSED", "READY", "RESERVED", "RUNNING"]
+            )
+            sent = [job_id for _, job_id in self._sent(ids)]
+            for fw_id in ids:
+                self.launchpad.defuse_fw(fw_id)
+        end_jobs(self._scheduler, sent)
+        return set(ids.values())
+
+    def pause(self, identities: Collection[str]) -> set[str]:
+        """Pause what has not started."""
+        with translated(self._where):
+            ids = self._ids(identities, ["WAITING", "READY"])
+            return {identity for fw_id, identity in ids.items() if self.launchpad.pause_fw(fw_id)}
+
+    def resume(self, identities: Collection[str]) -> set[str]:
+        """Let what was paused run."""
+        with translated(self._where):
+            ids = self._ids(identities, ["PAUSED"])
+            return {identity for fw_id, identity in ids.items() if self.launchpad.resume_fw(fw_id)}
+
+    def recover(self, identities: Collection[str]) -> set[str]:
+        """Run again what FireWorks finds lost, and what this machine's queue no longer knows."""
+        with translated(self._where):
+            self._unlock(identities)
+            running = self._ids(identities, ["RUNNING", "RESERVED"])
+            mine = {"fw_id": {"$in": list(running)}}
+            lost = set(self.launchpad.detect_lostruns(rerun=True, refresh=True, query=mine)[1])
+            lost |= self._dropped(running, mine)
+        return {running[fw_id] for fw_id in lost if fw_id in running}
+
+    def _dropped(self, fw_ids: Collection[int], mine: dict[str, Any]) -> set[int]:
+        """Run again what the queue of this machine had from here and no longer knows."""
+        sent = list(self._sent(fw_ids))
+        if (queue := look_at_queue(self._scheduler)) is None:
+            return set()
+        gone = [launch for launch, job_id in sent if job_id not in queue.ids]
+        ran = {"launch_id": {"$in": [one["launch_id"] for one in gone]}}
+        lost = self.launchpad.detect_lostruns(
+            expiration_secs=0, rerun=True, query=mine, launch_query=ran
+        )[1]
+        waited = [launch for launch in gone if launch["state"] == "RESERVED"]
+        for launch in waited:
+            self.launchpad.cancel_reservation(launch["launch_id"])
+        return {*lost, *(launch["fw_id"] for launch in waited)}
+
+    def _prepare(self) -> None:
+        """Give a new LaunchPad its counters, and an index to find steps by."""
+        pad = self.launchpad
+        if pad.fw_id_assigner.find_one({}) is None:
+            first = {"$setOnInsert": {"next_fw_id": 1, "next_launch_id": 1}}
+            pad.fw_id_assigner.update_one({"_id": -1}, first, upsert=True)
+            pad.tuneup()
+        pad.fireworks.create_index(_IDENTITY_FIELD, background=True)
+
+    def _fireworks(
+        self, identities: Iterable[str], criteria: dict[str, Any], fields: dict[str, int]
+    ) -> Iterator[dict[str, Any]]:
+        for some in _batches(identities):
+            wanted = {_IDENTITY_FIELD: {"$in": some}, **criteria}
+            yield from self.launchpad.fireworks.find(wanted, fields)
+
+    def _ids(self, identities: Iterable[str], states: list[str]) -> dict[int, str]:
+        """Return the fireworks in these states: id to identity of the step."""
+        rows = self._fireworks(
+            identities, {"state": {"$in": states}}, {"fw_id": 1, _IDENTITY_FIELD: 1}
+        )
+        return {row["fw_id"]: row["spec"][IDENTITY] for row in rows}
+
+    def _sent(self, fw_ids: Iterable[int]) -> Iterator[tuple[dict[str, Any], str]]:
+        """Yield the unfinished launches that this worker sent to the queue, with the id there."""
+        worker = FWorker.auto_load().name
+        for some in _batches(fw_ids):
+            wanted = {
+                "fw_id": {"$in": some},
+                "state": {"$in": ["RESERVED", "RUNNING"]},
+                "fworker.name": worker,
+            }
+            for launch in self.launchpad.launches.find(wanted, LAUNCH_FIELDS):
+                if (job_id := queue_id_of(launch)) is not None:
+                    yield launch, job_id
+
+    def _unlock(self, identities: Collection[str]) -> None:
+        """Open workflows that a process locked and was killed."""
+        pad = self.launchpad
+        ids = [row["fw_id"] for row in self._fireworks(identities, {}, {"fw_id": 1})]
+        for some in _batches(ids):
+            locked = {"nodes": {"$in": some}, "locked": {"$exists": True}}
+            for workflow in list(pad.workflows.find(locked, {"nodes": 1})):
+                with WFLock(pad, workflow["nodes"][0], expire_secs=_LOCK_S, kill=True):
+                    continue
+
+
+def _configured_launchpad() -> LaunchPad:
+    place = fw_config.LAUNCHPAD_LOC
+    if place is None:
+        raise InputError(
+            "FireWorks is not configured on this machine",
+            given="no my_launchpad.yaml here, in ~/.fireworks or where FW_CONFIG_FILE points",
+            remedy="write one with `haloflow setup`, or set FW_CONFIG_FILE",
+        )
+    record = loadfn(place)
+    limits = {"serverSelectionTimeoutMS": _SERVER_TIMEOUT_MS}
+    limits |= record.get("mongoclient_kwargs") or {}
+    return LaunchPad.from_dict({**record, "strm_lvl": "ERROR", "mongoclient_kwargs": limits})
+
+
+def _workflow(component: Component, plan: Plan, store: HaloflowStore) -> Workflow:
+    """Convert with jobflow, and let each task know the orders of its step."""
+    candidates = _candidates(plan)
+    made = flow_to_workflow(
+        component.flow(),
+        store.jobstore,
+        allow_external_references=True,
+        metadata={"haloflow_sweep": plan.sweep.name},
+    )
+    steps = {step.identity: step for step in component.steps}
+    for firework in made.fws:
+        step = steps[firework.spec[IDENTITY]]
+        _order(firework, step, resources_of(step, plan.sweep), candidates[step.identity])
+    return made
+
+
+def _order(
+    firework: Firework, step: PlannedStep, resources: Resources, candidate_ids: tuple[str, ...]
+) -> None:
+    firework.tasks = [StepFiretask(dict(task)) for task in firework.tasks]
+    firework.spec |= {
+        "_category": resources.category,
+        "_queueadapter": _queue_parameters(resources),
+        ORDERS: Orders(
+            identity=step.identity,
+            name=step.name,
+            after=step.after,
+            candidate_ids=candidate_ids,
+            walltime_s=resources.step_s,
+            cores=resources.cores,
+            estimated_core_hours=step.cost.core_hours,
+        ).as_record(),
+    }
+
+
+def _queue_parameters(resources: Resources) -> dict[str, Any]:
+    """Return what FireWorks' templates of submit scripts call it."""
+    parameters: dict[str, Any] = {
+        "nodes": 1,
+        "ntasks": 1,
+        "cpus_per_task": resources.cores,
+        "walltime": resources.walltime,
+    }
+    if resources.gpus:
+        parameters["gpus_per_node"] = resources.gpus
+    if resources.memory_gb is not None:
+        parameters["mem"] = f"{round(1024 * resources.memory_gb)}M"
+    return parameters
+
+
+def _candidates(plan: Plan) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for candidate in plan.candidates:
+        for step in candidate.steps:
+            own = (candidate.document.candidate_id,)
+            found[step.identity] = found.get(step.identity, ()) + own
+    return found
+
+
+def _batches(items: Iterable[Any]) -> Iterator[list[Any]]:
+    wanted = list(items)
+    return (wanted[start : start + _BATCH] for start in range(0, len(wanted), _BATCH))

@@ -1,0 +1,146 @@
+"""What fireworks and their launches say about the jobs of steps."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .base import JobPhase, JobState, cause_of, tail_of
+from .fireworks_task import IDENTITY, ORDERS
+from .task import Orders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .batch import QueueView
+
+LAUNCH_FIELDS = {
+    "launch_id": 1,
+    "fw_id": 1,
+    "state": 1,
+    "launch_dir": 1,
+    "host": 1,
+    "state_history": 1,
+    "action.stored_data._exception._stacktrace": 1,
+}
+_PHASES: dict[str, JobPhase] = {
+    "RUNNING": "running",
+    "RESERVED": "queued",
+    "READY": "queued",
+    "PAUSED": "paused",
+    "WAITING": "waiting",
+    "FIZZLED": "failed",
+    "COMPLETED": "done",
+    "DEFUSED": "cancelled",
+    "ARCHIVED": "cancelled",
+}
+_RANKS = {state: rank for rank, state in enumerate(_PHASES)}
+"""Of several fireworks for a step, the first of these states counts."""
+_LOG_BYTES = 4000
+
+
+def job_states(
+    fireworks: Iterable[Mapping[str, Any]],
+    launches: Mapping[int, Mapping[str, Any]],
+    queue: QueueView | None,
+) -> dict[str, JobState]:
+    """Return one state per step, by identity."""
+    by_step: dict[str, list[Mapping[str, Any]]] = {}
+    for row in fireworks:
+        by_step.setdefault(row["spec"][IDENTITY], []).append(row)
+    return {i: _state(i, rows, launches, queue) for i, rows in by_step.items()}
+
+
+def _state(
+    identity: str,
+    rows: list[Mapping[str, Any]],
+    launches: Mapping[int, Mapping[str, Any]],
+    queue: QueueView | None,
+) -> JobState:
+    row = min(rows, key=lambda one: (_RANKS[one["state"]], -one["fw_id"]))
+    orders = Orders.of(row["spec"][ORDERS])
+    all_ids = {i for one in rows for i in (*one["launches"], *one["archived_launches"])}
+    attempts = [launches[i] for i in sorted(all_ids) if i in launches]
+    own = [launches[i] for i in row["launches"] if i in launches]
+    queue_id = queue_id_of(own[-1]) if own else None
+    text = ""
+    if row["state"] == "FIZZLED":
+        details = row["spec"].get("_exception_details") or {}
+        text = _failure(own[-1]) if own else str(details.get("_stacktrace", ""))
+    return JobState(
+        identity=identity,
+        phase=_PHASES[row["state"]],
+        job_id=str(row["fw_id"]),
+        queue_id=queue_id,
+        queue_position=queue.positions.get(queue_id) if queue and queue_id else None,
+        cause=cause_of(text) if row["state"] == "FIZZLED" else "",
+        tail=tail_of(text),
+        earlier=tuple(cause_of(_failure(one)) for one in attempts if _was_lost(one, own, row)),
+        run_s=sum(_run_s(launch) for launch in attempts),
+        cores=orders.cores,
+        estimated_core_hours=orders.estimated_core_hours,
+    )
+
+
+def _was_lost(
+    launch: Mapping[str, Any], own: list[Mapping[str, Any]], row: Mapping[str, Any]
+) -> bool:
+    """Tell whether this is an attempt that failed before the present one."""
+    is_present = bool(own) and launch is own[-1] and row["state"] == "FIZZLED"
+    return launch["state"] == "FIZZLED" and not is_present
+
+
+def queue_id_of(launch: Mapping[str, Any]) -> str | None:
+    """Return the id that the machine's queue gave the launch, if it went through one."""
+    ids = [
+        entry["reservation_id"] for entry in launch["state_history"] if "reservation_id" in entry
+    ]
+    return str(ids[-1]) if ids else None
+
+
+def _failure(launch: Mapping[str, Any]) -> str:
+    """Return the traceback of a launch, or what its queue wrote where it left none."""
+    stored = (launch.get("action") or {}).get("stored_data") or {}
+    if trace := (stored.get("_exception") or {}).get("_stacktrace"):
+        return str(trace)
+    heard = (
+        launch["state_history"][-1].get("updated_on", "never") if launch["state_history"] else ""
+    )
+    lost = f"the job was lost with its process on {launch.get('host')}, last heard of {heard}"
+    log = _log(Path(launch["launch_dir"]))
+    return f"{log}\n{lost}: {log.splitlines()[-1]}" if log else lost
+
+
+def _log(folder: Path) -> str:
+    """Return the end of what the queue wrote about the job, where its disk is here."""
+    try:
+        files = [*folder.glob("*.error"), *folder.glob("*.e[0-9]*")]
+        newest = max(files, key=lambda path: path.stat().st_mtime, default=None)
+        if newest is None:
+            return ""
+        with newest.open("rb") as file:
+            file.seek(max(0, newest.stat().st_size - _LOG_BYTES))
+            return file.read().decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _run_s(launch: Mapping[str, Any]) -> float:
+    started = None
+    for entry in launch["state_history"]:
+        if entry["state"] == "RUNNING":
+            started = _time(entry["created_on"])
+            ended = _time(entry["updated_on"])
+        elif started is not None and entry["state"] in {"COMPLETED", "FIZZLED"}:
+            ended = _time(entry["created_on"])
+    if started is None:
+        return 0.0
+    if launch["state"] == "RUNNING":
+        ended = datetime.now(UTC)
+    return max((ended - started).total_seconds(), 0.0)
+
+
+def _time(value: str | datetime) -> datetime:
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=moment.tzinfo or UTC)

@@ -1,0 +1,47 @@
+"""A FireWorks task that runs a step, and again until its walltimes have been enough."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fireworks import Firework, FWAction, Workflow, explicit_serialize
+from fireworks.utilities.fw_serializers import recursive_serialize, serialize_fw
+from jobflow.managers.fireworks import JobFiretask
+from monty.json import jsanitize
+
+from ...stores.connection import HaloflowStore
+from .task import Ending, Orders, run_queued
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ORDERS = "haloflow"
+IDENTITY = "haloflow_identity"
+_OF_THIS_RUN = frozenset(("_tasks", "_fw_env", "_recovery", "_launch_dir"))
+
+
+@explicit_serialize
+class StepFiretask(JobFiretask):
+    """jobflow's task, which also goes on after its time limit and skips what cannot start."""
+
+    _fw_name = "{{haloflow.workflows.managers.fireworks_task.StepFiretask}}"
+
+    @serialize_fw
+    @recursive_serialize
+    def to_dict(self) -> dict[str, Any]:
+        """Serialize; jobflow's own way makes a string of a Maker's pydantic settings."""
+        record = dict(self)
+        record["job"] = jsanitize(record["job"].as_dict(), strict=True, enum_values=True)
+        return record
+
+    def run_task(self, fw_spec: Mapping[str, Any]) -> FWAction:
+        """Run the step; stopped at its limit, let a detour run it from its checkpoint."""
+        again = self.to_dict()  # to run a job resolves its references in place
+        orders = Orders.of(fw_spec[ORDERS])
+        with HaloflowStore.of_jobstore(self["store"]) as store:
+            ending = run_queued(self["job"], orders, store)
+        detours = None
+        if ending is Ending.INTERRUPTED:
+            spec = {key: value for key, value in fw_spec.items() if key not in _OF_THIS_RUN}
+            detours = Workflow([Firework([self.from_dict(again)], spec=spec, name=orders.name)])
+        return FWAction(stored_data={ORDERS: ending.value}, detours=detours)

@@ -106,6 +106,15 @@ class SqliteStore(MongoStore):
             self.ensure_index(field)
         super().update(docs, key=key)
 
+    def query_one(
+        self,
+        criteria: dict[str, Any] | None = None,
+        properties: dict[str, Any] | list[str] | None = None,
+        sort: dict[str, Sort | int] | None = None,
+    ) -> dict[str, Any] | None:
+        """Return the first match, ``None`` without one; no other document is kept."""
+        return next(self.query(criteria, properties, sort, limit=1), None)
+
     def groupby(  # noqa: PLR0917  (the interface of maggma)
         self,
         keys: list[str] | str,

@@ -17,7 +17,7 @@ from monty.json import MontyDecoder
 from pymongo.errors import DuplicateKeyError
 
 from haloflow.errors import DocumentError, StoreError
-from haloflow.stores import sqlite
+from haloflow.stores import collection, sqlite
 from haloflow.stores.embedded import DATABASE_FILE, SqliteStore
 
 pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")  # in jobflow
@@ -274,3 +274,20 @@ def test_a_network_file_system_is_refused(tmp_path, monkeypatch):
 def test_importing_it_imports_no_torch():
     code = "import sys, haloflow.stores.connection; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_one_document_is_read_where_one_is_asked_for(tmp_path, monkeypatch):
+    decoded, plain = [], collection.bson.decode
+
+    def decode(body):
+        decoded.append(body)
+        return plain(body)
+
+    with SqliteStore(tmp_path, "documents", key="key") as store:
+        store.update([{"key": n, "a": n % 3} for n in range(50)])
+        monkeypatch.setattr(collection.bson, "decode", decode)
+        assert store.query_one()["key"] == 0
+        assert store.query_one({"a": 2}, ["key"])["key"] == 2
+        assert len(decoded) < 10
+        assert store.query_one(sort={"key": -1})["key"] == 49
+        assert store.query_one({"a": 5}) is None

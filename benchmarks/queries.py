@@ -7,7 +7,7 @@
 Fills a fresh embedded store, or uses the one named (a folder, or mongodb://...) and fills it
 when it is empty. Prints milliseconds (median of several) of a first answer, with nothing
 remembered of earlier ones, and of the same again, and the ratio of the latter to the limit;
-exit code 1 above a limit.
+exit code 1 above a limit. Of an embedded store, which works in this process, it is CPU time.
 """
 
 from __future__ import annotations
@@ -69,14 +69,15 @@ def cases() -> dict[str, Ask]:
 
 def times_ms(ask: Ask, where: str, files: str) -> tuple[float, float]:
     """Return the median times of a first answer from a store just opened, and of a second."""
+    clock = time.perf_counter if where.startswith("mongodb") else time.process_time
     first, again = [], []
     for _ in range(N_REPEATS):
         with open_store(where, files_dir=files, read_only=True, timeout_s=60.0) as store:
             store.summaries.query_one()
             for times in (first, again):
-                started = time.perf_counter()
+                started = clock()
                 ask(store.summaries)
-                times.append(1e3 * (time.perf_counter() - started))
+                times.append(1e3 * (clock() - started))
     return statistics.median(first), statistics.median(again)
 
 

@@ -197,13 +197,15 @@ SUMMARY_COLUMNS: dict[str, str] = {
 """What the embedded store keeps beside summaries to filter and sort by: path to kind."""
 DEFAULT_COLUMNS = ("label", "phase", "e_hull", "e_hull_status", "sigma", "sigma_status", "e_a")
 _VARIABLE = re.compile(r"var\.(?P<name>\w+)")
+_LEVEL = re.compile(r"level_(?P<stage>relax|hull|melt_quench|md)")
 _DIFFUSIVITY = re.compile(r"d_(?P<kelvin>\d+)k(?P<part>_sd|_lower|_upper|_status|)", re.IGNORECASE)
 
 
 def get_field(name: str) -> Field:
     """Return the field of a short name.
 
-    ``var.x`` is the sweep variable x; ``d_600K``, ``d_600K_lower``... the diffusivity there.
+    ``var.x`` is the sweep variable x; ``d_600K``, ``d_600K_lower``... the diffusivity there;
+    ``level_hull``, ``level_md``... the level of theory of a stage.
 
     Raises
     ------
@@ -217,6 +219,9 @@ def get_field(name: str) -> Field:
         return Field(
             name, f"variables.{variable}", "number", variable, f"sweep variable {variable}"
         )
+    if match := _LEVEL.fullmatch(name):
+        stage = match["stage"]
+        return Field(name, f"levels.{stage}", "text", f"level of {stage}", "level of theory")
     if match := _DIFFUSIVITY.fullmatch(name):
         kelvin, part = match["kelvin"], match["part"].lower()
         fields = _quantity(
@@ -227,7 +232,7 @@ def get_field(name: str) -> Field:
             "cm2/s",
         )
         return {field.name: field for field in fields}[f"d_{kelvin}K{part}"]
-    raise UnknownNameError.of("field", name, [*FIELDS, "var.<name>", "d_<T>K"])
+    raise UnknownNameError.of("field", name, [*FIELDS, "var.<name>", "d_<T>K", "level_<stage>"])
 
 
 def get_fields(names: Iterable[str]) -> list[Field]:

@@ -186,7 +186,7 @@ def _numbers(base, identities, rng, hostile):
     e_a = rng.uniform(0.15, 0.6)
     sigma = math.exp(rng.gauss(7.5 - e_a / 0.02585, 1.0))
     return {
-        "energy_above_hull_ev_per_atom": _quantity(rng.gauss(0.06, 0.05), 0.004, stability, rng),
+        "energy_above_hull_ev_per_atom": _quantity(rng.gauss(0.06, 0.05), 0.038, stability, rng),
         "energy_above_crystal_ev_per_atom": _quantity(rng.uniform(0.02, 0.1), 0.01, stability, rng)
         if glass and rng.random() < 0.5
         else None,

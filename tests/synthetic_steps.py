@@ -46,6 +46,7 @@ from haloflow.systems.phases import get_phase
 from haloflow.systems.registries import chain_registries
 from haloflow.units import BOLTZMANN_EV_PER_K
 from haloflow.workflows.analyze import Request, analyze
+from haloflow.workflows.levels import level_error_ev_per_atom
 
 MD_LEVEL, HULL_LEVEL = samples.MD_LEVEL, samples.HULL_LEVEL
 _N_FRAMES = 40
@@ -176,9 +177,18 @@ def _hull(candidate, identity, number):
     arguments = (identity, candidate.components)
     try:
         above = samples.hull(candidate.formula, 0.0, *arguments).energy_above_hull_ev_per_atom
-        return samples.hull(candidate.formula, wanted - above.value, *arguments)
+        return _with_error(samples.hull(candidate.formula, wanted - above.value, *arguments))
     except HaloflowError:  # segregation needs components that the library holds
-        return samples.hull(candidate.formula, -4.0, identity)
+        return _with_error(samples.hull(candidate.formula, -4.0, identity))
+
+
+def _with_error(hull):
+    """Return `hull` with the error of its level, as a step gives it."""
+    sd = level_error_ev_per_atom(hull.level)
+    known = hull.energy_above_hull_ev_per_atom
+    ends = (known.value - 1.96 * sd, known.value + 1.96 * sd)
+    above = Quantity(known.value, sd, *ends, known.status, known.note)
+    return hull.model_copy(update={"energy_above_hull_ev_per_atom": above})
 
 
 def _frames(structure, number):

@@ -92,6 +92,7 @@ def _published(one: Published) -> dict[str, Any]:
 def _computed(one: Comparison) -> dict[str, Any]:
     return {
         "candidate_id": one.candidate.candidate_id,
+        "candidate_family": one.candidate.family,
         "label": one.candidate.label,
         "phase": one.candidate.phase,
         "phase_note": one.candidate.phase_note,

@@ -26,6 +26,13 @@ TEMPLATES = (
         "type": "number",
         "description": "Na tracer diffusivity, e.g. d_600K; also _sd, _lower, _upper, _status",
     },
+    {
+        "name": "level_<stage>",
+        "label": "level of theory",
+        "unit": "",
+        "type": "text",
+        "description": "of relax, hull, melt_quench or md, e.g. level_md",
+    },
 )
 
 

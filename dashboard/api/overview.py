@@ -183,10 +183,11 @@ def parity(
         ]
         alike = [one for one in pairs if one.like_with_like]
         draw = parity_figure if show == "parity" else residual_figure
-        titles = {"parity": "Computed against measured", "residual": "Computed less measured"}
+        of = "σ(300 K)" if quantity == "sigma" else "Activation energy"
+        titles = {"parity": "computed against measured", "residual": "computed less measured"}
         return _shown(
             f"parity-{quantity}-{show}",
-            titles[show],
+            f"{of}: {titles[show]}",
             "Bars are 95 % intervals, or the published range. Hollow: not ok; triangles: bounds. "
             "Colours tell the level of theory. Samples that are neither this crystal nor this "
             "glass are left out." + (_CUT if is_cut else ""),

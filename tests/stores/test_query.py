@@ -17,6 +17,7 @@ from haloflow.stores.filters import parse_filter, parse_filters
 from haloflow.stores.query import find_summaries, rank
 from haloflow.stores.records import summary_record
 
+LEVELS = ["level_hull", "level_md"]
 UNKNOWN = Quantity(status=Status.UNCONVERGED, note="not computed yet")
 E_HULL, SIGMA = "energy_above_hull_ev_per_atom", "sigma_300k_ms_cm"
 
@@ -219,6 +220,8 @@ def test_rows_are_plain_mappings():
     expected = {"id": "f", "sigma": None, "sigma_upper": 0.3, "var.x": None, "d_600K": 1e-6}
     assert found == [{**expected, "d_700K_lower": None}]
     assert rows(SUMMARIES[:1])[0]["sigma_status"] == "ok"
+    levels = rows([SUMMARIES[0].model_copy(update={"levels": {"md": "a, b"}})], LEVELS)
+    assert levels == [{"level_hull": None, "level_md": "a, b"}]
 
 
 def test_the_ranking_screens_then_takes_the_lower_bound_and_drops_nothing():

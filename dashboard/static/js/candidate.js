@@ -28,8 +28,9 @@ async function open() {
       replace(body, emptyPanel("No candidate chosen", "The address lacks ?id=…", h("a", { class: "button", href: "/", text: "Choose one in the explorer" })));
       return;
     }
-    const [summary, structures, figures, trajectories] = await Promise.all(
-      ["", "/structures", "/figures", "/trajectory"].map(async (part) => (await get(base + part)).data));
+    const ask = async (/** @type {string} */ part) => (await get(base + part)).data;
+    const summary = await ask("");
+    const [structures, figures, trajectories] = await Promise.all(["/structures", "/figures", "/trajectory"].map(ask));
     build(base, { summary, structures, figures, trajectories }, head, body);
   } catch (error) {
     replace(head, h("h1", { text: "Candidate" }));

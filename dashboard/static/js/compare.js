@@ -5,6 +5,7 @@ import { loadFields } from "./common/fields.js";
 import { figureCard } from "./common/figure.js";
 import { mountShell } from "./common/shell.js";
 import { UrlState } from "./common/url_state.js";
+import { LEVELS } from "./compare/levels.js";
 import { makePicker, MOST_COMPARED } from "./compare/picker.js";
 import { propertyTable } from "./compare/properties.js";
 
@@ -66,7 +67,7 @@ async function showProperties(ids, isNew) {
   body.setAttribute("aria-busy", "true");
   try {
     const fields = await fieldsLoaded;
-    const parts = fields.columns.flatMap((field) => field.parts);
+    const parts = [...LEVELS, ...fields.columns.flatMap((field) => field.parts)];
     if (isNew) last = { ids: ids.join(","), rows: await rowsOf(ids, parts) };
     const unknown = ids.filter((id) => !last.rows.some((row) => row.id === id));
     const onRemove = (/** @type {string} */ id) => state.set({ ids: ids.filter((one) => one !== id) });

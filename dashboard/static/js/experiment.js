@@ -1,25 +1,26 @@
-/** Computed values against published ones: parity, residuals, and all values with their phases. */
+/** Computed values against published ones: parity and residuals of the API, all values with their phases. */
 import { emptyPanel, errorPanel, get, loadingPanel } from "./common/api.js";
 import { announce, byId, h, replace } from "./common/dom.js";
-import { count, number } from "./common/format.js";
+import { count } from "./common/format.js";
 import { figureCard } from "./common/figure.js";
 import { mountShell } from "./common/shell.js";
 import { UrlState } from "./common/url_state.js";
-import { PLOTTED, markOf, parity, residuals } from "./experiment/plots.js";
+import { PLOTTED, verdictOn } from "./experiment/verdict.js";
 import { valuesTable } from "./experiment/table.js";
 
-/** @typedef {import("./experiment/plots.js").Published} Published */
+/** @typedef {import("./experiment/verdict.js").Published} Published */
+/** @typedef {import("./experiment/verdict.js").Pair} Pair */
 
 const KINDS = /** @type {[string, string][]} */ ([["experiment", "measured values"], ["computed", "computed by others"], ["all", "measured and computed"]]);
+const SHOWN = /** @type {[string, string][]} */ ([["parity", "computed against measured"], ["residual", "computed less measured"]]);
 
 mountShell("experiment");
 const state = new UrlState();
 /** @type {Published[]} */
 let everything = [];
-const cards = PLOTTED.flatMap((one) => [
-  { make: parity, one, card: plotCard(`parity-${one.id}`, `${one.title}: computed against published`) },
-  { make: residuals, one, card: plotCard(`residual-${one.id}`, `${one.title}: residual`) },
-]);
+let drawn = "";
+const cards = PLOTTED.flatMap((one) => SHOWN.map(([show, words]) => ({
+  card: plotCard(`${show}-${one.id}`, `${one.title}: ${words}`), source: { quantity: one.field, show } })));
 replace(byId("plots"), cards.map(({ card }) => card.element));
 byId("filters").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
 state.onChange(show);
@@ -27,7 +28,7 @@ load();
 
 /** @param {string} id @param {string} title */
 function plotCard(id, title) {
-  return figureCard({ id, title, height: 420, empty: "No pair of a published and a computed value",
+  return figureCard({ id, title, empty: "No pair of a measured and a computed value of the same state of matter",
     onPoint: (candidate) => { location.href = `/candidate?id=${encodeURIComponent(candidate)}`; } });
 }
 
@@ -45,12 +46,13 @@ async function load() {
 
 function makeFilters() {
   const pairs = everything.flatMap((row) => row.computed);
+  const families = [...everything.map((row) => row.family), ...pairs.map((pair) => pair.candidate_family)];
   replace(byId("filters"),
-    menu("family", "Family", [["", "all families"], ...names(everything.map((row) => row.family))]),
-    menu("kind", "Published", KINDS),
+    menu("family", "Family", [["", "all families"], ...names(families)]),
     menu("level", "Level of theory", [["", "all levels"], ...names(pairs.map((pair) => pair.level))]),
+    menu("kind", "Values listed", KINDS),
     h("label", { class: "row check" }, h("input", { type: "checkbox", id: "filter-alike", onchange: (/** @type {any} */ event) =>
-      state.set({ alike: event.target.checked ? "1" : null }) }), "only like with like"));
+      state.set({ alike: event.target.checked ? "1" : null }) }), "list only like with like"));
 }
 
 /** @param {string[]} all @returns {[string, string][]} */
@@ -65,38 +67,41 @@ function menu(name, label, options) {
     } }, options.map(([value, text]) => h("option", { value, text }))));
 }
 
-/** What the filters in the address leave of the published values, and of their pairs. */
+/** Pairs of the family and level in the address, as the figures show them. @returns {Published[]} */
 function chosen() {
-  const [family, level, kind] = [state.get("family"), state.get("level"), state.get("kind") || "experiment"];
+  const [family, level] = [state.get("family"), state.get("level")];
+  const isChosen = (/** @type {Pair} */ pair) => (!family || pair.candidate_family === family) && (!level || pair.level === level);
+  return everything.map((row) => ({ ...row, computed: row.computed.filter(isChosen) }))
+    .filter((row) => !family || row.family === family || row.computed.length > 0);
+}
+
+/** What the table lists of them. @param {Published[]} rows @returns {Published[]} */
+function listed(rows) {
+  const kind = state.get("kind") || "experiment";
   const isAlike = state.get("alike") === "1";
-  return everything
-    .filter((row) => (!family || row.family === family) && (kind === "all" || row.kind === kind))
-    .map((row) => ({ ...row, computed: row.computed.filter((pair) => (!level || pair.level === level) && (!isAlike || pair.like_with_like)) }));
+  return rows.filter((row) => kind === "all" || row.kind === kind)
+    .map((row) => (isAlike ? { ...row, computed: row.computed.filter((pair) => pair.like_with_like) } : row));
 }
 
 function show() {
-  byId("filter-family").value = state.get("family");
-  byId("filter-level").value = state.get("level");
+  for (const name of ["family", "level"]) byId(`filter-${name}`).value = state.get(name);
   byId("filter-kind").value = state.get("kind") || "experiment";
   byId("filter-alike").checked = state.get("alike") === "1";
   const rows = chosen();
+  const table = listed(rows);
   const verdict = PLOTTED.map((one) => verdictOn(one, rows)).join(" ");
   byId("verdict").textContent = verdict;
-  for (const { make, one, card } of cards) card.show(make(one, rows));
-  replace(byId("values"), h("h2", { id: "values-title", text: `Published values (${count(rows.length)})` }),
-    rows.length ? valuesTable(rows) : emptyPanel("No published value", "Widen the filters."));
+  draw();
+  replace(byId("values"), h("h2", { id: "values-title", text: `Published values (${count(table.length)})` }),
+    table.length ? valuesTable(table) : emptyPanel("No published value", "Widen the filters."));
   announce(verdict);
 }
 
-/** @param {import("./experiment/plots.js").Plotted} one @param {Published[]} rows */
-function verdictOn({ quantity, title, isLog, unit, near }, rows) {
-  const pairs = rows.filter((row) => row.quantity === quantity).flatMap((row) => row.computed).filter((pair) => pair.like_with_like);
-  const marks = pairs.map((pair) => markOf(pair.residual, false)).filter((mark) => mark !== null && !mark.bound);
-  const sizes = marks.map((mark) => Math.abs(/** @type {any} */ (mark).at)).sort((a, b) => a - b);
-  if (!sizes.length) return `${title}: no computed value of the same state of matter to compare with.`;
-  const median = sizes[Math.floor((sizes.length - 1) / 2)];
-  const within = sizes.filter((size) => size <= near).length;
-  const off = isLog ? `a factor of ${number(10 ** median, 2)}` : `${number(median, 2)} ${unit}`;
-  const close = isLog ? `a factor of ${number(10 ** near, 2)}` : `${number(near, 2)} ${unit}`;
-  return `${title}: median deviation ${off} over ${count(sizes.length, "pair")} like with like, ${within} of them within ${close}.`;
+/** Ask for the figures where their filters have changed. */
+function draw() {
+  const words = (/** @type {string} */ name) => (state.get(name) ? [state.get(name)] : []);
+  const filters = { family: words("family"), level_md: words("level") };
+  if (drawn === JSON.stringify(filters)) return;
+  drawn = JSON.stringify(filters);
+  for (const { card, source } of cards) card.load({ path: "/figures/parity", params: { ...source, ...filters } });
 }

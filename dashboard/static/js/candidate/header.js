@@ -57,7 +57,7 @@ function keyNumbers(s) {
   return [
     { name: "σ(300 K)", quantity: s.sigma_300k_ms_cm, unit: "mS/cm", level: s.levels.md },
     { name: "Activation energy", quantity: s.activation_energy_ev, unit: "eV", level: s.levels.md },
-    { name: "Energy above hull", quantity: s.energy_above_hull_ev_per_atom, unit: "meV/atom", scale: 1000, decimals: 1, level: s.levels.hull },
+    { name: "Energy above hull", quantity: s.energy_above_hull_ev_per_atom, unit: "meV/atom", scale: 1000, decimals: 0, level: s.levels.hull },
     s.phase === "glass" || isKnown(s.density_g_cm3)
       ? { name: "Density", quantity: s.density_g_cm3, unit: "g/cm³", level: s.levels.melt_quench ?? s.levels.md }
       : { name: "Oxidation limit", quantity: s.oxidation_limit_v, unit: "V", level: s.levels.hull },

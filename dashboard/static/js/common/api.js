@@ -8,6 +8,7 @@
  * loadingPanel("Loading…")  emptyPanel("No candidates", "Remove a filter", ...actions)
  */
 import { h } from "./dom.js";
+import { joinWords } from "./words.js";
 
 /** @typedef {URLSearchParams | Record<string, string | number | boolean | (string | number)[] | null | undefined>} Params */
 
@@ -37,7 +38,7 @@ export function toQuery(params) {
   if (params instanceof URLSearchParams) return params;
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(params ?? {})) {
-    const text = Array.isArray(value) ? value.join(",") : value;
+    const text = Array.isArray(value) ? joinWords(value) : value;
     if (text !== null && text !== undefined && text !== "") query.set(key, String(text));
   }
   return query;

@@ -35,12 +35,14 @@ export class Fields {
     return [...this.shown.values()];
   }
 
-  /** Also sweep variables (var.x) and diffusivities (d_600K). @param {string} name @returns {Shown | null} */
+  /** Also sweep variables (var.x), diffusivities (d_600K) and levels of theory (level_md). @param {string} name @returns {Shown | null} */
   get(name) {
     const found = this.shown.get(name);
     if (found) return found;
     const variable = /^var\.(\w+)$/.exec(name)?.[1];
     if (variable) return shown({ ...NUMBER, name, label: variable, description: `sweep variable ${variable}` }, false);
+    const stage = /^level_(relax|hull|melt_quench|md)$/.exec(name)?.[1];
+    if (stage) return shown({ ...NUMBER, name, type: "text", label: `level of ${stage.replace("_", "-")}`, description: "level of theory" }, false);
     const kelvin = /^d_(\d+)K$/.exec(name)?.[1];
     if (kelvin) return shown({ ...NUMBER, name, label: `D(${kelvin} K)`, unit: "cm2/s", description: `Na tracer diffusivity at ${kelvin} K` }, true);
     return null;
@@ -75,7 +77,7 @@ export function cellOf(field, row) {
   if (field.isQuantity) {
     const quantity = quantityOf(row, field.name);
     const { status } = quantity;
-    const text = isKnown(quantity) ? h("span", { class: "number", text: quantityText(quantity, { scale: field.scale, decimals: field.scale === 1 ? undefined : 1 }) }) : missing();
+    const text = isKnown(quantity) ? h("span", { class: "number", text: quantityText(quantity, { scale: field.scale, decimals: field.scale === 1 ? undefined : 0 }) }) : missing();
     return h("span", { class: "cell" }, text, status && status !== "ok" && statusBadge(status));
   }
   if (value === null || value === undefined || value === "") return missing("–");

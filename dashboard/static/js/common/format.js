@@ -47,7 +47,8 @@ export function number(value, digits = 3) {
 }
 
 const isPlain = (/** @type {number} */ exponent) => exponent >= -3 && exponent < 4;
-const minus = (/** @type {string} */ text) => text.replaceAll("-", "−");
+/** No negative zero. */
+const minus = (/** @type {string} */ text) => text.replace(/^-(?=0(?:\.0*)?(?: |$))/, "").replaceAll("-", "−");
 
 /** @param {Quantity | null | undefined} q @param {{scale?: number, digits?: number, decimals?: number}} [options] */
 export function quantityText(q, { scale = 1, digits = 2, decimals } = {}) {

@@ -7,6 +7,7 @@
  * state.set({ text: "NaTa" }, { replace: true })       no new entry (typing)
  * state.onChange((params) => …)                        after set() and after back / forward
  */
+import { joinWords, splitWords } from "./words.js";
 
 /** @typedef {Record<string, string | number | string[] | null | undefined>} Changes */
 
@@ -29,14 +30,14 @@ export class UrlState {
 
   /** @param {string} name @returns {string[]} */
   list(name) {
-    return this.get(name).split(",").filter(Boolean);
+    return splitWords(this.get(name));
   }
 
   /** @param {Changes} changes @param {{replace?: boolean}} [options] */
   set(changes, { replace = false } = {}) {
     const params = this.params;
     for (const [name, value] of Object.entries(changes)) {
-      const text = Array.isArray(value) ? value.join(",") : value ?? "";
+      const text = Array.isArray(value) ? joinWords(value) : value ?? "";
       if (text === "") params.delete(name);
       else params.set(name, String(text));
     }

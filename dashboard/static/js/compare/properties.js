@@ -7,6 +7,7 @@ import { h } from "../common/dom.js";
 import { cellOf, labelNode } from "../common/fields.js";
 import { formulaNode, isKnown, quantityOf } from "../common/format.js";
 import { difference } from "./difference.js";
+import { levelOf, LEVELS } from "./levels.js";
 import { scaleOf, stripNode } from "./strip.js";
 
 /** @typedef {import("../common/fields.js").Shown} Shown */
@@ -14,6 +15,7 @@ import { scaleOf, stripNode } from "./strip.js";
 /** @typedef {{onlyDifferent: boolean, onRemove: (id: string) => void, onReference: (id: string) => void}} Options */
 
 const GROUPS = /** @type {[string, string[]][]} */ ([
+  ["Level of theory", LEVELS],
   ["Stability", ["e_hull", "e_crystal", "e_reaction", "reduction_limit_v", "oxidation_limit_v"]],
   ["Transport", ["sigma", "sigma_c", "e_a", "haven", "anisotropy"]],
   ["Structure", ["bridging", "chain_length", "t1"]],
@@ -65,17 +67,18 @@ function line(field, rows, onlyDifferent) {
   const scale = field.type === "number" ? scaleOf(field, quantities.filter((q) => q !== null)) : null;
   return h("tr", { class: isSame && rows.length > 1 ? "same" : "", data: { field: field.name } },
     h("th", { scope: "row", title: field.description }, labelNode(field.label), field.unit && h("div", { class: "unit small", text: field.unit })),
-    rows.map((row, index) => h("td", null, cellOf(field, row), marks(field, index, quantities, scale))));
+    rows.map((row, index) => h("td", null, cellOf(field, row), marks(field, index, rows, quantities, scale))));
 }
 
 /** @param {Shown} field @param {Row} row @returns {import("../common/format.js").Quantity | null} */
 const asQuantity = (field, row) => (field.type === "number" ? { value: row[field.name] } : null);
 
-/** @param {Shown} field @param {number} index @param {(import("../common/format.js").Quantity | null)[]} quantities @param {import("./strip.js").Scale | null} scale */
-function marks(field, index, quantities, scale) {
+/** @param {Shown} field @param {number} index @param {Row[]} rows @param {(import("../common/format.js").Quantity | null)[]} quantities @param {import("./strip.js").Scale | null} scale */
+function marks(field, index, rows, quantities, scale) {
   const [mine, reference] = [quantities[index], quantities[0]];
   if (!mine || !reference) return null;
-  const change = index > 0 && field.isQuantity ? difference(field, mine, reference) : null;
+  const isOneLevel = levelOf(field, rows[index]) === levelOf(field, rows[0]);
+  const change = index > 0 && field.isQuantity ? difference(field, mine, reference, isOneLevel) : null;
   return [scale && stripNode(mine, scale, seriesColour(index)),
     change && h("span", { class: `delta ${change.isClear ? "clear" : ""}`, text: change.text })];
 }

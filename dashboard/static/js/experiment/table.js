@@ -2,8 +2,8 @@
 import { count, badge, missing, number, quantityNode, quantityText } from "../common/format.js";
 import { h, replace } from "../common/dom.js";
 
-/** @typedef {import("./plots.js").Published} Published */
-/** @typedef {import("./plots.js").Pair} Pair */
+/** @typedef {import("./verdict.js").Published} Published */
+/** @typedef {import("./verdict.js").Pair} Pair */
 
 const SHOWN = 4;
 const ALONE = ["published", "sample and source"];

@@ -5,6 +5,7 @@
  */
 import { h, replace } from "../common/dom.js";
 import { number, STATUS_LABELS } from "../common/format.js";
+import { joinWords, splitWords } from "../common/words.js";
 import { filtersOf } from "./query.js";
 
 const ELEMENTS = /** @type {Record<string, string>} */ ({ elements_all: "with", elements_any: "with any of", elements_none: "without" });
@@ -39,7 +40,7 @@ function chipsOf(name, params, fields) {
       return { text: `${variable} ${rangeText(low, high, 1)}`, without: withoutValue(params, name, value) };
     });
   }
-  return values.join(",").split(",").filter(Boolean).map((value) => ({
+  return values.flatMap(splitWords).map((value) => ({
     text: wording(name, value, fields), without: withoutItem(params, name, value),
   }));
 }
@@ -76,9 +77,9 @@ function withoutValue(params, name, value) {
 
 /** @param {URLSearchParams} params @param {string} name @param {string} item */
 function withoutItem(params, name, item) {
-  const rest = params.getAll(name).join(",").split(",").filter((one) => one && one !== item);
+  const rest = params.getAll(name).flatMap(splitWords).filter((one) => one !== item);
   const result = less(params, [name]);
-  if (rest.length) result.set(name, rest.join(","));
+  if (rest.length) result.set(name, joinWords(rest));
   return result;
 }
 

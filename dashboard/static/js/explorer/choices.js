@@ -6,6 +6,7 @@
  */
 import { debounced, h, replace } from "../common/dom.js";
 import { count } from "../common/format.js";
+import { splitWords } from "../common/words.js";
 
 /** @typedef {import("../common/url_state.js").UrlState} UrlState */
 /** @typedef {import("./ranges.js").Part} Part */
@@ -22,7 +23,7 @@ export function choiceFilter(name, label, state, facets, words = {}) {
 
   /** @param {URLSearchParams} params */
   function update(params) {
-    const chosen = (params.get(name) ?? "").split(",").filter(Boolean);
+    const chosen = splitWords(params.get(name));
     const values = [...facets.values(name)];
     for (const value of chosen) if (!values.some((one) => one.value === value)) values.push({ value, count: 0 });
     const shown = isLong ? values : values.filter((one, i) => i < SHOWN_VALUES || chosen.includes(one.value));

@@ -12,10 +12,10 @@ import { dropdown } from "./menu.js";
 export function columnMenu(state, fields) {
   const list = h("ul", { class: "choices", id: "column-list" });
   const problem = h("p", { class: "small", role: "alert" });
-  const extra = h("input", { id: "column-extra", class: "field", type: "text", placeholder: "var.x or d_600K", maxlength: 40, autocomplete: "off", spellcheck: "false", aria: { label: "Another column" } });
+  const extra = h("input", { id: "column-extra", class: "field", type: "text", placeholder: "var.x, d_600K or level_md", maxlength: 40, autocomplete: "off", spellcheck: "false", aria: { label: "Another column" } });
   const form = h("form", { class: "row nowrap", onsubmit: add }, extra, h("button", { class: "button", type: "submit", text: "Add" }));
   const reset = h("button", { class: "button bare tiny", type: "button", text: "Back to the default columns", onclick: () => state.set({ _columns: null }) });
-  const element = dropdown("columns", "Columns", list, h("p", { class: "soft small", text: "A sweep variable or a diffusivity:" }), form, problem, reset);
+  const element = dropdown("columns", "Columns", list, h("p", { class: "soft small", text: "A sweep variable, a diffusivity or a level of theory:" }), form, problem, reset);
   return { element, update };
 
   /** @param {URLSearchParams} params */
@@ -41,7 +41,7 @@ export function columnMenu(state, fields) {
     event.preventDefault();
     const name = extra.value.trim();
     const isKnown = fields.get(name) !== null;
-    problem.textContent = isKnown ? "" : `There is no field “${name}”: var.NAME is a sweep variable, d_600K the diffusivity at 600 K.`;
+    problem.textContent = isKnown ? "" : `There is no field “${name}”: var.NAME is a sweep variable, d_600K the diffusivity at 600 K, level_md the level of theory of md.`;
     extra.setAttribute("aria-invalid", String(!isKnown));
     if (!isKnown) return;
     extra.value = "";

@@ -4,6 +4,7 @@
  * elementPicker(state, facets) → { element, update(params) }
  */
 import { h, replace } from "../common/dom.js";
+import { splitWords } from "../common/words.js";
 
 const MODES = /** @type {Record<string, {label: string, word: string}>} */ ({
   elements_all: { label: "all of", word: "required" },
@@ -74,7 +75,7 @@ export function elementPicker(state, facets) {
 }
 
 /** @param {URLSearchParams} params @param {string} name */
-const itemsOf = (params, name) => (params.get(name) ?? "").split(",").filter(Boolean);
+const itemsOf = (params, name) => splitWords(params.get(name));
 
 /** @param {URLSearchParams} params @param {string} symbol */
 const modeOf = (params, symbol) => Object.keys(MODES).find((name) => itemsOf(params, name).includes(symbol)) ?? "";

@@ -4,6 +4,7 @@
  * filtersOf(params)  → URLSearchParams for /facets, /figures     listQuery(params, columns, fields) → for /candidates
  * columnsOf(params, fields) → names     pageOf, sizeOf, sortOf, selectionOf, viewOf
  */
+import { splitWords } from "../common/words.js";
 
 export const MOST_COMPARED = 6;
 export const PAGE_SIZES = [50, 100, 200, 500];
@@ -28,13 +29,13 @@ export function sizeOf(params) {
 
 /** @param {URLSearchParams} params @returns {{name: string, down: boolean} | null} */
 export function sortOf(params) {
-  const first = (params.get("_sort_fields") ?? "").split(",")[0];
+  const first = splitWords(params.get("_sort_fields"))[0];
   return first ? { name: first.replace(/^-/, ""), down: first.startsWith("-") } : null;
 }
 
 /** @param {URLSearchParams} params @returns {string[]} */
 export function selectionOf(params) {
-  return [...new Set((params.get("_select") ?? "").split(",").filter(Boolean))].slice(0, MOST_COMPARED);
+  return [...new Set(splitWords(params.get("_select")))].slice(0, MOST_COMPARED);
 }
 
 /** @param {URLSearchParams} params */
@@ -42,7 +43,7 @@ export const viewOf = (params) => [...VIEWS, NO_VIEW].find((view) => view === pa
 
 /** @param {URLSearchParams} params @param {import("../common/fields.js").Fields} fields @returns {string[]} */
 export function columnsOf(params, fields) {
-  const wanted = (params.get("_columns") ?? "").split(",").filter((name) => fields.get(name));
+  const wanted = splitWords(params.get("_columns")).filter((name) => fields.get(name));
   return wanted.length ? [...new Set(wanted)] : defaultColumns(fields);
 }
 

@@ -7,6 +7,7 @@
 import { h } from "../common/dom.js";
 import { labelNode } from "../common/fields.js";
 import { isNumber, number } from "../common/format.js";
+import { splitWords } from "../common/words.js";
 
 /** @typedef {import("../common/fields.js").Shown} Shown */
 /** @typedef {import("../common/url_state.js").UrlState} UrlState */
@@ -47,7 +48,7 @@ export function rangeFilter(field, state) {
 }
 
 /** @param {URLSearchParams} params */
-const itemsOf = (params) => (params.get("has") ?? "").split(",").filter(Boolean);
+const itemsOf = (params) => splitWords(params.get("has"));
 
 /** @param {UrlState} state @returns {Part} */
 export function variableFilter(state) {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 import yaml
+from conftest import free_port
 from pymongo import MongoClient
 from pymongo.uri_parser import parse_uri
 
@@ -95,6 +99,30 @@ class FireWorksSite:
                 pytest.fail(f"{' '.join(command)}: not within {limit_s:g} s:\n{out[-3000:]}")
         return process.returncode, out
 
+    def queue_through(self, cluster: SlurmCluster, **parameters: Any) -> None:
+        """Let ``qlaunch`` send jobs to `cluster`."""
+        self.environment |= {"SLURM_CONF": cluster.environment["SLURM_CONF"]}
+        self.environment["PATH"] = cluster.environment["PATH"]
+        exports = "\n".join(f"export {k}='{v}'" for k, v in self.environment.items())
+        adapter = {
+            "_fw_name": "CommonAdapter",
+            "_fw_q_type": "SLURM",
+            "rocket_launch": f"exec {BIN}/rlaunch -c {self.config} singleshot",
+            "queue": "debug",
+            "job_name": "step",
+            "pre_rocket": exports,
+        }
+        self.write("my_qadapter.yaml", adapter | parameters)
+
+    def qlaunch(self, limit_s: float = 240.0) -> str:
+        """Send what is ready and what gets ready to the queue, until all of it has ended."""
+        code, out = self.run(
+            "qlaunch", "-c", str(self.config), "-r", "rapidfire", "--sleep", "1", limit_s=limit_s
+        )
+        assert code == 0, out
+        wait_for(lambda: not self.states() & {"RESERVED", "RUNNING"}, "the last jobs")
+        return out
+
     def haloflow(self, *arguments: str, code: int = 0, **environment: str) -> str:
         """Run a haloflow command on the store; fail unless it exits with `code`."""
         call = (sys.executable, "-c", "from haloflow.cli.main import run; run()")
@@ -111,6 +139,9 @@ class FireWorksSite:
     def open(self) -> HaloflowStore:
         return open_store(self.store, files_dir=self.folder / "files")
 
+    def states(self) -> set[str]:
+        return {row["state"] for row in self.fireworks()}
+
     def fireworks(self) -> list[dict[str, Any]]:
         with MongoClient(self.server) as client:
             return list(client[self.pad_name].fireworks.find({}))
@@ -123,3 +154,106 @@ def need(program: str) -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+_SLURM_CONF = """\
+ClusterName=tests
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={controller_port}
+SlurmdPort={node_port}
+SlurmUser={user}
+SlurmdUser={user}
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge/munge.socket
+CredType=cred/munge
+MpiDefault=none
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+StateSaveLocation={folder}/controller
+SlurmdSpoolDir={folder}/node
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+SchedulerType=sched/backfill
+SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,sched_interval=2,bf_interval=2
+KillWait=5
+InactiveLimit=0
+SlurmdTimeout=120
+SlurmctldTimeout=60
+ReturnToService=2
+PropagateResourceLimits=NONE
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+SlurmdParameters=config_overrides
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory_mb} State=UNKNOWN
+PartitionName=debug Nodes={host} Default=YES DefaultTime=10:00 MaxTime=INFINITE State=UP
+"""
+
+
+class SlurmCluster:
+    """A private cluster of one node, this machine; works as any user."""
+
+    def __init__(self, folder: Path, cpus: int = 2) -> None:
+        for program in ("munged", "slurmctld", "slurmd", "sbatch"):
+            need(program)
+        self.folder = folder
+        for name in ("", "munge", "controller", "node"):
+            (folder / name).mkdir(exist_ok=True)
+            (folder / name).chmod(0o755)  # munge refuses a folder that others may write to
+        (folder / "munge" / "munge.key").write_bytes(os.urandom(1024))
+        (folder / "munge" / "munge.key").chmod(0o400)
+        memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+        text = _SLURM_CONF.format(
+            host=socket.gethostname().partition(".")[0],
+            folder=folder,
+            user=getpass.getuser(),
+            controller_port=free_port(),
+            node_port=free_port(),
+            cpus=cpus,
+            memory_mb=int(0.9 * memory_mb),
+        )
+        (folder / "slurm.conf").write_text(text)
+        self.environment = {
+            "SLURM_CONF": str(folder / "slurm.conf"),
+            "PATH": f"{BIN}:{os.environ['PATH']}:/usr/sbin:/sbin",
+        }
+        self._pid_files = [folder / "slurmd.pid", folder / "slurmctld.pid", folder / "munged.pid"]
+
+    def start(self) -> None:
+        munge = self.folder / "munge"
+        self.run(
+            "munged", "--force", f"--key-file={munge}/munge.key", "--num-threads=2",
+            f"--socket={munge}/munge.socket", f"--pid-file={self.folder}/munged.pid",
+            f"--log-file={munge}/munged.log", f"--seed-file={munge}/munged.seed",
+        )  # fmt: skip
+        self.run("slurmctld", "-i")
+        self.run("slurmd")
+        wait_for(lambda: self.run("sinfo", "-h", "-o", "%t", check=False) == "idle", "Slurm")
+
+    def stop(self) -> None:
+        self.run("scancel", f"--user={getpass.getuser()}", check=False)
+        for pid_file in self._pid_files:
+            if pid_file.exists():
+                process = psutil.Process(int(pid_file.read_text()))
+                process.terminate()
+                _, alive = psutil.wait_procs([process], timeout=20)
+                for stubborn in alive:
+                    stubborn.kill()
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """Run a command of Slurm, and return what it wrote."""
+        done = subprocess.run(
+            command, env=os.environ | self.environment, text=True, timeout=60, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        if check and done.returncode:
+            pytest.fail(f"{' '.join(command)}: {done.stdout}")
+        return done.stdout.strip()
+
+    def jobs(self) -> dict[str, str]:
+        """Return the jobs that wait or run: id to state."""
+        lines = self.run("squeue", "-h", "-o", "%i %T").splitlines()
+        return dict(line.split() for line in lines)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from cluster import FireWorksSite
+from cluster import FireWorksSite, SlurmCluster
 from queued_sweeps import lay_out
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -18,3 +19,14 @@ def site(tmp_path: Path, mongod_uri: str) -> FireWorksSite:
     made = FireWorksSite(tmp_path, mongod_uri)
     lay_out(made)
     return made
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    """Give a running Slurm."""
+    cluster = SlurmCluster(tmp_path_factory.mktemp("slurm"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()

@@ -183,7 +183,8 @@ def check_documents(store: str | None, *, fast: bool) -> bool:
     )
     if found.n_old:
         out.print(f"{found.n_old} are of an older schema: haloflow db migrate upgrades them.")
-    out.print(f"{len(found.findings)} findings." if found.findings else "Nothing is wrong.")
+    many = "1 finding." if len(found.findings) == 1 else f"{len(found.findings)} findings."
+    out.print(many if found.findings else "Nothing is wrong.")
     return not found.findings
 
 

@@ -31,20 +31,23 @@ KILLS = (
 """What a process tells, and how often, before it is killed."""
 
 
+def naming(document, truth):
+    """Return a document whose files are described by `truth`."""
+    files = [one.model_copy(update=truth) for one in document.files]
+    return document.model_copy(update={"files": files})
+
+
 def fill(store):
     """Put a screening into `store`, one step of which has files, and beside them a checkpoint."""
-    pairs = sample_candidates.candidates()
     file = store.files_dir / "ab" / "thermo.h5"
     file.parent.mkdir(parents=True)
     file.write_bytes(bytes(range(256)) * 500)
     (store.files_dir / "ab" / "checkpoint").write_bytes(b"state")
-    for _, documents in pairs:
-        for name, document in documents.items():
-            files = [
-                one.model_copy(update={"sha256": file_sha256(file), "n_bytes": file.stat().st_size})
-                for one in document.files
-            ]
-            documents[name] = document.model_copy(update={"files": files})
+    truth = {"sha256": file_sha256(file), "n_bytes": file.stat().st_size}
+    pairs = [
+        (candidate, {name: naming(document, truth) for name, document in documents.items()})
+        for candidate, documents in sample_candidates.candidates()
+    ]
     sample_candidates.fill(store, pairs)
     SummaryBuilder.of(store).run()
     store.failures.update({"identity": "f" * 64, "step": "md", "error": "σ", "failed_at": NOW})
@@ -220,7 +223,10 @@ def test_a_target_with_documents_is_refused(source, target):
 def test_a_merge_adds_what_is_missing_and_builds_the_summaries(source, places, tmp_path, kind):
     with open_store(places(kind), files_dir=tmp_path / "merged") as target:
         pairs = sample_candidates.candidates()
-        some = [(candidate, dict([*documents.items()][:1])) for candidate, documents in pairs[:2]]
+        some = [
+            (candidate, {name: one for name, one in documents.items() if one.kind == "relax"})
+            for candidate, documents in pairs[:2]
+        ]
         sample_candidates.fill(target, some)  # the same candidates, with fewer steps
         target.outputs.update({"uuid": "own", "index": 1, "output": 1})
         SummaryBuilder.of(target).run()

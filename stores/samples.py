@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..quantity import Quantity, Status, worst
+from ..quantity import Quantity, Status
 from .documents import StepDocument, StepState
 from .records import step_of
+from .trust import SEED_PART, limited, with_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from .documents import CandidateDocument
 
 DocumentT = TypeVar("DocumentT", bound=StepDocument)
-SEED_PART = re.compile(r"-seed\d+(?=-|$)")
 ANALYSES = ("diffusion", "transport", "structure", "landscape")
 """Stages that take the MD runs of a sample, those that arrived."""
 
@@ -172,27 +171,6 @@ def _parents(name: str, known: Collection[str]) -> list[str]:
 
 def _first(names: list[str], known: Collection[str]) -> list[str]:
     return [name for name in names if name in known][:1]
-
-
-def limited(quantity: Quantity, document: StepDocument | None) -> Quantity:
-    """Return `quantity` with a status no better than that of `document`."""
-    if document is None or document.status.severity <= quantity.status.severity:
-        return quantity
-    reason = document.note or document.status.value.replace("_", " ")
-    return with_status(quantity, document.status, f"{document.kind}: {reason}")
-
-
-def with_status(quantity: Quantity, status: Status, note: str) -> Quantity:
-    """Return `quantity` with a status no better than `status`, and its reason."""
-    notes = "; ".join(dict.fromkeys(text for text in (quantity.note, note) if text))
-    return Quantity(
-        quantity.value,
-        quantity.sd,
-        quantity.lower,
-        quantity.upper,
-        worst(quantity.status, status),
-        notes,
-    )
 
 
 def step_state(

@@ -13,7 +13,7 @@ from pymatgen.core import Element
 
 from ..quantity import Quantity
 from .combine import combine
-from .samples import limited
+from .trust import limited
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,6 @@ from pymatgen.core import Composition
 
 from ..errors import InputError
 from ..quantity import Quantity, Status
-from ..systems.mixture import DEFAULT_N_MOBILE
 from .analysis_columns import analysis_columns
 from .combine import combine
 from .documents import (
@@ -19,7 +18,8 @@ from .documents import (
     MeltQuenchDocument,
     RelaxDocument,
 )
-from .samples import Steps, limited, with_status
+from .samples import Steps
+from .trust import MIN_MOBILE_IONS, few_ions, limited, with_enough_ions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
         TransportPoint,
     )
 
-MIN_MOBILE_IONS = DEFAULT_N_MOBILE
-"""Below this many mobile ions transport is not ``ok``, however long the run."""
 MIN_DENSITY_RATIO = 0.85
 """Density of a glass over that of its crystal (or components) below which we warn."""
 _AS_MADE = {"units", "variables_made", "composition_deviation"}
@@ -188,13 +186,7 @@ def _transport(
     logarithmic: bool = True,
 ) -> Quantity:
     quantity = _combined(known, "diffusion", DiffusionDocument, read, logarithmic=logarithmic)
-    return quantity if quantity.value is None else _if_enough_ions(quantity, candidate.n_mobile)
-
-
-def _if_enough_ions(quantity: Quantity, n_mobile: int) -> Quantity:
-    if n_mobile >= MIN_MOBILE_IONS:
-        return quantity
-    return with_status(quantity, Status.UNCONVERGED, _few_ions(n_mobile))
+    return quantity if quantity.value is None else with_enough_ions(quantity, candidate.n_mobile)
 
 
 def _with_enough_ions(
@@ -202,15 +194,11 @@ def _with_enough_ions(
 ) -> dict[str, Quantity | None]:
     """Return the analyses' columns; what is about motion needs enough ions."""
     return {
-        name: _if_enough_ions(quantity, candidate.n_mobile)
+        name: with_enough_ions(quantity, candidate.n_mobile)
         if quantity is not None and name not in _OF_STRUCTURE
         else quantity
         for name, quantity in columns.items()
     }
-
-
-def _few_ions(n_mobile: int) -> str:
-    return f"fewer than {MIN_MOBILE_IONS} mobile ions ({n_mobile})"
 
 
 def _diffusivities(candidate: CandidateDocument, known: Steps) -> dict[str, Quantity]:
@@ -276,7 +264,7 @@ def _glass(known: Steps) -> dict[str, Any]:
 def _warnings(candidate: CandidateDocument, known: Steps) -> list[str]:
     warnings = [_made_as(candidate)] if candidate.composition_deviation > _EXACT else []
     if candidate.n_mobile < MIN_MOBILE_IONS:
-        warnings.append(_few_ions(candidate.n_mobile))
+        warnings.append(few_ions(candidate.n_mobile))
     for sample in known.samples:
         glass = known.document(f"melt_quench{sample}", MeltQuenchDocument)
         if glass is not None:

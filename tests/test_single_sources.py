@@ -6,7 +6,8 @@ from haloflow.makers import hull, melt_quench
 from haloflow.makers.melt_quench import MeltQuenchMaker
 from haloflow.quantity import TWO_SIDED_95
 from haloflow.stores.documents import LiteratureValue
-from haloflow.stores.summary import MIN_DENSITY_RATIO, MIN_MOBILE_IONS
+from haloflow.stores.summary import MIN_DENSITY_RATIO
+from haloflow.stores.trust import MIN_MOBILE_IONS
 from haloflow.systems import electrodes
 from haloflow.systems.declarations import LiteratureRow, PublishedValue
 from haloflow.workflows.sweep import Size

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from ..errors import DocumentError, NotFoundError
 from ..identity import step_uuid
+from ..quantity import Status
 from ..stores.claims import Claims
 from ..stores.records import candidate_of, step_of, summary_of
 from ..stores.results import failures, stored_outputs
 from ..stores.summary import summarize
+from ..stores.trust import GLASS, Verdict, trusted_documents
 from .collect import CandidateResults
 
 if TYPE_CHECKING:
@@ -99,7 +101,9 @@ def results_of_kind(
     rows = store.candidates.query({"candidate_id": {"$in": wanted}}, ["candidate_id", "steps"])
     steps = {row["candidate_id"]: row["steps"] for row in rows}
     return [
-        CandidateResults(summary, documents_of(store, steps.get(name, {}), kinds).documents)
+        CandidateResults(
+            summary, documents_of(store, steps.get(name, {}), summary.n_mobile, kinds).documents
+        )
         for name, summary in summaries.items()
     ]
 
@@ -109,6 +113,8 @@ def read_documents(
 ) -> ReadDocuments:
     """Read the documents of a candidate's steps; a damaged one is said, not fatal.
 
+    No number in them is better than what it comes from, see :mod:`haloflow.stores.trust`.
+
     Parameters
     ----------
     store, candidate
@@ -116,13 +122,22 @@ def read_documents(
     kinds
         Kinds of documents wanted; all for none.
     """
-    return documents_of(store, candidate.steps, kinds)
+    return documents_of(store, candidate.steps, candidate.n_mobile, kinds)
 
 
 def documents_of(
-    store: HaloflowStore, steps: Mapping[str, str], kinds: Collection[str] = ()
+    store: HaloflowStore, steps: Mapping[str, str], n_mobile: int, kinds: Collection[str] = ()
 ) -> ReadDocuments:
     """Read the documents of `steps` (name to identity), as :func:`read_documents`."""
+    found = stored_documents(store, steps, kinds)
+    glasses = _verdicts(store, steps) if kinds and GLASS not in kinds else None
+    return ReadDocuments(trusted_documents(found.documents, n_mobile, glasses), found.unreadable)
+
+
+def stored_documents(
+    store: HaloflowStore, steps: Mapping[str, str], kinds: Collection[str] = ()
+) -> ReadDocuments:
+    """Read the documents of `steps` (name to identity) as the steps returned them."""
     criteria: dict[str, object] = {"uuid": {"$in": [step_uuid(one) for one in steps.values()]}}
     if kinds:
         criteria["output.kind"] = {"$in": list(kinds)}
@@ -139,3 +154,19 @@ def documents_of(
         except DocumentError as error:
             found.unreadable[name] = str(error)
     return found
+
+
+def _verdicts(store: HaloflowStore, steps: Mapping[str, str]) -> dict[str, Verdict]:
+    """Read how the glasses of a candidate turned out, and no more of them."""
+    names = {step_uuid(one): name for name, one in steps.items() if name.startswith(GLASS)}
+    if not names:
+        return {}
+    fields = ["uuid", "output.kind", "output.status", "output.note"]
+    known = set(Status)
+    return {
+        names[row["uuid"]]: Verdict(
+            GLASS, Status(row["output"]["status"]), row["output"].get("note", "")
+        )
+        for row in store.outputs.query({"uuid": {"$in": list(names)}}, fields)
+        if row.get("output", {}).get("status") in known
+    }

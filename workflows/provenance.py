@@ -8,7 +8,7 @@ from ..identity import step_uuid
 from ..stores.claims import Claims
 from ..stores.results import failures
 from ..stores.samples import Steps
-from .lookup import read_documents
+from .lookup import stored_documents
 
 if TYPE_CHECKING:
     from ..stores.connection import HaloflowStore
@@ -35,7 +35,7 @@ def candidate_provenance(
     Parents that are steps of this candidate are named; others (structures of the library,
     steps of a shared phase) are known by their identity or hash alone.
     """
-    found = read_documents(store, candidate)
+    found = stored_documents(store, candidate.steps)
     names = {identity: name for name, identity in candidate.steps.items()}
     rows = []
     for state in step_states(store, candidate, found):

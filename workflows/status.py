@@ -12,7 +12,8 @@ from ..stores.builders import SummaryBuilder
 from ..stores.claims import Claims
 from ..stores.records import candidate_of, candidate_record, step_of, summary_of
 from ..stores.results import failures, stored_outputs
-from ..stores.samples import SEED_PART, Steps
+from ..stores.samples import Steps
+from ..stores.trust import sample_of, trusted_documents
 
 if TYPE_CHECKING:
     from ..stores.connection import HaloflowStore
@@ -64,19 +65,18 @@ def _merge_candidates(store: HaloflowStore, plan: Plan) -> None:
 
 def _steps_of_others(known: dict[str, str], document: CandidateDocument) -> dict[str, str]:
     """Return the steps of earlier sweeps, of glasses and MD runs that this one has not."""
-    samples = {seed.group() for name in document.steps if (seed := SEED_PART.search(name))}
+    samples = {sample for name in document.steps if (sample := sample_of(name))}
     return {
         name: identity
         for name, identity in known.items()
         if name not in document.steps
-        and (
-            name.startswith("md-")
-            or ((seed := SEED_PART.search(name)) and seed.group() not in samples)
-        )
+        and (name.startswith("md-") or ((own := sample_of(name)) and own not in samples))
     }
 
 
-def update_summaries(store: HaloflowStore, candidate_ids: list[str] | None = None) -> None:
+def update_summaries(
+    store: HaloflowStore, candidate_ids: list[str] | None = None
+) -> dict[str, str]:
     """Bring the summaries up to date with the steps that have run since.
 
     Parameters
@@ -85,8 +85,15 @@ def update_summaries(store: HaloflowStore, candidate_ids: list[str] | None = Non
         Open store.
     candidate_ids
         Look at these candidates only.
+
+    Returns
+    -------
+    dict
+        The candidates that cannot be read, and why; their summaries stay as they were.
     """
-    SummaryBuilder.of(store, candidate_ids).run()
+    builder = SummaryBuilder.of(store, candidate_ids)
+    builder.run()
+    return builder.unreadable
 
 
 def candidate_documents(
@@ -127,13 +134,17 @@ def candidate_states(store: HaloflowStore, sweep_name: str | None = None) -> lis
 
 
 def step_documents(store: HaloflowStore, candidate: CandidateDocument) -> dict[str, StepDocument]:
-    """Return the documents of those steps of `candidate` that have run, by step name."""
+    """Return the documents of those steps of `candidate` that have run, by step name.
+
+    No number in them is better than what it comes from, see :mod:`haloflow.stores.trust`.
+    """
     outputs = stored_outputs(store, candidate.steps.values())
-    return {
+    found = {
         name: step_of(outputs[identity])
         for name, identity in candidate.steps.items()
         if identity in outputs
     }
+    return trusted_documents(found, candidate.n_mobile)
 
 
 def find_candidate(store: HaloflowStore, name: str) -> CandidateDocument:

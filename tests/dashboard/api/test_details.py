@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import many_candidates
 import pytest
+from bson import ObjectId
 from pymatgen.core import Structure
+from web_client import WebClient
 
+from haloflow.dashboard.app import create_app
 from haloflow.dashboard.panels_candidate import candidate_panels
 from haloflow.dashboard.theme import drawable
 from haloflow.dashboard.view import CandidateView
 from haloflow.identity import step_uuid
+from haloflow.stores.connection import open_store
 from haloflow.stores.documents import HullDocument, RelaxDocument
 from haloflow.workflows.lookup import candidate_by_id, read_documents, summary_by_id
+from haloflow.workflows.status import update_summaries
 
 PARTS = (
     "structures", "scene", "transport", "rdf", "speciation", "structure-analysis", "density",
@@ -167,3 +172,43 @@ def test_a_damaged_document_is_said_and_the_others_shown(tmp_path):
         states = {one["kind"]: one for one in client.data(f"/candidates/{name}/provenance")}
         assert states["hull"]["state"] == "failed"
         assert "is not valid" in states["hull"]["note"]
+
+
+@pytest.fixture(scope="module")
+def with_few_ions(embedded_store, tmp_path_factory):
+    """A store with all full candidates, and each again with too few mobile ions."""
+    with open_store(tmp_path_factory.mktemp("few")) as store:
+        outputs = list(embedded_store.outputs.query({}))
+        store.outputs.update(outputs)
+        known = {row["output"]["identity"] for row in outputs}
+        for row in list(embedded_store.candidates.query({})):
+            if known.issuperset(row["steps"].values()):
+                few = {"candidate_id": f"{row['candidate_id']}-few", "n_mobile": 23}
+                store.candidates.update([row, {**row, **few, "_id": ObjectId()}])
+        assert update_summaries(store) == {}
+        yield store
+
+
+def test_figures_and_transport_are_trusted_as_far_as_the_facts(with_few_ions):
+    client = WebClient(create_app(with_few_ions))
+    names = with_few_ions.candidates.distinct("candidate_id")
+    assert len(names) >= 4
+    for name in names:
+        facts = client.data(f"/candidates/{name}")
+        steps = client.data(f"/candidates/{name}/transport")
+        (found,) = (step for step in steps if step["kind"] == "diffusion")
+        sigma = facts["sigma_300k_ms_cm"]["status"]
+        assert found["sigma_300k_ms_cm"]["status"] == sigma
+        statuses = {
+            f"{point['temperature_k']:g}K": point["diffusivity_cm2_s"]["status"]
+            for point in found["points"]
+        }
+        shown = facts["diffusivity_cm2_s"]
+        assert statuses == {at: known["status"] for at, known in shown.items()}
+        compared = client.data(f"/compare?ids={name}&figures=arrhenius")["figures"][0]["data"]
+        for traces in (client.data(f"/candidates/{name}/figures/arrhenius")["data"], compared):
+            symbols = [(t["marker"]["symbol"], len(t["x"])) for t in traces if "hovertext" in t]
+            filled = sum(n for symbol, n in symbols if symbol == "circle")
+            assert filled == [*statuses.values()].count("ok")
+            assert any(symbol == "star" for symbol, _ in symbols) == (sigma == "ok")
+        assert ("ok" in statuses.values()) == (facts["n_mobile"] >= 24)

@@ -49,7 +49,10 @@ def prepared(tmp_path_factory):
     pairs = []
     for sample, documents in candidates():
         steps = planned[name_of(sample)].steps
-        own = {n: d.model_copy(update={"identity": steps[n]}) for n, d in documents.items()}
+        own = {
+            n: d.model_copy(update={"identity": steps[n], "files": []})
+            for n, d in documents.items()
+        }
         pairs.append((planned[name_of(sample)], own))
     with open_store(folder / "haloflow-store") as store:
         fill(store, pairs)

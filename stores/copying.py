@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ClaimError, StoreError
+from ..errors import StoreError
 from .builders import SummaryBuilder
 from .checksums import Checksum, digest
-from .claims import Claims, Owner
+from .exclusive import alone, refuse_running
 from .file_copying import FileCopies, survey_files
 from .mongodb import translated
 from .streams import BATCH, batches
@@ -29,7 +28,7 @@ _NOT_COPIED = frozenset(("claims",))
 _DERIVED = "summaries"
 _OWN_MARKS = frozenset((COPY_MARK, "migration"))
 _NOT_MERGED = frozenset((*_OWN_MARKS, "schema", "summary_builder"))
-_CLAIM = "copying into this store"
+_TASK = "copying into"
 _MOST_NAMED = 5
 
 
@@ -103,7 +102,7 @@ def survey_copy(
     ------
     StoreError
         The target is not empty, the stores are the same or of different versions, or steps
-        are running.
+        are running on the source.
     """
     with translated(source.uri if target is None else target.uri):
         _refuse(source, target, merge=merge)
@@ -152,7 +151,7 @@ def copy_store(
     ClaimError
         Another process copies into the target.
     """
-    with translated(target.uri), _alone(target):
+    with translated(target.uri), alone(target, _TASK):
         plan = survey_copy(source, target, merge=merge, report=report)
         _refuse_differing(plan)
         mark = {"_id": COPY_MARK, "source": source.name, "started_at": _now()}
@@ -190,21 +189,11 @@ def _count(store: HaloflowStore, name: str) -> int:
 
 
 def _refuse(source: HaloflowStore, target: HaloflowStore | None, *, merge: bool) -> None:
-    for store in filter(None, (source, target)):
-        live = Claims(store.claims).live()
-        if store is target:
-            live.pop(_CLAIM, None)
-        if live:
-            identity, claim = next(iter(live.items()))
-            raise StoreError(
-                f"{len(live)} steps are running on the store",
-                given=f"{store.name}; step {identity[:12]} by {claim}",
-                remedy="copy when they are done, or stop them",
-            )
+    if target is not None and source.name == target.name:
+        raise StoreError("source and target are the same store", given=source.name)
+    refuse_running(source)
     if target is None:
         return
-    if source.name == target.name:
-        raise StoreError("source and target are the same store", given=source.name)
     known = target.meta.query_one({"_id": COPY_MARK})
     if merge:
         _refuse_other_version(source, target)
@@ -253,19 +242,6 @@ def _refuse_differing(plan: CopyReport) -> None:
             given=", ".join(names[:_MOST_NAMED]) + more,
             remedy="remove them from one of the stores, or copy to an empty place",
         )
-
-
-@contextmanager
-def _alone(target: HaloflowStore) -> Iterator[None]:
-    claims = Claims(target.claims)
-    with claims.held(_CLAIM, Owner.here()) as is_ours:
-        if not is_ours:
-            raise ClaimError(
-                "another process copies into this store",
-                given=f"{target.name}, by {claims.holder(_CLAIM)}",
-                remedy="wait for it",
-            )
-        yield
 
 
 # -- documents ------------------------------------------------------------------------------

@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pymongo import ReplaceOne
 
-from ..errors import ClaimError, DocumentError, StoreError
-from .claims import Claims, Owner
+from ..errors import DocumentError, StoreError
+from .exclusive import alone
 from .migrations import COLLECTIONS, MIGRATIONS, version_of
 from .mongodb import translated
 from .records import candidate_of, step_of, summary_of
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from .streams import Report
 
 MIGRATION_MARK = "migration"
-_CLAIM = "migrating this store"
 _READERS: dict[str, Callable[[Mapping[str, Any]], object]] = {
     "outputs": step_of,
     "candidates": candidate_of,
@@ -127,7 +125,7 @@ def migrate(store: HaloflowStore, report: Report | None = None) -> MigrationPlan
     ClaimError
         Another process migrates the store.
     """
-    with translated(store.uri), _alone(store):
+    with translated(store.uri), alone(store, "migrating"):
         plan = plan_migration(store, report)
         _refuse(plan)
         if plan.n_pending:
@@ -229,28 +227,6 @@ def _refuse_left(store: HaloflowStore) -> None:
             given=store.name,
             remedy="stop what writes with an older haloflow, and migrate again",
         )
-
-
-@contextmanager
-def _alone(store: HaloflowStore) -> Iterator[None]:
-    claims = Claims(store.claims)
-    with claims.held(_CLAIM, Owner.here()) as is_ours:
-        if not is_ours:
-            raise ClaimError(
-                "another process migrates this store",
-                given=f"{store.name}, by {claims.holder(_CLAIM)}",
-                remedy="wait for it",
-            )
-        live = claims.live()
-        live.pop(_CLAIM)
-        if live:
-            identity, claim = next(iter(live.items()))
-            raise StoreError(
-                f"{len(live)} steps are running on the store",
-                given=f"{store.name}; step {identity[:12]} by {claim}",
-                remedy="migrate when they are done, or stop them",
-            )
-        yield
 
 
 def _write_all(store: HaloflowStore) -> Iterator[int]:

@@ -285,16 +285,22 @@ def test_a_merge_of_versions_is_refused(source, target):
 
 def test_running_steps_and_other_copies_stop_a_copy(source, target):
     owner = Owner.here()
-    with Claims(source.claims).held("a" * 64, owner), pytest.raises(StoreError) as caught:
-        copy_store(source, target)
-    assert str(caught.value).startswith(
-        f"1 steps are running on the store. Given: {source.name}; step aaaaaaaaaaaa by {owner}"
-    )
-    assert str(caught.value).endswith("What to do: copy when they are done, or stop them.")
+    for store in (source, target):
+        with Claims(store.claims).held("a" * 64, owner), pytest.raises(StoreError) as caught:
+            copy_store(source, target)
+        assert str(caught.value).startswith(
+            "the store is at work: 1 claims on it are alive. Given: "
+            f"{store.name}; {'a' * 24} by {owner}"
+        )
+        assert str(caught.value).endswith(
+            "What to do: wait until the steps are done, or stop them."
+        )
     claims = Claims(target.claims)
     with claims.held("copying into this store", owner), pytest.raises(ClaimError) as caught:
         copy_store(source, target)
-    assert "another process copies into this store" in str(caught.value)
+    assert str(caught.value).startswith(
+        f"another process is copying into this store. Given: {target.name}, by {owner}"
+    )
     assert str(caught.value).endswith("What to do: wait for it.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -11,20 +12,31 @@ from ..workflows.doctor import examination
 from .console import console, table
 from .stores import store_uri
 
+if TYPE_CHECKING:
+    from ..workflows.doctor import Check
+
 _COLOURS = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
 
 def examine(store: str | None) -> bool:
     """Print all checks; return whether nothing stops sweeps from running."""
-    checks = examination(store_uri(store))
+    return print_checks(
+        f"haloflow {__version__} on {platform.platform()}",
+        examination(store_uri(store)),
+        "Ready to run sweeps.",
+    )
+
+
+def print_checks(title: str, checks: list[Check], ready: str) -> bool:
+    """Print a table of checks, or how ready all is; return whether none is a problem."""
     made = table("", "what", "found", "what to do")
     for check in checks:
         word = Text(check.verdict, style=_COLOURS[check.verdict])
         made.add_row(word, check.subject, check.message, Text(check.remedy, style="bold"))
     out = console()
-    out.print(f"haloflow {__version__} on {platform.platform()}")
+    out.print(title)
     out.print(made)
     problems = sum(check.verdict == "problem" for check in checks)
     many = "1 problem" if problems == 1 else f"{problems} problems"
-    out.print(f"{many} to solve first." if problems else "Ready to run sweeps.")
+    out.print(f"{many} to solve first." if problems else ready)
     return problems == 0

@@ -20,6 +20,7 @@ from .options import (
     SweepName,
 )
 from .queue import app as queue_app
+from .setup import app as setup_app
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +63,7 @@ app = typer.Typer(
 
 app.add_typer(db_app, name="db")
 app.add_typer(queue_app)
+app.add_typer(setup_app)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  (typer calls it so)
@@ -409,15 +411,39 @@ def analyze_command(
 
 
 @app.command()
-def doctor(store: StoreOption = None) -> None:
+def doctor(
+    store: StoreOption = None,
+    remote: Annotated[
+        str | None,
+        typer.Option(
+            "--remote", metavar="MANAGER", help="Examine a worker of fireworks or jobflow-remote."
+        ),
+    ] = None,
+    sweep: Annotated[
+        Path | None,
+        typer.Option("--for", metavar="SWEEP", help="With --remote: this sweep's potentials."),
+    ] = None,
+    deadline_s: Annotated[
+        float, typer.Option("--deadline", metavar="S", min=1, help="Longest wait for the worker.")
+    ] = 600.0,
+) -> None:
     """Check Python, packages, potentials, packmol, the store and the machine.
 
     Says what is missing with the pip line that brings it; exits with 1 if something stops
-    sweeps from running.
-    """
-    from .doctor import examine
+    sweeps from running. With --remote, a job goes to a worker and looks from there: package,
+    store, weights, folders, clock.
 
-    if not examine(store):
+    Example: `haloflow doctor --remote fireworks --for sweep.yaml`
+    """
+    if remote is None:
+        from .doctor import examine
+
+        ready = examine(store)
+    else:
+        from .preflight import examine_remote
+
+        ready = examine_remote(store, remote, sweep, deadline_s)
+    if not ready:
         raise typer.Exit(EXIT_FAILURE)
 
 

@@ -204,7 +204,7 @@ class _Manager:
         self._claims = Claims(store.claims)
         self._claimed: set[str] = set()
         self._look_at = 0.0
-        self._candidates = _candidates_by_step(plan)
+        self._candidates = candidates_by_step(plan)
         self._changed: set[str] = set()
         self._refresh_at = self._show_at = 0.0
         self._noted = failures(store, plan.to_run)
@@ -304,7 +304,8 @@ class _Manager:
                 self._observer.progressed(self._labels[identity], progress)
 
 
-def _candidates_by_step(plan: Plan) -> dict[str, list[str]]:
+def candidates_by_step(plan: Plan) -> dict[str, list[str]]:
+    """Return the ids of the candidates that each step belongs to, by its identity."""
     found: dict[str, list[str]] = {}
     for candidate in plan.candidates:
         for step in candidate.steps:

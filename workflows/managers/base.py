@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 
 from ...errors import MissingDependencyError, StoreError, UnknownNameError
@@ -22,6 +25,8 @@ JobPhase: TypeAlias = Literal[
 
 UNFINISHED: frozenset[JobPhase] = frozenset(("waiting", "queued", "running", "paused", "failed"))
 """The phases of jobs that will run, or can be run again, without being submitted anew."""
+
+NONE_ABANDONED: Mapping[str, datetime] = MappingProxyType({})
 
 _MANAGERS = {
     "fireworks": ("fireworks", "FireWorksManager"),
@@ -114,8 +119,18 @@ class Manager(Protocol):
     def resume(self, identities: Collection[str]) -> set[str]:
         """Undo `pause`."""
 
-    def recover(self, identities: Collection[str]) -> set[str]:
-        """Find jobs that were lost with their process or machine, and let them run again."""
+    def recover(
+        self, identities: Collection[str], abandoned: Mapping[str, datetime] = NONE_ABANDONED
+    ) -> set[str]:
+        """Find jobs that were lost with their process or machine, and let them run again.
+
+        Parameters
+        ----------
+        identities
+            Of steps without a result.
+        abandoned
+            Steps that a process claimed at this time (UTC, naive) and left without a word.
+        """
 
 
 def open_manager(name: str) -> Manager:

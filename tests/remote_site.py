@@ -1,0 +1,85 @@
+"""jobflow-remote for tests: configured by ``haloflow setup``, with a runner of its own."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from cluster import FireWorksSite, wait_for
+from pymongo import MongoClient
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUNNER_S = 60.0
+
+
+class JobflowRemoteSite(FireWorksSite):
+    """A project, its worker's scratch folder and a haloflow store of their own."""
+
+    def __init__(self, folder: Path, server: str, environment: dict[str, str]) -> None:
+        super().__init__(folder, server, environment)
+        self.projects = folder / "projects"
+        self.environment |= {
+            "JFREMOTE_PROJECTS_FOLDER": str(self.projects),
+            "JFREMOTE_PROJECT": "here",
+        } | environment
+
+    def setup(self, *options: str) -> str:
+        """Configure the project; what a worker needs of the tests stands in its environment."""
+        return self.haloflow(
+            "setup", "--to", "jobflow-remote", "--name", "here", "--folder", str(self.projects),
+            "--files-dir", str(self.folder / "files"), "--work-dir", str(self.folder / "scratch"),
+            "--poll", "0.5", *options,
+        )  # fmt: skip
+
+    def jobs(self, **criteria: Any) -> list[dict[str, Any]]:
+        """Return jobflow-remote's own records."""
+        with MongoClient(self.server) as client:
+            return list(client[self.database].jobs.find(criteria))
+
+    def states(self) -> list[str]:
+        return sorted(row["state"] for row in self.jobs())
+
+    def wait_until_settled(self, limit_s: float) -> None:
+        """Wait until no job is under way."""
+        moving = {
+            *("WAITING", "READY", "CHECKED_OUT", "UPLOADED", "SUBMITTED", "RUNNING"),
+            *("RUN_FINISHED", "DOWNLOADED", "BATCH_SUBMITTED", "BATCH_RUNNING"),
+        }
+        try:
+            wait_for(lambda: moving.isdisjoint(self.states()), "the end", limit_s=limit_s)
+        except BaseException:
+            print(self.states(), [row.get("error") for row in self.jobs()], self.log())  # noqa: T201
+            raise
+
+    def log(self) -> str:
+        log = self.projects / "here" / "log" / "runner.log"
+        return log.read_text()[-3000:] if log.exists() else ""
+
+    def runners(self) -> list[psutil.Process]:
+        """Return the runner and the supervisor of this project, by the folder they work for."""
+        return [
+            process
+            for process in psutil.process_iter(["pid", "cmdline", "environ"])
+            if (process.info["environ"] or {}).get("JFREMOTE_PROJECTS_FOLDER") == str(self.projects)
+            and any(word in " ".join(process.info["cmdline"] or ()) for word in ("runner run",))
+        ]
+
+    def kill_runner(self) -> None:
+        """Kill the runner with SIGKILL, as a machine that runs out of memory does."""
+        (runner,) = self.runners()
+        runner.send_signal(signal.SIGKILL)
+        wait_for(lambda: not self.runners(), "the death of the runner")
+
+    def close(self) -> None:
+        """Stop the runner and its supervisor."""
+        if self.projects.exists():
+            self.run(
+                sys.executable, "-W", "ignore", "-c",
+                "from jobflow_remote.jobs.daemon import DaemonManager as D;"
+                "d = D.from_project_name(); d.kill(); d.shut_down(wait=True)",
+                limit_s=RUNNER_S,
+            )  # fmt: skip

@@ -1,0 +1,92 @@
+"""Sweeps on jobflow-remote through a real Slurm: same results, though much is killed."""
+
+from __future__ import annotations
+
+import signal
+
+import psutil
+import pytest
+from cluster import wait_for
+from pair_potential import DELAY_S
+from queued_sweeps import assert_as_undisturbed, lay_out
+from remote_site import JobflowRemoteSite
+from tiny_sweeps import CRYSTAL
+
+from haloflow.stores.claims import Claims
+
+pytest.importorskip("jobflow_remote")
+pytestmark = pytest.mark.timeout(400)
+END_S = 240
+MD = {"job.name": "md-300K"}
+
+
+@pytest.fixture
+def remote(tmp_path, mongod_uri, slurm):
+    made = JobflowRemoteSite(tmp_path, mongod_uri, slurm.environment)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def md_states(remote):
+    return [row["state"] for row in remote.jobs(**MD)]
+
+
+def test_the_same_summary_though_runner_killed_and_walltime_over(remote, undisturbed):
+    remote.environment[DELAY_S] = "0.01"  # the runner hands its environment down
+    said = remote.setup("--scheduler", "slurm", "--partition", "debug", "--walltime", "00:10:00")
+    assert "RUNNING on worker here" in said
+    assert "Ready to take sweeps." in said
+    assert remote.jobs() == []  # the preflight leaves nothing
+    limit_h = 6 / 3600
+    lay_out(remote, systems=[CRYSTAL], resources={"md": {"walltime_h": limit_h, "cores": 1}})
+    handed = remote.haloflow("submit", "tiny.yaml", "--to", "jobflow-remote")
+    assert "9 jobs in 1 flows handed to jobflow-remote" in handed
+    again = remote.haloflow("submit", "tiny.yaml", "--to", "jobflow-remote")
+    assert "0 jobs in 0 flows handed to jobflow-remote" in again
+    wait_for(lambda: "RUNNING" in md_states(remote), "the MD", limit_s=END_S)
+    remote.kill_runner()
+    remote.haloflow("resume")
+    assert len(remote.runners()) == 1
+    remote.wait_until_settled(END_S)
+    with remote.open() as store:
+        assert_as_undisturbed(store, undisturbed)
+    assert md_states(remote).count("COMPLETED") > 1  # it went on in jobs of its own
+    assert set(remote.states()) == {"COMPLETED"}
+    assert "nothing to do" in remote.haloflow("resume")
+    shown = remote.haloflow("status")
+    assert "tiny on" in shown
+    assert "about 0 left" in shown
+
+
+def test_killed_jobs_pauses_and_cancelling(remote, slurm):
+    remote.environment[DELAY_S] = "0.05"
+    remote.setup("--scheduler", "slurm", "--partition", "debug", "--no-preflight")
+    lay_out(remote, systems=[CRYSTAL])
+    remote.haloflow("submit", "tiny.yaml", "--to", "jobflow-remote")
+    assert "steps paused" in remote.haloflow("pause")
+    assert "PAUSED" in remote.states()
+    assert "steps no longer paused" in remote.haloflow("resume")
+    assert "PAUSED" not in remote.states()
+    wait_for(lambda: "RUNNING" in md_states(remote), "the MD", limit_s=END_S)
+    (md,) = remote.jobs(**MD)
+    with remote.open() as store:
+        claim = wait_for(lambda: owner_of(store, md), "its claim")
+    psutil.Process(claim.owner.pid).send_signal(signal.SIGKILL)
+    wait_for(lambda: md_states(remote) == ["FAILED"], "the failure", limit_s=60)
+    assert "the job was killed" in remote.haloflow("status")
+    assert "1 step lost and run again" in remote.haloflow("resume")
+    wait_for(lambda: md_states(remote) == ["RUNNING"], "the MD again", limit_s=END_S)
+    assert "run again once: the job was killed" in remote.haloflow("status")
+    assert "steps taken back" in remote.haloflow("cancel")
+    assert not {"RUNNING", "WAITING", "READY"} & set(remote.states())
+    wait_for(lambda: slurm.jobs() == {}, "an empty queue")
+    anew = remote.haloflow("submit", "tiny.yaml", "--to", "jobflow-remote")
+    assert "0 were there already" in anew
+    remote.haloflow("cancel")
+
+
+def owner_of(store, job):
+    identity = job["job"]["metadata"]["haloflow_identity"]
+    return Claims(store.claims).live([identity]).get(identity)

@@ -1,0 +1,260 @@
+"""Configuration of the managers: their own classes read it, and make our submit files of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import yaml
+
+from haloflow.cli.main import run
+from haloflow.errors import InputError, MissingDependencyError, StoreError, UnknownNameError
+from haloflow.settings import get_settings
+from haloflow.workflows.managers import setup
+from haloflow.workflows.managers.resources import Resources
+from haloflow.workflows.managers.site import Site, options_of, parse_walltime
+
+pytest.importorskip("fireworks")
+pytest.importorskip("jobflow_remote")
+GOLDEN = Path(__file__).parent / "golden"
+LARGE = Resources(cores=4, gpus=1, memory_gb=16, walltime_s=7200)
+
+
+@pytest.fixture
+def site(tmp_path, mongod_uri):
+    return Site(
+        store=f"{mongod_uri}/setup",
+        files_dir=Path("/shared/haloflow-files"),
+        manager="fireworks",
+        scheduler="slurm",
+        folder=tmp_path / "configuration",
+        job=LARGE,
+        queue="long",
+        account="na-conductors",
+        modules=("gcc/13", "cuda/12"),
+        environment=Path("/opt/haloflow"),
+        work_dir=Path("/scratch/haloflow"),
+    )
+
+
+def made(site):
+    return {path.name: text for path, text in setup.configuration(site).items()}
+
+
+def submit_file(site):
+    """Let the manager write the script that it would submit."""
+    if site.manager == "fireworks":
+        from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
+
+        adapter = CommonAdapter.from_format(made(site)["my_qadapter.yaml"], "yaml")
+        return adapter.get_script_str("/scratch/haloflow/launcher")
+    from jobflow_remote.config.base import Project
+    from qtoolkit.manager import QueueManager
+
+    project = Project.model_validate(yaml.safe_load(made(site)["haloflow.yaml"]))
+    worker = project.workers["haloflow"]
+    return QueueManager(worker.get_scheduler_io()).get_submission_script(
+        commands=["jf -fe execution run /scratch/haloflow/job"],
+        options=worker.resources,
+        work_dir="/scratch/haloflow/job",
+        pre_run=worker.pre_run,
+    )
+
+
+@pytest.mark.parametrize(
+    ("manager", "scheduler"),
+    [
+        *(("fireworks", scheduler) for scheduler in ("slurm", "pbs", "sge", "lsf")),
+        *(("jobflow-remote", scheduler) for scheduler in ("slurm", "pbs", "sge")),
+    ],
+)
+def test_submit_files_are_those_of_the_managers(site, manager, scheduler):
+    site = replace(site, manager=manager, scheduler=scheduler)
+    script = submit_file(site).replace(str(site.folder), "CONFIGURATION")
+    golden = GOLDEN / f"{manager}-{scheduler}.sh"
+    assert script.strip() == golden.read_text().strip()
+
+
+def test_a_bare_site_asks_for_nothing_that_was_not_said(site):
+    small = Resources(cores=1, gpus=0, memory_gb=None, walltime_s=600)
+    bare = replace(site, queue=None, account=None, modules=(), job=small)
+    for manager in ("fireworks", "jobflow-remote"):
+        lines = submit_file(replace(bare, manager=manager)).splitlines()
+        asked = {line.split("=")[0] for line in lines if line.startswith("#SBATCH")}
+        asked -= {"#SBATCH --job-name", "#SBATCH --output", "#SBATCH --error"}
+        expected = {"--nodes", "--ntasks", "--cpus-per-task", "--time"}
+        assert asked == {f"#SBATCH {word}" for word in expected}
+
+
+def test_fireworks_finds_all_its_files_by_one_setting(site, tmp_path):
+    setup.write_configuration(setup.configuration(site))
+    from fireworks import FWorker, LaunchPad
+    from jobflow.settings import JobflowSettings
+
+    pad = LaunchPad.from_file(str(site.folder / "my_launchpad.yaml"))
+    assert pad.db.name == "setup"
+    pad.connection.close()
+    assert FWorker.from_file(str(site.folder / "my_fworker.yaml")).name == "haloflow"
+    settings = yaml.safe_load((site.folder / "FW_config.yaml").read_text())
+    assert settings["CONFIG_FILE_DIR"] == str(site.folder)
+    found = JobflowSettings(CONFIG_FILE=str(site.folder / "jobflow.yaml")).JOB_STORE
+    assert found.docs_store.files_dir == "/shared/haloflow-files"
+    assert found.docs_store.database == "setup"
+
+
+@pytest.mark.parametrize(
+    ("changes", "command"),
+    [
+        ({}, "singleshot"),
+        ({"packed": True}, "rapidfire --timeout 7080"),
+        ({"side_by_side": 3}, "multi 3 --nlaunches 0 --timeout 7080"),
+    ],
+)
+def test_one_job_of_the_queue_may_run_many_steps(site, changes, command):
+    script = submit_file(replace(site, **changes))
+    assert f"/opt/haloflow/bin/rlaunch -c {site.folder} {command}" in script.splitlines()
+    cores = 4 * changes.get("side_by_side", 1)
+    assert f"#SBATCH --cpus-per-task={cores}" in script.splitlines()
+    assert "export OMP_NUM_THREADS=4" in script.splitlines()
+
+
+def test_a_packed_worker_of_jobflow_remote_is_a_batch_worker(site):
+    packed = replace(site, manager="jobflow-remote", side_by_side=2)
+    worker = yaml.safe_load(made(packed)["haloflow.yaml"])["workers"]["haloflow"]
+    assert worker["batch"]["parallel_jobs"] == 2
+    # a step that starts last still ends, with a checkpoint, within the allocation
+    assert worker["batch"]["max_time"] + packed.step_s <= packed.job.walltime_s
+    assert f"export HALOFLOW_WALLTIME_S={packed.step_s:.0f}" in worker["pre_run"]
+
+
+def test_a_deep_folder_gets_a_short_socket(site, tmp_path):
+    deep = tmp_path / ("d" * 90)
+    project = yaml.safe_load(
+        made(replace(site, manager="jobflow-remote", folder=deep))["haloflow.yaml"]
+    )
+    assert len(project["daemon_dir"]) < 90
+
+
+def test_nothing_is_overwritten_unless_forced(site):
+    files = setup.configuration(site)
+    assert sorted(setup.write_configuration(files)) == sorted(files)
+    assert setup.write_configuration(files) == []
+    pad = site.folder / "my_launchpad.yaml"
+    assert pad.stat().st_mode & 0o077 == 0
+    pad.write_text(pad.read_text().replace("setup", "another"))
+    (diff,) = setup.differences(files).values()
+    assert "-name: another" in diff
+    assert "+name: setup" in diff
+    with pytest.raises(InputError, match="there is another configuration already") as caught:
+        setup.write_configuration(files)
+    assert str(pad) in str(caught.value)
+    assert "--force" in str(caught.value)
+    assert "another" in pad.read_text()
+    assert setup.write_configuration(files, force=True) == [pad]
+    assert setup.differences(files) == {}
+
+
+def test_an_embedded_store_is_refused(site, tmp_path):
+    with pytest.raises(StoreError, match="workers of a queue cannot share an embedded store"):
+        setup.configuration(replace(site, store=str(tmp_path / "store")))
+
+
+def test_a_manager_that_is_not_installed_is_named(site, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "fireworks", None)
+    with pytest.raises(MissingDependencyError, match="the package fireworks is needed for setup"):
+        setup.configuration(site)
+
+
+def test_settings_that_fireworks_does_not_know_are_refused():
+    with pytest.raises(InputError, match="this FireWorks does not know these settings") as caught:
+        setup._require_known({"PING": 1}, {"PING_TIME_SECS": 1})
+    assert "PING" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"manager": "fireowrks"}, UnknownNameError, "did you mean fireworks"),
+        ({"scheduler": "slrum"}, UnknownNameError, "did you mean slurm"),
+        ({"manager": "jobflow-remote", "scheduler": "lsf"}, InputError, "take --manager fireworks"),
+        ({"host": "cluster"}, InputError, "FireWorks submits from the machine it runs on"),
+        ({"name": "my worker"}, InputError, "this cannot be the name of a worker"),
+        ({"files_dir": Path("files")}, InputError, "the folder of files must be the same"),
+        ({"work_dir": Path("scratch")}, InputError, "the folder of scratch must be the same"),
+    ],
+)
+def test_what_no_manager_could_use_is_refused(site, changes, error, message):
+    with pytest.raises(error) as caught:
+        replace(site, **changes)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("01:30:00", 5400), ("1:30", 5400), ("2-00:00:10", 172810), ("100:00:00", 360000)],
+)
+def test_walltimes_are_read_as_schedulers_write_them(text, seconds):
+    assert parse_walltime(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["90", "1:75", "one hour", "00:00:00", ""])
+def test_what_is_no_walltime_is_refused(text):
+    with pytest.raises(InputError, match="this is not a walltime"):
+        parse_walltime(text)
+
+
+def test_a_shell_takes_no_options():
+    assert options_of("shell", LARGE) == {}
+
+
+class Somebody(StringIO):
+    """A terminal with a person who answers."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def command(tmp_path, mongod_uri, monkeypatch, capsys):
+    """Return the command as a user types it; gives the exit code and all that is printed."""
+    monkeypatch.setenv("HALOFLOW_STORE", "haloflow-store")
+    get_settings.cache_clear()
+    there = ["--to", "fireworks", "--no-preflight", "--folder", str(tmp_path / "own")]
+
+    def call(*options):
+        with pytest.raises(SystemExit) as ended:
+            run(["setup", *there, *options])
+        said = capsys.readouterr()
+        return ended.value.code, " ".join((said.out + said.err).split())
+
+    yield call
+    get_settings.cache_clear()
+
+
+def test_what_is_not_given_is_asked_for(command, mongod_uri, tmp_path, monkeypatch):
+    answers = f"{mongod_uri}/setup\nshell\n{tmp_path}/files\n"
+    monkeypatch.setattr("sys.stdin", Somebody(answers))
+    code, said = command()
+    assert code == 0, said
+    assert "Scheduler (slurm, pbs, sge, lsf, shell)" in said
+    assert f"export FW_CONFIG_FILE={tmp_path}/own/FW_config.yaml" in said.replace(
+        " FW_con", "FW_con"
+    )
+
+
+def test_without_anybody_to_ask_the_option_is_named(command, mongod_uri):
+    code, said = command("--store", f"{mongod_uri}/setup")
+    assert (code, "setup needs to know more. Given: no --scheduler" in said) == (2, True)
+
+
+def test_a_difference_is_shown_and_nothing_replaced(command, mongod_uri, tmp_path):
+    options = ["--store", f"{mongod_uri}/setup", "--files-dir", str(tmp_path / "files")]
+    assert command("--scheduler", "slurm", *options)[0] == 0
+    code, said = command("--scheduler", "slurm", "--queue", "long", *options)
+    assert code == 2
+    assert "+queue: long" in said
+    assert "there is another configuration already" in said
+    assert command("--scheduler", "slurm", "--queue", "long", "--force", *options)[0] == 0
+    assert "queue: long" in (tmp_path / "own" / "my_qadapter.yaml").read_text()

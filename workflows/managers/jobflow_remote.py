@@ -1,0 +1,283 @@
+"""Steps on jobflow-remote: a project takes them, its runner sends them to a worker's queue."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from jobflow import Flow
+from jobflow_remote.config.base import ConfigError
+from jobflow_remote.config.manager import ConfigManager
+from jobflow_remote.jobs.jobcontroller import JobController
+from jobflow_remote.jobs.state import JobState as RemoteState
+from jobflow_remote.utils.db import FlowLockedError, JobLockedError
+
+from ...errors import InputError
+from ...stores.mongodb import translated
+from ..run import candidates_by_step
+from .base import NONE_ABANDONED, UNFINISHED, JobState, Submission, require_server
+from .batch import look_at_queue
+from .flows import pending_components
+from .jobflow_remote_runner import ensure_runner
+from .jobflow_remote_states import (
+    EARLIER_FIELD,
+    FIELDS,
+    cause_of_row,
+    furthest,
+    is_lost,
+    job_state,
+    phase_of,
+    run_s,
+)
+from .jobflow_remote_task import IDENTITY, carrier
+from .resources import resources_of
+from .site import options_of
+from .task import Orders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    from jobflow import Job
+    from jobflow_remote.config.base import Project, WorkerBase
+
+    from ...stores.connection import HaloflowStore
+    from ..plan import Plan
+    from ..steps import PlannedStep
+    from .batch import QueueView
+    from .flows import Component
+    from .resources import Resources
+
+_IDENTITY_FIELD = f"job.metadata.{IDENTITY}"
+_BATCH = 1000
+_LOCK_S = 20
+_STATES = {state.value: state for state in RemoteState}
+
+
+class JobflowRemoteManager:
+    """jobflow-remote, as it is configured on this machine.
+
+    Parameters
+    ----------
+    project
+        Name of a project; default: that of ``JFREMOTE_PROJECT``, or the only one there is.
+    """
+
+    name = "jobflow-remote"
+
+    def __init__(self, project: str | None = None) -> None:
+        self.project = configured_project(project)
+
+    def submit(self, plan: Plan, store: HaloflowStore) -> Submission:
+        """Add the steps of `plan` without a result, and see that the runner runs."""
+        require_server(store)
+        with self._controller() as controller:
+            prepare(controller)
+            known = {
+                identity
+                for identity, rows in self._jobs(controller, plan.to_run).items()
+                if phase_of(furthest(rows)["state"]) in UNFINISHED
+            }
+            components = pending_components(plan, known)
+            candidates = candidates_by_step(plan)
+            for component in components:
+                flow = self._flow(component, plan, store, candidates)
+                controller.add_flow(flow, worker=next(iter(self.project.workers)))
+            ensure_runner(self.project, controller)
+        n_jobs = sum(len(component.steps) for component in components)
+        return Submission(len(components), n_jobs, len(known), plan.n_reused)
+
+    def states(self, identities: Collection[str]) -> dict[str, JobState]:
+        """Return where the jobs of these steps stand, of several the one that got furthest."""
+        with self._controller() as controller:
+            found = self._jobs(controller, identities)
+        queues = {name: _queue_of(worker) for name, worker in self.project.workers.items()}
+        rows = {identity: furthest(several) for identity, several in found.items()}
+        return {identity: job_state(row, queues[row["worker"]]) for identity, row in rows.items()}
+
+    def retry(self, identities: Collection[str]) -> set[str]:
+        """Let the failed ones run again, and with them what ran on without their results."""
+        return self._act(identities, {"failed"}, _run_again)
+
+    def cancel(self, identities: Collection[str]) -> set[str]:
+        """Stop what is unfinished; jobs in the queue are taken out of it."""
+
+        def stop(controller: JobController, row: Mapping[str, Any]) -> None:
+            if row["state"] in {"WAITING", "PAUSED", "FAILED", "REMOTE_ERROR"}:
+                stopped = RemoteState.USER_STOPPED
+                controller.set_job_state(stopped, db_id=row["db_id"], wait=_LOCK_S)
+            else:
+                controller.stop_job(db_id=row["db_id"], wait=_LOCK_S)
+
+        return self._act(identities, UNFINISHED, stop)
+
+    def pause(self, identities: Collection[str]) -> set[str]:
+        """Pause what has not been sent to the queue."""
+
+        def pause(controller: JobController, row: Mapping[str, Any]) -> None:
+            controller.pause_job(db_id=row["db_id"], wait=_LOCK_S)
+
+        return self._act(identities, {"waiting", "queued"}, pause, {"WAITING", "READY"})
+
+    def resume(self, identities: Collection[str]) -> set[str]:
+        """Let what was paused run."""
+
+        def resume(controller: JobController, row: Mapping[str, Any]) -> None:
+            controller.resume_job(db_id=row["db_id"], wait=_LOCK_S)
+
+        return self._act(identities, {"paused"}, resume)
+
+    def recover(
+        self, identities: Collection[str], abandoned: Mapping[str, datetime] = NONE_ABANDONED
+    ) -> set[str]:
+        """Restart a dead runner; run again what was killed, or failed on the way to a worker."""
+        with self._controller() as controller:
+            ensure_runner(self.project, controller)
+        return self._act(identities, {"failed"}, _run_again, only=is_lost)
+
+    @contextmanager
+    def _controller(self) -> Iterator[JobController]:
+        where = str(self.project.get_queue_store().uri or self.project.name)
+        with translated(where):
+            controller = JobController.from_project(self.project)
+            try:
+                yield controller
+            finally:
+                controller.close()
+
+    def _jobs(
+        self, controller: JobController, identities: Iterable[str]
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Return what is noted about the jobs of steps, the last index of each."""
+        latest: dict[str, dict[str, Any]] = {}
+        for some in _batches(identities):
+            wanted = {_IDENTITY_FIELD: {"$in": some}}
+            for row in controller.jobs.find(wanted, FIELDS, sort=[("index", 1)]):
+                row["run_s_before"] = run_s(latest.get(row["uuid"]))
+                latest[row["uuid"]] = row
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in latest.values():
+            found.setdefault(row["job"]["metadata"][IDENTITY], []).append(row)
+        return found
+
+    def _act(
+        self,
+        identities: Collection[str],
+        phases: Collection[str],
+        act: Callable[[JobController, Mapping[str, Any]], None],
+        states: Collection[str] = frozenset(_STATES),
+        only: Callable[[Mapping[str, Any]], bool] | None = None,
+    ) -> set[str]:
+        """Apply `act` to the jobs in these phases; leave out what changed meanwhile."""
+        changed = set()
+        with self._controller() as controller:
+            for identity, rows in self._jobs(controller, identities).items():
+                for row in rows:
+                    fits = phase_of(row["state"]) in phases and row["state"] in states
+                    if not fits or (only is not None and not only(row)):
+                        continue
+                    with suppress(JobLockedError, FlowLockedError, ValueError):
+                        act(controller, row)
+                        changed.add(identity)
+        return changed
+
+    def _flow(
+        self,
+        component: Component,
+        plan: Plan,
+        store: HaloflowStore,
+        candidates: Mapping[str, list[str]],
+    ) -> Flow:
+        made: dict[str, Job] = {}
+        for step in component.steps:
+            asked = resources_of(step, plan.sweep)
+            name, worker = self._worker(asked)
+            made[step.identity] = carrier(
+                step,
+                _orders(step, asked, candidates[step.identity]),
+                store.jobstore,
+                [made[i].output for i in step.after if i in made],
+                sweep=plan.sweep.name,
+                resources=_queue_resources(worker, asked),
+                worker=name,
+            )
+        return Flow(list(made.values()), name=component.name)
+
+    def _worker(self, asked: Resources) -> tuple[str, WorkerBase]:
+        """Return the worker called ``cpu`` or ``gpu`` after what is asked, else the first."""
+        workers = self.project.workers
+        name = asked.category if asked.category in workers else next(iter(workers))
+        return name, workers[name]
+
+
+def configured_project(name: str | None) -> Project:
+    """Return the project of this name, or the one that jobflow-remote takes by default.
+
+    Raises
+    ------
+    InputError
+        There is none, or it has no worker.
+    """
+    try:
+        project = ConfigManager().get_project(name)
+    except ConfigError as error:
+        raise InputError(
+            "jobflow-remote is not configured on this machine",
+            given=" ".join(str(error).split()),
+            remedy="write a project with `haloflow setup --manager jobflow-remote`; where there "
+            "are several, name one in JFREMOTE_PROJECT",
+        ) from error
+    if not project.workers:
+        raise InputError(
+            "the project of jobflow-remote has no worker",
+            given=project.name,
+            remedy="write one with `haloflow setup --manager jobflow-remote`",
+        )
+    return project
+
+
+def prepare(controller: JobController) -> None:
+    """Give a new project its collections, and an index to find steps by."""
+    if controller.auxiliary.find_one({"next_id": {"$exists": True}}) is None:
+        controller.reset(max_limit=1)
+    controller.jobs.create_index(_IDENTITY_FIELD, background=True)
+
+
+def _orders(step: PlannedStep, asked: Resources, candidate_ids: Iterable[str]) -> Orders:
+    return Orders(
+        identity=step.identity,
+        name=step.name,
+        after=step.after,
+        candidate_ids=tuple(candidate_ids),
+        walltime_s=asked.step_s,
+        cores=asked.cores,
+        estimated_core_hours=step.cost.core_hours,
+    )
+
+
+def _queue_resources(worker: WorkerBase, asked: Resources) -> dict[str, Any] | None:
+    """Return the worker's own resources with what the step asks for in their place."""
+    if worker.is_batch or not isinstance(worker.scheduler_type, str):
+        return None
+    wanted = options_of(worker.scheduler_type, asked)
+    return {**(worker.resources or {}), **wanted} or None
+
+
+def _queue_of(worker: WorkerBase) -> QueueView | None:
+    """Return the queue of a worker that submits on this machine."""
+    here = worker.is_local and isinstance(worker.scheduler_type, str)
+    return look_at_queue(str(worker.scheduler_type).upper()) if here else None
+
+
+def _run_again(controller: JobController, row: Mapping[str, Any]) -> None:
+    noted = {"$push": {EARLIER_FIELD: cause_of_row(row)}}
+    controller.jobs.update_one({"db_id": row["db_id"]}, noted)
+    if row["state"] == RemoteState.REMOTE_ERROR.value:
+        controller.retry_job(db_id=row["db_id"], wait=_LOCK_S)
+    else:
+        controller.rerun_job(db_id=row["db_id"], force=True, wait=_LOCK_S)
+
+
+def _batches(items: Iterable[str]) -> Iterator[list[str]]:
+    wanted = list(items)
+    return (wanted[start : start + _BATCH] for start in range(0, len(wanted), _BATCH))

@@ -1,0 +1,268 @@
+"""Configuration of FireWorks and of jobflow-remote, in their own formats, checked by themselves."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from difflib import unified_diff
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from jobflow import JobStore
+from pymongo.uri_parser import parse_uri
+
+from ...errors import InputError, MissingDependencyError
+from ...stores.connection import DEFAULT_DATABASE, open_store
+from ...stores.mongodb import redacted
+from .base import require_server
+from .site import adapter_options, queue_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .site import Site
+
+_QUEUE_TYPES = {"slurm": "SLURM", "pbs": "PBS", "sge": "SGE", "lsf": "LoadSharingFacility"}
+QUEUE_RECORDS = "queue_records"
+"""Collection of what jobflow-remote notes of its jobs; documents of steps go to the store."""
+_PING_S = 60
+_LOST_AFTER_S = 300
+_LONGEST_SOCKET = 97
+_PRIVATE = 0o600
+
+
+def configuration(site: Site) -> dict[Path, str]:
+    """Return the files that configure the manager of `site`, by where they go.
+
+    The store must be reachable. What is returned has been read back by the manager's own
+    classes.
+
+    Raises
+    ------
+    StoreError
+        The store is an embedded one, or cannot be reached.
+    MissingDependencyError
+        The manager is not installed.
+    InputError
+        The manager refuses the configuration.
+    """
+    with open_store(site.store, files_dir=site.files_dir) as store:
+        require_server(store)
+        jobstore = JobStore(store.outputs)
+    make = _fireworks_files if site.manager == "fireworks" else _project_file
+    try:
+        return make(site, jobstore)
+    except ModuleNotFoundError as error:
+        package = (error.name or site.manager).partition(".")[0]
+        raise MissingDependencyError.of(package, site.manager, "setup") from None
+
+
+def differences(files: Mapping[Path, str]) -> dict[Path, str]:
+    """Return a unified diff, without passwords, of each file with other contents than wanted."""
+    found = {}
+    for path, text in files.items():
+        if path.exists() and (old := path.read_text()) != text:
+            lines = unified_diff(
+                old.splitlines(), text.splitlines(), str(path), "what would be written", lineterm=""
+            )
+            found[path] = "\n".join(map(redacted, lines))
+    return found
+
+
+def write_configuration(files: Mapping[Path, str], *, force: bool = False) -> list[Path]:
+    """Write the files, for the user's eyes only: a URI may hold a password.
+
+    Parameters
+    ----------
+    files
+        From `configuration`.
+    force
+        Replace files with other contents.
+
+    Returns
+    -------
+    Paths of those that were written; others had these contents already.
+
+    Raises
+    ------
+    InputError
+        A file is there with other contents; nothing is written.
+    """
+    different = differences(files)
+    if different and not force:
+        raise InputError(
+            "there is another configuration already",
+            given=", ".join(map(str, different)),
+            remedy="look at the difference, then pass --force to replace it, or name another "
+            "--folder",
+        )
+    written = []
+    for path, text in files.items():
+        if path.exists() and path not in different:
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.new")
+        beside.touch(mode=_PRIVATE)
+        beside.write_text(text)
+        beside.replace(path)
+        written.append(path)
+    return written
+
+
+def database_of(uri: str) -> str:
+    """Return the database that a ``mongodb://`` URI names."""
+    return str(parse_uri(uri)["database"] or DEFAULT_DATABASE)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as such."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _plain(made: dict[str, Any]) -> str:
+    return yaml.dump(made, Dumper=_Dumper, sort_keys=False, width=100)
+
+
+def _fireworks_files(site: Site, jobstore: JobStore) -> dict[Path, str]:
+    from fireworks import FWorker, LaunchPad  # noqa: PLC0415  (an extra)
+    from fireworks.user_objects.queue_adapters.common_adapter import (  # noqa: PLC0415
+        CommonAdapter,
+    )
+    from jobflow.settings import JobflowSettings  # noqa: PLC0415
+
+    folder = site.folder
+    pad = LaunchPad(host=site.store, name=database_of(site.store), uri_mode=True)
+    pad.connection.close()
+    files = {
+        "my_launchpad.yaml": _plain(pad.to_dict()),
+        "my_fworker.yaml": _plain(FWorker(name=site.name).to_dict()),
+        "FW_config.yaml": _plain(_fireworks_settings(folder)),
+        "jobflow.yaml": _plain({"JOB_STORE": jobstore.as_dict()}),
+    }
+    if site.scheduler != "shell":
+        files["my_qadapter.yaml"] = _plain(_adapter(site))
+        CommonAdapter.from_format(files["my_qadapter.yaml"], "yaml")
+    FWorker.from_format(files["my_fworker.yaml"], "yaml")
+    LaunchPad.from_format(files["my_launchpad.yaml"], "yaml").connection.close()
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place, "jobflow.yaml")
+        path.write_text(files["jobflow.yaml"])
+        found = JobflowSettings(CONFIG_FILE=str(path)).JOB_STORE
+    if found.docs_store != jobstore.docs_store:
+        raise InputError(
+            "jobflow would not use this store", given=found.name, allowed=jobstore.name
+        )
+    return {folder / name: text for name, text in files.items()}
+
+
+def _fireworks_settings(folder: Path) -> dict[str, Any]:
+    from fireworks.fw_config import config_to_dict  # noqa: PLC0415  (an extra)
+
+    settings = {
+        "CONFIG_FILE_DIR": str(folder),
+        "PING_TIME_SECS": _PING_S,
+        "RUN_EXPIRATION_SECS": _LOST_AFTER_S,
+    }
+    _require_known(settings, config_to_dict())
+    return settings
+
+
+def _require_known(settings: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    if unknown := sorted(settings.keys() - known.keys()):
+        raise InputError(
+            "this FireWorks does not know these settings",
+            given=unknown,
+            remedy="pip install -c constraints.txt 'haloflow[fireworks]'",
+        )
+
+
+def _adapter(site: Site) -> dict[str, Any]:
+    options, directives = adapter_options(site)
+    launch = f"{site.environment}/bin/rlaunch -c {site.folder} "
+    seconds = int(site.allocation.step_s)
+    if site.side_by_side > 1:
+        launch += f"multi {site.side_by_side} --nlaunches 0 --timeout {seconds}"
+    elif site.packed:
+        launch += f"rapidfire --timeout {seconds}"
+    else:
+        launch += "singleshot"
+    exports = [
+        f"export FW_CONFIG_FILE={site.folder}/FW_config.yaml",
+        f"export JOBFLOW_CONFIG_FILE={site.folder}/jobflow.yaml",
+    ]
+    return {
+        "_fw_name": "CommonAdapter",
+        "_fw_q_type": _QUEUE_TYPES[site.scheduler],
+        "rocket_launch": launch,
+        "job_name": site.name,
+        **options,
+        "pre_rocket": "\n".join([*directives, *site.preparation(), *exports]) + "\n",
+    }
+
+
+def _project_file(site: Site, _jobstore: JobStore) -> dict[Path, str]:
+    from jobflow_remote.config.base import Project  # noqa: PLC0415  (an extra)
+
+    project = Project.model_validate(_project(site))
+    kept = project.model_dump(mode="json", exclude_unset=True)
+    text = _plain(kept)
+    Project.model_validate(yaml.safe_load(text))
+    return {site.folder / f"{site.name}.yaml": text}
+
+
+def _project(site: Site) -> dict[str, Any]:
+    database = database_of(site.store)
+    worker: dict[str, Any] = {
+        "type": "remote" if site.host else "local",
+        "scheduler_type": site.scheduler,
+        "work_dir": str(site.work_dir),
+        "resources": queue_options(site),
+        "pre_run": "\n".join(site.preparation()) + "\n",
+    }
+    worker |= {"host": site.host} if site.host else {}
+    if site.is_packed:
+        worker["batch"] = {
+            "jobs_handle_dir": str(site.work_dir / "batch-handles"),
+            "work_dir": str(site.work_dir / "batch-jobs"),
+            "max_time": site.step_s,
+            "max_wait": max(3 * site.poll_s, 60),
+            "parallel_jobs": site.side_by_side,
+            "sleep_time": min(site.poll_s, 10),
+        }
+    elif site.scheduler == "shell" and not site.host:
+        worker["max_jobs"] = max((os.cpu_count() or 1) // site.job.cores, 1)
+    on_server = {"type": "MongoStore", "uri": site.store, "database": database}
+    made = {
+        "name": site.name,
+        "base_dir": str(site.folder / site.name),
+        "workers": {site.name: worker},
+        "queue": {"store": on_server | {"collection_name": "jobs"}},
+        "jobstore": {"docs_store": on_server | {"collection_name": QUEUE_RECORDS}},
+        "runner": {
+            "delay_checkout": site.poll_s,
+            "delay_check_run_status": site.poll_s,
+            "delay_advance_status": site.poll_s,
+            "delay_update_batch": site.poll_s,
+            "delay_ping_db": 60,
+            "lock_timeout": 300,
+        },
+    }
+    return made | _short_daemon_dir(site)
+
+
+def _short_daemon_dir(site: Site) -> dict[str, str]:
+    """Place the runner's socket where its path fits into what systems allow."""
+    usual = site.folder / site.name / "daemon" / "s.sock"
+    if len(str(usual)) <= _LONGEST_SOCKET:
+        return {}
+    digest = sha256(str(usual).encode()).hexdigest()[:12]
+    return {"daemon_dir": str(Path(tempfile.gettempdir(), f"jobflow-remote-{digest}"))}

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
-from .client_requests import Connection, Pages, escaped, joined, named, parameters_of
+from .client_requests import (
+    Connection,
+    Pages,
+    checked_limit,
+    escaped,
+    joined,
+    named,
+    parameters_of,
+)
 from .errors import InputError, NotFoundError
 from .stores.filters import parse_filters
 from .stores.matching import compile_filter, normalized
@@ -99,8 +107,8 @@ class Client:
     def search(
         self,
         *,
-        sort: str | Sequence[str] = (),
-        fields: str | Sequence[str] = (),
+        sort: str | Sequence[str] | None = None,
+        fields: str | Sequence[str] | None = None,
         limit: int | None = None,
         progress: bool = False,
         **filters: object,
@@ -114,7 +122,7 @@ class Client:
         fields
             Names of fields to return, see :meth:`fields`; default: those of the ranking.
         limit
-            Most rows; default: all.
+            Most rows, 0 for a table without any; default: all.
         progress
             Show a bar while pages arrive.
         filters
@@ -125,19 +133,20 @@ class Client:
         -------
         pandas.DataFrame
             ``attrs["units"]`` holds the unit of each column, ``attrs["descriptions"]`` its
-            meaning; columns have both too.
+            meaning, ``attrs["total"]`` how many candidates pass; columns have them too.
 
         Raises
         ------
         HaloflowError
-            With the server's own words.
+            With the server's own words; InputError where the limit is no number of rows.
         """
         import pandas as pd  # noqa: PLC0415  (slow to import)
 
+        most = checked_limit(limit)
         names = joined(fields)
         asked = parameters_of(filters) | named(_sort_fields=joined(sort))
         asked |= named(_fields=f"id,{names}" if names else "")
-        pages = Pages(self._connection, asked, limit, _ROWS_PER_PAGE)
+        pages = Pages(self._connection, asked, most, _ROWS_PER_PAGE)
         rows = list(_watched(pages, shown=progress))
         columns = {column["name"]: column for column in pages.fields}
         frame = pd.DataFrame(rows, columns=list(columns) or None).set_index("id")

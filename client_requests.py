@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import SplitResult, parse_qs, quote, urlsplit
@@ -104,14 +106,16 @@ class Pages:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         done = 0
-        while self._limit is None or done < self._limit:
+        while True:
             left = self._per_page if self._limit is None else self._limit - done
-            page = {"_limit": str(min(left, self._per_page)), "_skip": str(done)}
+            size = max(min(left, self._per_page), 1)  # of none at all the fields are asked for
+            page = {"_limit": str(size), "_skip": str(done)}
             body = self._connection.get("/candidates", self._asked | page)
             self.fields, self.total = body["meta"]["fields"], body["meta"]["total_doc"]
-            yield from body["data"]
+            yield from body["data"][:left] if self._limit is not None else body["data"]
             done += len(body["data"])
-            if not body["data"] or done >= self.total:
+            most = self.total if self._limit is None else min(self._limit, self.total)
+            if not body["data"] or done >= most:
                 return
 
 
@@ -136,6 +140,8 @@ def _error_of(status: int, body: object, url: str) -> HaloflowError:
 def parameters_of(filters: dict[str, object]) -> dict[str, Any]:
     """Return filters as query parameters: lists joined by commas, flags in lower case.
 
+    An item of a list with a comma in it gets double quotes; a text is sent as it is.
+
     A list of ``variable`` stays one: each of its conditions must hold.
     """
     return {
@@ -151,13 +157,28 @@ def _word(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple | set | frozenset):
-        return ",".join(map(_word, value))
+        line = io.StringIO()
+        csv.writer(line, lineterminator="").writerow(map(_word, value))
+        return line.getvalue()
     return str(value)
 
 
-def joined(names: str | Sequence[str]) -> str:
-    """Return names as one parameter."""
-    return names if isinstance(names, str) else ",".join(names)
+def joined(names: str | Sequence[str] | None) -> str:
+    """Return names as one parameter; empty for none."""
+    return names if isinstance(names, str) else ",".join(names or ())
+
+
+def checked_limit(limit: int | None) -> int | None:
+    """Return the most rows that are wanted, ``None`` for all.
+
+    Raises
+    ------
+    InputError
+        It is no whole number from 0 up.
+    """
+    if limit is None or (isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0):
+        return limit
+    raise InputError("a limit cannot be so", given=limit, allowed="a whole number from 0 up")
 
 
 def named(**parameters: object) -> dict[str, str]:

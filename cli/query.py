@@ -15,10 +15,9 @@ from ..errors import InputError
 from ..stores.fields import DEFAULT_COLUMNS, FIELDS, get_fields, rows
 from ..stores.mongodb import redacted
 from ..stores.query import find_summaries
-from ..workflows.status import update_summaries
 from .console import console, table
 from .ranking import print_ranking
-from .stores import existing_store
+from .stores import bring_up_to_date, existing_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +48,7 @@ def show_query(
             found = client.summaries(where, sort=_names(sort), limit=limit)
     else:
         with existing_store(store) as opened:
-            update_summaries(opened)
+            bring_up_to_date(opened)
             found = find_summaries(opened.summaries, where, sort=_names(sort), limit=limit)
     if output == "json":
         _print_json(found, names)

@@ -15,9 +15,8 @@ import psutil
 from rich.text import Text
 
 from ..errors import HaloflowError, InputError, MissingDependencyError
-from ..workflows.status import update_summaries
 from .console import console
-from .stores import existing_store
+from .stores import bring_up_to_date, existing_store
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -80,12 +79,12 @@ def _announce(address: str, optimade_url: str | None, *, with_token: bool) -> No
 def _bring_up_to_date(store: str | None) -> None:
     """Update the summaries, once, while pages are shown; a run that goes on does it itself.
 
-    Neither a candidate that cannot be read nor a user who may not write hides all others.
+    The app itself only reads. Where this user may not write, it shows what is stored.
     """
     try:
         with existing_store(store) as opened:
-            update_summaries(opened)
-    except (HaloflowError, ValueError) as error:  # ValueError: pymatgen, on a formula
+            bring_up_to_date(opened)
+    except HaloflowError as error:
         console().print(Text(f"Summaries are shown as they were stored: {error}", style="yellow"))
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.text import Text
+
 from ..settings import get_settings
 from ..stores.connection import open_store
+from ..stores.mongodb import translated
+from ..workflows.status import update_summaries
+from .console import console
 
 if TYPE_CHECKING:
     from ..stores.connection import HaloflowStore
@@ -19,3 +24,18 @@ def store_uri(given: str | None) -> str:
 def existing_store(given: str | None, *, read_only: bool = False) -> HaloflowStore:
     """Open a store that must be there; commands that run nothing use this."""
     return open_store(store_uri(given), must_exist=True, read_only=read_only)
+
+
+def bring_up_to_date(opened: HaloflowStore) -> None:
+    """Update the summaries; on stderr, name the candidates that cannot be read.
+
+    Raises
+    ------
+    StoreError
+        The store cannot be read or written.
+    """
+    with translated(opened.uri):
+        unreadable = update_summaries(opened)
+    for name, problem in unreadable.items():
+        words = f"{name} cannot be read, its summary stays as it was: {problem}"
+        console(stderr=True).print(Text(words, style="yellow"))

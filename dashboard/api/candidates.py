@@ -18,7 +18,7 @@ from ..view import CandidateView
 from ..wording import footnotes
 from .bodies import Answer, CandidateDep, answer
 from .dependencies import StoreDep
-from .filters import FILTER_PARAMETERS, Criteria
+from .filters import FILTER_PARAMETERS, Criteria, can_be_asked
 from .maggma_api import ReadOnlyResource, attach_query_ops, merge_queries
 from .models import CandidatePage, CandidateRow, FieldModel
 from .operators import FieldsQuery, FilterQuery, PageQuery, SortQuery
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .maggma_api import Store
 
 router = APIRouter(tags=["candidates"])
+_FILTER_OF = {"element": "elements_all"}
 OPERATORS = (FilterQuery(), PageQuery(), SortQuery(), FieldsQuery())
 
 
@@ -106,9 +107,21 @@ def _row(record: Any, fields: list[Field]) -> dict[str, Any]:  # noqa: ANN401  (
 def facets(store: StoreDep, criteria: Criteria) -> Response:
     """Count the candidates that pass all filters by family, phase, status, system, element...
 
-    Each list is sorted by count.
+    Each list is sorted by count, and holds what the filter of its name takes (`elements_all`
+    for `element`). `left_out` says how many other values there are: empty, too long, or with
+    control characters.
     """
-    return answer(count_facets(store.summaries, criteria))
+    counts = count_facets(store.summaries, criteria)
+    shown = {
+        name: {
+            value: n
+            for value, n in found.items()
+            if can_be_asked(_FILTER_OF.get(name, name), value)
+        }
+        for name, found in counts.items()
+    }
+    left_out = {name: n for name in counts if (n := len(counts[name]) - len(shown[name]))}
+    return answer(shown, {"left_out": left_out})
 
 
 @router.get("/candidates/{candidate_id}", response_model=Answer)

@@ -199,6 +199,22 @@ def get_filter(name: str) -> Filter | None:
     return known.get(field.name + (template[2] or ""))
 
 
+def can_be_asked(name: str, value: str) -> bool:
+    """Tell whether the filter `name` takes `value`, in quotes where it needs them."""
+    known = get_filter(name)
+    try:
+        return (
+            known is not None and value == value.strip() and bool(known.read(name, quoted(value)))
+        )
+    except InputError:
+        return False
+
+
+def quoted(value: str) -> str:
+    """Return a value as one item of a list between commas."""
+    return '"' + value.replace('"', '""') + '"' if {",", '"'} & set(value) else value
+
+
 def criteria_of(asked: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Return the filter for which all query parameters hold; ``{}`` for none.
 

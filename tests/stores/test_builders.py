@@ -25,6 +25,7 @@ from haloflow.stores.results import (
     stored_output,
     stored_outputs,
 )
+from haloflow.workflows.status import update_summaries
 
 pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")  # in jobflow
 CELL = Structure(Lattice.cubic(5.6), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
@@ -201,3 +202,50 @@ def test_results_are_found_by_identity(store, tmp_path):
     forget(store, ["a"])
     assert finished(store, "abc") == {"b"}
     assert isinstance(store, HaloflowStore)
+
+
+def test_one_that_cannot_be_read_stops_no_other(store, tmp_path):
+    for name in ("a-fine", "b-formula", "c-record", "d-output", "e-fine"):
+        record(store, name, name[0])
+    damage(store, "b-formula", formula="no formula!")
+    damage(store, "c-record", n_atoms="many")
+    for identity in "ade":
+        run_step(store, identity, tmp_path)
+    damage_output(store, "d", level=None)
+    builder = SummaryBuilder.of(store)
+    builder.run()
+    assert builder.unreadable.keys() == {"b-formula", "c-record", "d-output"}
+    assert builder.unreadable["b-formula"].startswith("no formula! is an invalid formula")
+    assert "n_atoms" in builder.unreadable["c-record"]
+    assert "level" in builder.unreadable["d-output"]
+    assert set(store.summaries.distinct("candidate_id")) == {"a-fine", "e-fine"}
+    assert states(store, "e-fine") == ["done"]
+
+
+def test_what_could_not_be_read_is_looked_at_again(store, tmp_path):
+    record(store, "whole", "a")
+    record(store, "damaged", "b")
+    build(store)
+    for identity in "ab":
+        run_step(store, identity, tmp_path)
+    damage_output(store, "b", level=None)
+    assert update_summaries(store).keys() == {"damaged"}
+    grow_old(store)
+    assert update_summaries(store, ["whole"]) == {}
+    assert update_summaries(store).keys() == {"damaged"}
+    assert states(store, "damaged") == ["waiting"]
+    damage_output(store, "b", level="l")
+    assert update_summaries(store) == {}
+    assert states(store, "damaged") == ["done"]
+    assert build(store) == ([], [])
+
+
+def damage(store, name, **changes):
+    row = store.candidates.query_one({"candidate_id": name})
+    store.candidates.update({**row, **changes})
+
+
+def damage_output(store, identity, **changes):
+    row = store.outputs.query_one({"uuid": step_uuid(identity)})
+    store.outputs.remove_docs({"_id": row["_id"]})
+    store.outputs.update({**row, "output": {**row["output"], **changes}})

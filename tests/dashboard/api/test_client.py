@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 import haloflow
 from haloflow.cli.main import app as command
+from haloflow.client_requests import parameters_of
 from haloflow.dashboard.app import create_app
 from haloflow.errors import InputError, NotFoundError, StoreError
 from haloflow.stores.fields import FIELDS
@@ -88,6 +89,25 @@ def test_filters_are_those_of_the_api(client, url):
     assert client.search(sigma_min=1e30).empty
 
 
+def test_a_list_may_hold_values_with_commas(client):
+    families = [*client.stats()["counts"]["family"]]
+    odd = next(one for one in families if "DROP TABLE" in one)
+    assert len(client.search(family=[odd])) == 1
+    assert parameters_of({"sweep": ["a,b", 'say "no"', "c"]})["sweep"] == '"a,b","say ""no""",c'
+    found = client.search(family=[odd, *families[:1]], fields="family")
+    assert set(found["family"]) == {odd, families[0]}
+
+
+@pytest.mark.parametrize("limit", [0, 1, 6, 7, 8, None])
+def test_a_limit_bounds_the_rows(client, monkeypatch, limit):
+    monkeypatch.setattr("haloflow.client._ROWS_PER_PAGE", 7)
+    found = client.search(phase="glass", limit=limit, sort=None, fields=None)
+    whole = client.search(phase="glass")
+    assert list(found.index) == list(whole.index[:limit])
+    assert list(found.columns) == list(whole.columns)
+    assert found.attrs["total"] == len(whole) > 8
+
+
 def test_structures_figures_and_frames_are_objects(client, full):
     structure = client.structure(full)
     assert isinstance(structure, Structure)
@@ -131,6 +151,9 @@ def test_tables_and_counts(client, embedded_store):
         (lambda c: c.search(sigma_min="many"), InputError, "sigma_min"),
         (lambda c: c.figure("../x", "y"), NotFoundError, "there is nothing at this address"),
         (lambda c: c.summaries(limit=-1), InputError, "a limit cannot be negative"),
+        (lambda c: c.search(limit=-1), InputError, "limit cannot be so. Given: -1. Allowed: a who"),
+        (lambda c: c.search(limit=True), InputError, "a limit cannot be so"),
+        (lambda c: c.search(limit=1.5), InputError, "a limit cannot be so"),
     ],
 )
 def test_errors_are_the_servers_own(client, ask, kind, words):
@@ -250,7 +273,7 @@ def run(*arguments):
 )
 def test_a_query_prints_the_same_from_a_server(url, embedded_store, options, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
-    monkeypatch.setattr("haloflow.cli.query.update_summaries", lambda _: None)
+    monkeypatch.setattr("haloflow.cli.query.bring_up_to_date", lambda _: None)
     here = run("--store", embedded_store.uri, *options)
     there = run("--url", url, *options)
     assert here.exit_code == there.exit_code == 0

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from many_candidates import fill
+from pymongo.errors import OperationFailure
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -108,6 +109,32 @@ def test_who_may_not_write_sees_what_is_stored(tmp_path, monkeypatch, capsys):
     shown = " ".join(capsys.readouterr().out.split())
     assert shown.startswith("Summaries are shown as they were stored: ")
     assert "reading" in shown
+
+
+def test_one_candidate_that_cannot_be_read_is_named_and_the_others_updated(tmp_path, capsys):
+    with open_store(tmp_path) as store:
+        fill(store, 3)
+        rows = sorted(store.candidates.query({}), key=lambda row: row["candidate_id"])
+        store.candidates.update([{**rows[0], "formula": "no formula!"}, *rows[1:]])
+        store.summaries.remove_docs({})
+    serve._bring_up_to_date(str(tmp_path))
+    shown = " ".join(capsys.readouterr().err.split())
+    name = rows[0]["candidate_id"]
+    assert shown.startswith(f"{name} cannot be read, its summary stays as it was: no formula!")
+    with open_store(tmp_path, read_only=True) as store:
+        assert store.summaries.count() == 2
+
+
+def test_a_server_that_refuses_is_told_of(mongod_uri, tmp_path, monkeypatch, capsys):
+    def refuse(_store):
+        raise OperationFailure("not authorized on haloflow", 13)
+
+    monkeypatch.setattr("haloflow.cli.stores.update_summaries", refuse)
+    monkeypatch.setattr(serve, "existing_store", lambda uri: open_store(uri, files_dir=tmp_path))
+    serve._bring_up_to_date(f"{mongod_uri}/serve{time.time_ns()}")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.startswith("Summaries are shown as they were stored: the MongoDB server cannot be")
+    assert "OperationFailure" in shown
 
 
 # -- what is refused -----------------------------------------------------------------------

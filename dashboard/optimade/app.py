@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from optimade.filtertransformers.mongo import MongoTransformer
+from optimade.exceptions import BadRequest, InternalServerError
 from optimade.models import Implementation, Provider
 from optimade.server.config import ServerConfig
 from optimade.server.create_app import create_app
-from optimade.server.entry_collections import EntryCollection
-from optimade.server.entry_collections.mongo import MongoCollection
+from optimade.server.exception_handlers import general_exception
 from optimade.server.routers import landing
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -19,6 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 from ... import __version__
 from .entries import PREFIX, described_fields
 from .mirror import EntryMirror
+from .structures import StoredStructures
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,32 +28,9 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from ...stores.connection import HaloflowStore
-    from ...stores.embedded import SqliteStore
 
 WAIT_S: Final = 4.0
 PAGE_LIMIT_MAX: Final = 500
-
-
-class StoredStructures(MongoCollection):
-    """Entries in an embedded store, asked as optimade-python-tools asks MongoDB.
-
-    Parameters
-    ----------
-    entries
-        Connected store of entries.
-    like
-        The collection of the application that this one replaces.
-    """
-
-    def __init__(self, entries: SqliteStore, like: EntryCollection) -> None:
-        EntryCollection.__init__(
-            self,
-            like.resource_cls,
-            like.resource_mapper,
-            MongoTransformer(mapper=like.resource_mapper),
-            like.config,
-        )
-        self.collection = entries._collection  # noqa: SLF001  (maggma has no public way to it)
 
 
 def create_optimade_app(store: HaloflowStore, *, base_url: str | None = None) -> FastAPI:
@@ -71,12 +49,27 @@ def create_optimade_app(store: HaloflowStore, *, base_url: str | None = None) ->
     config = _config(base_url)
     app: FastAPI = create_app(config, logger_tag=PREFIX)
     _keep_to_this_origin(app)
+    app.add_exception_handler(RequestValidationError, _answer_wrong_parameter)
+    app.add_exception_handler(Exception, _answer_fault)
     mirror = EntryMirror(store)
     collections = app.state.entry_collections
     collections["structures"] = StoredStructures(mirror.entries, collections["structures"])
     app.state.mirror = mirror
     app.add_middleware(_WhenReady, mirror=mirror)
     return app
+
+
+def _answer_wrong_parameter(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    wrong = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in error.errors())
+    answer: Response = general_exception(request, BadRequest(detail=wrong))
+    return answer
+
+
+def _answer_fault(request: Request, _error: Exception) -> Response:
+    """Say nothing of where the fault lies; the server's log does."""
+    answer: Response = general_exception(request, InternalServerError(detail="a fault of haloflow"))
+    return answer
 
 
 def _config(base_url: str | None) -> ServerConfig:

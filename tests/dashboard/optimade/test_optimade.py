@@ -87,6 +87,9 @@ def test_validator_of_optimade_is_content(served, capsys):
         ('_haloflow_sigma_status="ok"', "sigma_status == ok"),
         ("_haloflow_sigma IS UNKNOWN", "sigma == none"),
         ('elements HAS ALL "Na","Ta","O" AND nelements=4', "chemsys == Cl-Na-O-Ta"),
+        ('_haloflow_label CONTAINS "-0.5Na2S"', 'label ~ "-0[.]5Na2S"'),
+        ('_haloflow_label ENDS WITH "glass"', 'label ~ "glass$"'),
+        ('_haloflow_label STARTS WITH "TaCl5"', 'label ~ "^TaCl5"'),
     ],
 )
 def test_filters_find_what_the_store_finds(served, text, where):
@@ -96,6 +99,11 @@ def test_filters_find_what_the_store_finds(served, text, where):
     expected = {one.label for one in find_summaries(store.summaries, [where])}
     assert names == expected & with_structure
     assert names
+
+
+def test_text_in_a_filter_is_no_pattern(served):
+    assert found(served[1], '_haloflow_label CONTAINS "Na.aOCl4"')["data"] == []
+    assert found(served[1], '_haloflow_label CONTAINS "(a+)+$"')["data"] == []
 
 
 def test_entry_is_the_relaxed_structure_with_our_numbers(served):
@@ -124,6 +132,39 @@ def test_other_sites_cannot_read_it_and_no_page_asks_other_sites(served):
     assert "access-control-allow-origin" not in answer.headers
     for path in ("", "/v1", "/v1/extensions/docs", "/v1/extensions/redoc"):
         assert httpx.get(url + path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("page_limit=x", 400),
+        ("page_offset=-1", 400),
+        ("page_offset=99999999999999999999999", 400),
+        ("page_number=x", 400),
+        ("page_above=a", 400),
+        ("page_below=a", 200),
+        ("page_cursor=a", 400),
+        ("sort=-nothing", 400),
+        ("sort=$where", 400),
+        ("response_fields=$where", 400),
+        ("response_fields=_haloflow_nothing", 200),
+        ("response_format=xml", 400),
+        ("api_hint=v9", 200),
+        ("nothing=1", 400),
+        ("filter=elements HAS " + '"' + "N" * 3000 + '"', 200),
+        ("filter=((((((((((((((nsites=1))))))))))))))", 200),
+        ('filter=label ENDS WITH "((("', 400),
+        ('filter=chemical_formula_reduced CONTAINS "((("', 200),
+        ("filter=nsites=99999999999999999999999", 400),
+        ("filter=_haloflow_e_hull=1e999", 200),
+    ],
+)
+def test_wrong_parameters_are_named_and_nothing_else_is_told(served, query, status):
+    answer = httpx.get(f"{served[1]}/v1/structures?{query}")
+    assert answer.status_code == status, answer.text[-500:]
+    assert "site-packages" not in answer.text
+    if status >= 400:
+        assert answer.json()["errors"][0]["detail"]
 
 
 @pytest.mark.parametrize("text", ['$where="1"', "elements HAS", "_haloflow_nothing=1 AND"])

@@ -52,6 +52,7 @@ HOSTILE = (
     "../../etc/passwd\x00\r\nSet-Cookie: a=b",
     "\U0001f9c2 \u00b5\u03a3 zero\u200bwidth {{7*7}} ${7*7}",
 )
+HOSTILE_SWEEP = 'one, "two",three'
 _START = datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001  (as stores give dates back)
 _BATCH = 2000
 _N_POINTS = 13
@@ -173,6 +174,7 @@ def _records(base, number, hostile):
         shared["variables"] = moved
     if hostile:
         shared |= dict.fromkeys(("label", "family", "formula", "phase_note"), hostile)
+        shared["sweeps"] = [*base.candidate.sweeps, HOSTILE_SWEEP]
     identities = {step: identity_of(number, step) for step in step_names(base.candidate.phase)}
     candidate = base.record | shared | {"steps": identities}
     return candidate, base.summary | shared | _numbers(base, identities, rng, hostile)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,15 @@ import many_candidates
 import pytest
 from browser import chromium_path
 from playwright.sync_api import sync_playwright
-from web_pages import LAPTOP, PHONE, Watch, is_settled, launch_args, served
+from web_pages import (
+    EXPECT_TIMEOUT_MS,
+    LAPTOP,
+    PHONE,
+    Watch,
+    is_settled,
+    launch_args,
+    served,
+)
 
 from haloflow.makers.progress import ProgressReporter
 from haloflow.makers.step import step_directory
@@ -25,12 +32,6 @@ N_CANDIDATES = 120
 N_FULL = 4
 FILL_TIMEOUT_S = 120.0
 SHARES_DONE = (0.42, 0.9, None)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager
@@ -117,9 +118,8 @@ def keep_running(store):
 
 
 @pytest.fixture(scope="session")
-def live_url(filled_store, tmp_path_factory):
-    log = tmp_path_factory.mktemp("served") / "log"
-    with served(filled_store, free_port(), log=log) as url:
+def live_url(filled_store):
+    with served(filled_store) as url:
         yield url
 
 
@@ -142,7 +142,7 @@ def empty_url(tmp_path_factory):
     folder = tmp_path_factory.mktemp("empty")
     with open_store(folder / "store"):
         pass
-    with served(folder / "store", free_port(), log=folder / "log") as url:
+    with served(folder / "store") as url:
         yield url
 
 
@@ -156,8 +156,37 @@ def browser_context_args(base_url):
     return {"base_url": base_url, "viewport": LAPTOP, "reduced_motion": "reduce"}
 
 
+@pytest.fixture(scope="session")
+def shared_context(browser, playwright, browser_context_args):
+    """Return what all tests share: a browser that has seen the pages' scripts before."""
+    with event_loop_of(playwright):
+        context = browser.new_context(**browser_context_args)
+        context.set_default_timeout(EXPECT_TIMEOUT_MS)
+    yield context
+    with event_loop_of(playwright):
+        context.close()
+
+
 @pytest.fixture
-def page(context, own_event_loop):
+def own_context():
+    """Ask for a browser of one's own, whose clock and storage may be changed."""
+
+
+@pytest.fixture
+def context(request, browser, browser_context_args, own_event_loop, shared_context):
+    if "own_context" in request.fixturenames:
+        context = browser.new_context(**browser_context_args)
+        yield context
+        context.close()
+        return
+    yield shared_context
+    for page in shared_context.pages:
+        page.close()
+    shared_context.clear_permissions()
+
+
+@pytest.fixture
+def page(context):
     return context.new_page()
 
 

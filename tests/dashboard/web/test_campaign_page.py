@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 from web_pages import assert_accessible
 
@@ -30,7 +31,7 @@ def test_stages_show_the_counts_of_the_api(open_page, shot):
         assert shown == [stage[state] for stage in asked["stages"]]
     ended = asked["states"]["done"] + asked["states"]["skipped"]
     tile = page.locator(".tile", has_text="Steps ended")
-    expect(tile).to_contain_text(f"{ended} of 1\u202f")
+    expect(tile).to_contain_text(f"{ended:,} of ".replace(",", "\u202f"))
     shot("campaign-light")
 
 
@@ -80,6 +81,7 @@ def test_the_sweep_is_chosen_in_the_address_and_back_returns(open_page):
     expect(page.get_by_label("Sweep")).to_have_value("synthetic-glasses")
 
 
+@pytest.mark.usefixtures("own_context")
 def test_it_refreshes_itself_and_stops_while_hidden_or_paused(page, watch, live_url):
     page.clock.install()
     asked = []
@@ -109,6 +111,7 @@ def test_it_refreshes_itself_and_stops_while_hidden_or_paused(page, watch, live_
     assert len(asked) == 4
 
 
+@pytest.mark.usefixtures("own_context")
 def test_what_was_unfolded_stays_so_when_the_numbers_change(page, watch):
     page.clock.install()
     page.goto("/campaign")
@@ -126,6 +129,7 @@ def test_what_was_unfolded_stays_so_when_the_numbers_change(page, watch):
     expect(page.locator(".failure").nth(1)).to_have_attribute("open", "")
 
 
+@pytest.mark.usefixtures("own_context")
 def test_a_lost_server_is_told_and_the_last_numbers_stay(page, watch):
     page.clock.install()
     page.goto("/campaign")

@@ -59,9 +59,7 @@ def ask(page):
 def open_candidate(open_page):
     def open_it(candidate_id, more="", **options):
         page = open_page(f"/candidate?id={candidate_id}{more}", **options)
-        expect(page.locator("#structure-stage")).to_have_attribute(
-            "data-atoms", re.compile(r"\d"), timeout=20_000
-        )
+        expect(page.locator("#structure-stage")).to_have_attribute("data-atoms", re.compile(r"\d"))
         return page
 
     return open_it
@@ -161,7 +159,7 @@ def test_a_trajectory_plays_pauses_and_is_closed(open_candidate, ask, full_ids):
     run = ask(f"{full_ids[UNCONVERGED]}/trajectory")[0]
     page.get_by_role("button", name="Open trajectory").click()
     clock = page.locator(".player output")
-    expect(clock).to_have_text(re.compile("frame [3-9]"), timeout=20_000)
+    expect(clock).to_have_text(re.compile("frame [3-9]"))
     page.get_by_role("button", name="Pause").click()
     slider = page.get_by_role("slider", name="Frame")
     slider.press("End")
@@ -177,7 +175,7 @@ def test_a_trajectory_plays_pauses_and_is_closed(open_candidate, ask, full_ids):
 def test_deep_links_lead_to_figures_and_the_back_button_back(open_candidate, ask, full_ids):
     page = open_candidate(full_ids[GLASS], "#arrhenius")
     arrhenius = page.locator("figure#arrhenius")
-    expect(arrhenius).to_have_attribute("data-state", "drawn", timeout=20_000)
+    expect(arrhenius).to_have_attribute("data-state", "drawn")
     expect(arrhenius).to_be_in_viewport()
     expect(arrhenius.locator(".scatterlayer .point").first).to_be_visible()
     bar = page.get_by_role("navigation", name="Sections of this candidate")
@@ -270,7 +268,10 @@ def test_a_phone_in_the_dark(open_candidate, full_ids, shot):
 
 def test_an_unknown_candidate_is_explained(open_page, page, watch):
     watch.allow("404")
+    asked = []
+    page.on("request", lambda one: asked.append(one.url) if "/api/" in one.url else None)
     open_page("/candidate?id=nothing-here")
+    assert [url.split("/api/v1/")[1] for url in asked] == ["candidates/nothing-here"]
     expect(page.get_by_role("alert")).to_contain_text("no candidate of this id", ignore_case=True)
     expect(page.get_by_role("alert")).to_contain_text("nothing-here")
     page.get_by_role("link", name="Back to the explorer").click()

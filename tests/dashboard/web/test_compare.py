@@ -6,10 +6,28 @@ import re
 
 import pytest
 from playwright.sync_api import expect
-from web_pages import assert_accessible, assert_fits_the_width, is_settled
+from web_pages import PHONE, assert_accessible, assert_fits_the_width, is_settled
 
 N_COMPARED = 3
 MOST = 6
+DIFFERENCES = """async () => {
+  const { difference } = await import("/static/js/compare/difference.js");
+  const [energy, sigma] = [{ name: "e_hull", scale: 1000 }, { name: "sigma", scale: 1 }];
+  const ends = (value, half) => ({ lower: value - half, upper: value + half });
+  const of = (value, sd) => ({ value, sd, status: "ok", ...ends(value, 1.96 * sd) });
+  const bare = (value) => ({ value, sd: null, lower: null, upper: null, status: "ok" });
+  return [
+    difference(energy, of(0.16, 0.004), of(0, 0.004), true),
+    difference(energy, of(0.15, 0.038), of(0.16, 0.038), true),
+    difference(energy, of(0.16000000000000014, 0.001), of(0.16, 0.001), true),
+    difference(energy, bare(0.16), bare(0), true),
+    difference(energy, of(0.16, 0.004), of(0, 0.004), false),
+    difference(sigma, { ...of(5, 0.1), status: "unconverged" }, of(1, 0.1), true),
+    difference(sigma, { ...bare(0.1), upper: 0.22, status: "unconverged" }, of(1, 0.1), true),
+    difference(sigma, of(15, 0.1), of(1, 0.01), true),
+    difference(sigma, { ...bare(null), status: "failed" }, of(1, 0.01), true),
+  ];
+}"""
 
 
 @pytest.fixture
@@ -25,36 +43,62 @@ def heads(page):
     )
 
 
-def test_properties_stand_side_by_side_with_their_differences(open_page, ids, shot):
-    page = open_page(f"/compare?ids={','.join(ids[:N_COMPARED])}")
-    assert heads(page) == ids[:N_COMPARED]
-    sigma = page.locator('tr[data-field="sigma"]')
-    expect(sigma.locator("td")).to_have_count(N_COMPARED)
-    expect(sigma.locator("td").first.locator(".delta")).to_have_count(0)
-    for index in range(1, N_COMPARED):
-        expect(sigma.locator("td").nth(index).locator(".delta")).to_have_text(
-            re.compile(r"^\u00d7|within the errors|larger|smaller|cannot be told apart|the same")
-        )
-    assert_accessible(page)
-    assert_fits_the_width(page)
-    shot("compare-light")
-
-
-def test_a_difference_is_clear_only_outside_of_both_intervals(open_page, ids):
-    page = open_page(f"/compare?ids={','.join(ids[:MOST])}")
-    fields = "id,sigma,sigma_lower,sigma_upper"
-    params = {"id": ",".join(ids[:MOST]), "_fields": fields}
+def rows_of(page, ids):
+    fields = "id,level_md,sigma,sigma_status,sigma_lower,sigma_upper,e_hull,e_hull_sd,e_hull_status"
+    params = {"id": ",".join(ids), "_fields": fields}
     answer = page.request.get("/api/v1/candidates", params=params).json()["data"]
     rows = {row["id"]: row for row in answer}
+    return [rows[one] for one in ids]
+
+
+def test_numbers_are_told_apart_at_one_level_outside_of_both_intervals(open_page, ids, shot):
+    page = open_page(f"/compare?ids={','.join(ids[:MOST])}")
+    assert heads(page) == ids[:MOST]
+    first, *others = rows_of(page, ids[:MOST])
+    assert len({row["level_md"] for row in others}) > 1
+    for name in ("level_md", "sigma"):
+        line = page.locator(f'tr[data-field="{name}"]')
+        expect(line.locator("td")).to_have_count(MOST)
+        expect(line.locator("td").first.locator(".delta")).to_have_count(0)
+    levels = page.locator('tr[data-field="level_md"] td')
     cells = page.locator('tr[data-field="sigma"] td')
-    first = rows[ids[0]]
-    for index, one in enumerate(ids[1:MOST], start=1):
-        row = rows[one]
-        if None in (row["sigma_lower"], row["sigma_upper"]) or first["sigma_lower"] is None:
-            continue
-        clear = row["sigma_upper"] < first["sigma_lower"]
-        above = first["sigma_upper"] is not None and row["sigma_lower"] > first["sigma_upper"]
-        expect(cells.nth(index).locator(".delta.clear")).to_have_count(int(clear or above))
+    for index, row in enumerate(others, start=1):
+        expect(levels.nth(index)).to_have_text(row["level_md"])
+        if row["level_md"] != first["level_md"]:
+            expect(cells.nth(index).locator(".delta")).to_have_text("another level")
+        elif {row["sigma_status"], first["sigma_status"]} == {"ok"}:
+            is_clear = (
+                row["sigma_upper"] < first["sigma_lower"]
+                or row["sigma_lower"] > first["sigma_upper"]
+            )
+            expect(cells.nth(index).locator(".delta.clear")).to_have_count(int(is_clear))
+            expect(cells.nth(index).locator(".delta")).to_have_text(re.compile(r"^\u00d7"))
+    hulls = page.locator('tr[data-field="e_hull"] td')
+    for index, row in enumerate(others, start=1):
+        is_near = abs(row["e_hull"] - first["e_hull"]) < row["e_hull_sd"]
+        if is_near and {row["e_hull_status"], first["e_hull_status"]} == {"ok"}:
+            expect(hulls.nth(index).locator(".delta")).to_contain_text("within the errors")
+    assert_accessible(page)
+    assert_fits_the_width(page)
+    page.set_viewport_size(PHONE)
+    page.emulate_media(color_scheme="dark")
+    assert_fits_the_width(page)
+    assert_accessible(page)
+    shot("compare-phone-dark")
+
+
+def test_what_differs_is_said_with_its_error_or_not_at_all(open_page):
+    page = open_page("/compare")
+    clear, within, noise, bare, level, not_ok, bound, ratio, unknown = page.evaluate(DIFFERENCES)
+    assert clear == {"text": "+160 \u00b1 6", "isClear": True}
+    assert within == {"text": "\u221210 \u00b1 50, within the errors", "isClear": False}
+    assert noise == {"text": "the same", "isClear": False}
+    assert bare == {"text": "+160, error not known", "isClear": False}
+    assert level == {"text": "another level", "isClear": False}
+    assert not_ok == {"text": "not compared: unconverged", "isClear": False}
+    assert bound == {"text": "smaller", "isClear": True}
+    assert ratio == {"text": "\u00d715", "isClear": True}
+    assert unknown is None
 
 
 def test_the_reference_is_changed_and_candidates_leave(open_page, ids):
@@ -123,10 +167,3 @@ def test_nothing_chosen_and_unknown_ids_are_said(open_page, ids, watch):
     page.get_by_role("button", name="Leave it out").click()
     expect(page.get_by_text("no such candidate")).to_have_count(0)
     assert heads(page) == ids[:1]
-
-
-def test_phone_in_the_dark_fits_and_is_accessible(open_page, ids, shot):
-    page = open_page(f"/compare?ids={','.join(ids[:N_COMPARED])}", phone=True, scheme="dark")
-    assert_fits_the_width(page)
-    assert_accessible(page)
-    shot("compare-phone-dark")

@@ -86,6 +86,25 @@ def test_counts_beside_choices_leave_their_own_group_open(open_page):
     expect(line.locator(".tally")).to_have_text(str(families[largest]))
 
 
+def test_a_value_may_hold_commas_and_quotes(open_page, hostile_candidates):
+    page = open_page("/?sweep=synthetic-all")
+    line = page.locator("#filter-sweep li", has_text=many_candidates.HOSTILE_SWEEP)
+    line.get_by_role("checkbox").check()
+    expect(page).to_have_url(re.compile("sweep=synthetic-all,%22one"))
+    expect_count(page, total(page))
+    name = f"sweeps: {many_candidates.HOSTILE_SWEEP}"
+    chips = page.locator("#chips .chip > span:first-child")
+    expect(chips).to_have_text(["sweeps: synthetic-all", name])
+    page.get_by_role("button", name="Remove filter sweeps: synthetic-all").click()
+    expect(chips).to_have_text([name])
+    expect_count(page, len(hostile_candidates))
+    page.reload()
+    expect(line.get_by_role("checkbox")).to_be_checked()
+    expect_count(page, len(hostile_candidates))
+    line.get_by_role("checkbox").uncheck()
+    expect(chips).to_have_count(0)
+
+
 def test_text_is_part_of_a_name(open_page):
     page = open_page("/?phase=glass")
     page.get_by_label("Name or formula").press_sequentially("tacl")

@@ -6,7 +6,7 @@
  *
  * Numbers are subtracted only at one level of theory and where both are ok; of what is not, a bound may still tell.
  */
-import { isKnown, isNumber, number, STATUS_LABELS } from "../common/format.js";
+import { isKnown, isNumber, number, quantityText, STATUS_LABELS } from "../common/format.js";
 
 /** @typedef {import("../common/format.js").Quantity} Quantity */
 /** @typedef {import("../common/fields.js").Shown} Shown */
@@ -52,7 +52,9 @@ export function difference(field, mine, reference, isOneLevel) {
   const change = mine.value - reference.value;
   const least = NOISE * Math.max(Math.abs(mine.value), Math.abs(reference.value), isRatio ? 0 : 1);
   if (Math.abs(change) <= least) return { text: "the same", isClear: false };
-  const amount = isRatio ? `×${number(mine.value / reference.value, 2)}` : `${change > 0 ? "+" : ""}${number(change * field.scale, 2)}`;
+  const sd = isNumber(mine.sd) && isNumber(reference.sd) ? Math.hypot(mine.sd, reference.sd) : null;
+  const amount = isRatio ? `×${number(mine.value / reference.value, 2)}`
+    : quantityText({ value: change, sd }, { scale: field.scale, decimals: field.scale === 1 ? undefined : 0 }).replace(/^\(?(?=\d)/, "$&+");
   if (!hasError(mine) || !hasError(reference)) return { text: `${amount}, error not known`, isClear: false };
   return { text: isClear ? amount : `${amount}, within the errors`, isClear };
 }

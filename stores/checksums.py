@@ -23,7 +23,9 @@ def digest(document: Mapping[str, Any], without: Collection[str] = ()) -> bytes:
 def _in_order(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _in_order(value[key]) for key in sorted(value)}
-    return [_in_order(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
+        return [_in_order(item) for item in value]
+    return value
 
 
 @dataclass

@@ -158,13 +158,14 @@ def copy_store(
         target.meta._collection.replace_one({"_id": COPY_MARK}, mark, upsert=True)
         damaged = plan.files.copy(source.files_dir, target.files_dir, report)
         tell = _Teller(report, "copying documents", plan.n_new)
-        for name in _names(source, merge=merge):
-            for batch in batches(source.collections[name]):
-                found = [(key, one) for key, _, one in _keyed(source, name, batch.documents, merge)]
-                there = _known(target, name, [one for _, one in found], merge=merge)
-                new = [document for key, document in found if key not in there]
+        for one in plan.collections:
+            for batch in batches(source.collections[one.name]):
+                new = list(_taken(source, one.name, batch.documents, merge=merge))
+                if one.n_new < one.n_documents:
+                    there = _known(target, one.name, [row for _, row in new], merge=merge)
+                    new = [(key, row) for key, row in new if key not in there]
                 if new:
-                    target.collections[name]._collection.insert_many(new)
+                    target.collections[one.name]._collection.insert_many([row for _, row in new])
                 tell.more(len(new))
         _take_version(source, target, merge=merge)
         _verify(source, target, plan, report, merge=merge)
@@ -273,20 +274,24 @@ def _without(name: str, fields: tuple[str, ...], *, merge: bool) -> frozenset[st
     return ids | ({"last_updated"} if name == "candidates" else frozenset())
 
 
-def _keyed(
-    store: HaloflowStore,
-    name: str,
-    documents: Iterable[dict[str, Any]],
-    merge: bool,  # noqa: FBT001  (as all here)
-) -> Iterator[tuple[tuple[Any, ...], bytes, dict[str, Any]]]:
-    """Yield key, digest and document of those that a copy takes along."""
+def _taken(
+    store: HaloflowStore, name: str, documents: Iterable[dict[str, Any]], *, merge: bool
+) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Yield key and document of those that a copy takes along."""
     fields = _fields(store.collections[name])
-    without = _without(name, fields, merge=merge)
     left_out = _NOT_MERGED if merge else {*_OWN_MARKS, "schema"}
     for document in documents:
         if name != "meta" or document["_id"] not in left_out:
-            key = tuple(document.get(one) for one in fields)
-            yield key, digest(document, without), document
+            yield tuple(document.get(one) for one in fields), document
+
+
+def _keyed(
+    store: HaloflowStore, name: str, documents: Iterable[dict[str, Any]], *, merge: bool
+) -> Iterator[tuple[tuple[Any, ...], bytes, dict[str, Any]]]:
+    """Yield key, digest and document of those that a copy takes along."""
+    without = _without(name, _fields(store.collections[name]), merge=merge)
+    for key, document in _taken(store, name, documents, merge=merge):
+        yield key, digest(document, without), document
 
 
 def _known(
@@ -297,7 +302,7 @@ def _known(
     first = _fields(store)[0]
     wanted = {first: {"$in": [document.get(first) for document in documents]}}
     rows = store._collection.find(wanted)
-    return {key: one for key, one, _ in _keyed(target, name, rows, merge)}
+    return {key: one for key, one, _ in _keyed(target, name, rows, merge=merge)}
 
 
 def _survey(
@@ -311,7 +316,7 @@ def _survey(
 ) -> CollectionCopy:
     total, n_new, differing = Checksum(), 0, []
     for batch in batches(source.collections[name], size=BATCH):
-        keyed = list(_keyed(source, name, batch.documents, merge))
+        keyed = list(_keyed(source, name, batch.documents, merge=merge))
         documents = [document for _, _, document in keyed]
         there = {} if target is None else _known(target, name, documents, merge=merge)
         for key, one, document in keyed:
@@ -350,7 +355,7 @@ def _verify(
     for one in plan.collections:
         found = Checksum()
         for batch in batches((source if merge else target).collections[one.name]):
-            keyed = list(_keyed(source, one.name, batch.documents, merge))
+            keyed = list(_keyed(source, one.name, batch.documents, merge=merge))
             digests = [value for _, value, _ in keyed]
             if merge:  # the target holds more than the source
                 documents = [document for _, _, document in keyed]

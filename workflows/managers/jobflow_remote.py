@@ -224,14 +224,14 @@ def configured_project(name: str | None) -> Project:
         raise InputError(
             "jobflow-remote is not configured on this machine",
             given=" ".join(str(error).split()),
-            remedy="write a project with `haloflow setup --manager jobflow-remote`; where there "
+            remedy="write a project with `haloflow setup --to jobflow-remote`; where there "
             "are several, name one in JFREMOTE_PROJECT",
         ) from error
     if not project.workers:
         raise InputError(
             "the project of jobflow-remote has no worker",
             given=project.name,
-            remedy="write one with `haloflow setup --manager jobflow-remote`",
+            remedy="write one with `haloflow setup --to jobflow-remote`",
         )
     return project
 

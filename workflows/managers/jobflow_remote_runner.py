@@ -41,9 +41,10 @@ def ensure_runner(project: Project, controller: JobController) -> bool:
     EngineError
         It belongs to another machine or user, or does not start.
     """
-    daemon = DaemonManager.from_project(project)
     if runner_is_alive(project):
         return False
+    places = (str(project.daemon_dir), str(project.log_dir))
+    daemon = DaemonManager(*places, project, controller)
     try:
         daemon.check_matching_runner(raise_on_error=True, allow_missing=True)
         controller.unlock_jobs()

@@ -46,7 +46,7 @@ def configuration(site: Site) -> dict[Path, str]:
     MissingDependencyError
         The manager is not installed.
     InputError
-        The manager refuses the configuration.
+        The manager does not read back what was written.
     """
     with open_store(site.store, files_dir=site.files_dir) as store:
         require_server(store)

@@ -88,13 +88,13 @@ class Site:
                 "jobflow-remote does not know this scheduler",
                 given=self.scheduler,
                 allowed=_OF_QTOOLKIT,
-                remedy="take --manager fireworks",
+                remedy="take --to fireworks",
             )
         if self.manager == "fireworks" and self.host:
             raise InputError(
                 "FireWorks submits from the machine it runs on",
                 given=f"--host {self.host}",
-                remedy="run setup there, or take --manager jobflow-remote",
+                remedy="run setup there, or take --to jobflow-remote",
             )
         if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", self.name):
             raise InputError(

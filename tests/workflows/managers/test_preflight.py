@@ -11,7 +11,10 @@ from haloflow import __version__
 from haloflow.engines.potentials import identify
 from haloflow.errors import StoreError, UnknownNameError
 from haloflow.stores.connection import open_store
+from haloflow.workflows.managers import setup
 from haloflow.workflows.managers.preflight import examine_remotely
+from haloflow.workflows.managers.resources import Resources
+from haloflow.workflows.managers.site import Site
 from haloflow.workflows.managers.worker_checks import (
     check_clock,
     check_folder,
@@ -117,18 +120,32 @@ def test_an_embedded_store_is_refused(tmp_path):
         examine_remotely(embedded, "fireworks")
 
 
-def configured(site, *options):
-    """Configure FireWorks with haloflow's own command."""
+def configured(site, scheduler):
+    """Configure FireWorks as haloflow's own command does."""
     folder = site.folder / "own"
     site.environment["FW_CONFIG_FILE"] = str(folder / "FW_config.yaml")
-    return site.haloflow(
-        "setup", "--to", "fireworks", "--folder", str(folder), "--no-preflight",
-        "--files-dir", str(site.folder / "files"), *options,
-    )  # fmt: skip
+    where = Site(
+        store=site.store,
+        files_dir=site.folder / "files",
+        manager="fireworks",
+        scheduler=scheduler,
+        folder=folder,
+        job=Resources(1, 0, None, 600),
+    )
+    setup.write_configuration(setup.configuration(where))
+
+
+def with_sbatch(site, folder, script):
+    """Return the PATH on which a scheduler answers as `script` says."""
+    folder.mkdir()
+    sbatch = folder / "sbatch"
+    sbatch.write_text(f"#!/bin/sh\n{script}\n")
+    sbatch.chmod(0o755)
+    return f"{folder}{os.pathsep}{site.environment['PATH']}"
 
 
 def test_a_worker_of_fireworks_reports(site):
-    assert "FW_config.yaml" in configured(site, "--scheduler", "shell")
+    configured(site, "shell")
     said = site.haloflow("doctor", "--remote", "fireworks", "--for", "tiny.yaml")
     assert "Ready to take sweeps." in said
     assert "weights" in said
@@ -138,7 +155,7 @@ def test_a_worker_of_fireworks_reports(site):
 
 
 def test_a_worker_without_the_package_is_told(site):
-    configured(site, "--scheduler", "shell")
+    configured(site, "shell")
     broken = site.folder / "broken"
     (broken / "haloflow").mkdir(parents=True)
     (broken / "haloflow" / "__init__.py").write_text(_NOT_FOR_WORKERS)
@@ -149,13 +166,18 @@ def test_a_worker_without_the_package_is_told(site):
 
 
 def test_no_answer_by_the_deadline(site, tmp_path):
-    configured(site, "--scheduler", "slurm")
-    commands = tmp_path / "commands"
-    commands.mkdir()
-    sbatch = commands / "sbatch"
-    sbatch.write_text("#!/bin/sh\necho Submitted batch job 17\n")
-    sbatch.chmod(0o755)
-    path = f"{commands}{os.pathsep}{site.environment['PATH']}"
+    configured(site, "slurm")
+    path = with_sbatch(site, tmp_path / "commands", "echo Submitted batch job 17")
     said = site.haloflow("doctor", "--remote", "fireworks", "--deadline", "2", code=1, PATH=path)
     assert "no answer within 2 s: RESERVED as firework 1, 17 in the queue" in " ".join(said.split())
+    assert "look at the queue" in said
+    assert site.fireworks() == []
+
+
+def test_a_queue_that_takes_nothing_is_told(site, tmp_path):
+    configured(site, "slurm")
+    path = with_sbatch(site, tmp_path / "commands", "echo no such partition >&2; exit 1")
+    said = site.haloflow("doctor", "--remote", "fireworks", code=1, PATH=path)
+    assert "the queue did not take the job of the preflight" in said
+    assert "submit such a file by hand" in " ".join(said.split())
     assert site.fireworks() == []

@@ -178,7 +178,7 @@ def test_settings_that_fireworks_does_not_know_are_refused():
     [
         ({"manager": "fireowrks"}, UnknownNameError, "did you mean fireworks"),
         ({"scheduler": "slrum"}, UnknownNameError, "did you mean slurm"),
-        ({"manager": "jobflow-remote", "scheduler": "lsf"}, InputError, "take --manager fireworks"),
+        ({"manager": "jobflow-remote", "scheduler": "lsf"}, InputError, "take --to fireworks"),
         ({"host": "cluster"}, InputError, "FireWorks submits from the machine it runs on"),
         ({"name": "my worker"}, InputError, "this cannot be the name of a worker"),
         ({"files_dir": Path("files")}, InputError, "the folder of files must be the same"),

@@ -47,7 +47,12 @@ def count_facets(summaries: Store, criteria: Mapping[str, Any]) -> dict[str, dic
     else:
         what = {"facets": dict(criteria)}
         counts = remembered(collection, what, lambda: _by_server(collection, criteria))
-    fixed = list(_empty())
+    return in_order(counts)
+
+
+def in_order(counts: Counts) -> dict[str, dict[str, int]]:
+    """Return counts as :func:`count_facets` does: those that are always there first."""
+    fixed = list(no_counts())
     others = sorted(name for name in counts.keys() - fixed if counts[name])
     return {
         name: dict(sorted(counts[name].items(), key=lambda item: (-item[1], item[0])))
@@ -55,11 +60,17 @@ def count_facets(summaries: Store, criteria: Mapping[str, Any]) -> dict[str, dic
     }
 
 
-def _empty() -> Counts:
+def no_counts() -> Counts:
+    """Return the facets that are always there, with nothing counted yet."""
     return {name: Counter() for name in (*_TEXTS, *_LISTS, "level")}
 
 
-def _count(counts: Counts, values: Mapping[str, Any], n: int = 1) -> None:
+def group_id() -> dict[str, str]:
+    """Return what a server groups by, for :func:`count_values`."""
+    return {name: f"${path}" for name, path in _PATHS.items()}
+
+
+def count_values(counts: Counts, values: Mapping[str, Any], n: int = 1) -> None:
     """Count `n` summaries with these values by the names of facets."""
     for name in (*_TEXTS, *_LISTS):
         _add(counts[name], _texts(values.get(name)), n)
@@ -82,17 +93,17 @@ def _texts(value: Any) -> set[str]:
 
 def _by_server(collection: Any, criteria: Mapping[str, Any]) -> Counts:
     """Let a MongoDB server count those that have all values in common."""
-    common = {name: f"${path}" for name, path in _PATHS.items()}
-    pipeline = [{"$match": criteria}, {"$group": {"_id": common, "n": {"$sum": 1}}}]
-    counts = _empty()
+    group = {"_id": group_id(), "n": {"$sum": 1}}
+    pipeline = [{"$match": criteria}, {"$group": group}]
+    counts = no_counts()
     for group in collection.aggregate(pipeline, allowDiskUse=True):
-        _count(counts, group["_id"], group["n"])
+        count_values(counts, group["_id"], group["n"])
     return counts
 
 
 def _by_columns(collection: SqliteCollection, criteria: Mapping[str, Any]) -> Counts:
     """Count in one pass over the columns, where the collection has them."""
-    counts = _empty()
+    counts = no_counts()
     rows: list[tuple[Any, ...]] = []
     named: dict[str, Column] = {}
     with collection.sqlite.one_moment() as connection:
@@ -109,9 +120,9 @@ def _by_columns(collection: SqliteCollection, criteria: Mapping[str, Any]) -> Co
         values |= {name: _split(record[path]) for name, path in _LISTS.items()}
         levels = {path: level for path, level in record.items() if path.startswith(_LEVELS)}
         values[_LEVELS] = {path.partition(".")[2]: level for path, level in levels.items()}
-        _count(counts, values, n)
+        count_values(counts, values, n)
     for document in others:
-        _count(counts, {name: value_of(document, path) for name, path in _PATHS.items()})
+        count_values(counts, {name: value_of(document, path) for name, path in _PATHS.items()})
     return counts
 
 

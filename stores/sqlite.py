@@ -189,11 +189,15 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection; SQLite's errors come out as StoreError."""
-        if self.timeout_s is not None:
-            self._deadlines[threading.get_ident()] = time.monotonic() + self.timeout_s
+        """Give a connection; SQLite's errors come out as StoreError.
+
+        A reading inside one that goes on takes of its time.
+        """
         try:
-            yield self.connection()
+            connection = self.connection()
+            if self.timeout_s is not None and not connection.in_transaction:
+                self._deadlines[threading.get_ident()] = time.monotonic() + self.timeout_s
+            yield connection
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", None) in _OUT_OF_TIME and self.timeout_s:
                 raise self._late() from error
@@ -201,8 +205,11 @@ class Database:
 
     @contextmanager
     def one_moment(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection all whose readings see the same documents."""
+        """Give a connection all whose readings see the same documents, those inside it too."""
         with self.reading() as connection:
+            if connection.in_transaction:
+                yield connection
+                return
             connection.execute("BEGIN")
             try:
                 yield connection

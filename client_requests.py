@@ -92,7 +92,7 @@ def _split(url: str) -> SplitResult | None:
 
 
 class Pages:
-    """All rows of a search, page by page, and what the server says of them."""
+    """All rows of a search, page by page and each once, and what the server says of them."""
 
     def __init__(
         self, connection: Connection, asked: dict[str, Any], limit: int | None, per_page: int
@@ -106,13 +106,18 @@ class Pages:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         done = 0
+        seen: set[str] = set()
         while True:
             left = self._per_page if self._limit is None else self._limit - done
             size = max(min(left, self._per_page), 1)  # of none at all the fields are asked for
             page = {"_limit": str(size), "_skip": str(done)}
             body = self._connection.get("/candidates", self._asked | page)
             self.fields, self.total = body["meta"]["fields"], body["meta"]["total_doc"]
-            yield from body["data"][:left] if self._limit is not None else body["data"]
+            for row in body["data"][: left if self._limit is not None else None]:
+                name = row.get("id") or row["candidate_id"]
+                if name not in seen:  # it moved to this page while others were read
+                    seen.add(name)
+                    yield row
             done += len(body["data"])
             most = self.total if self._limit is None else min(self._limit, self.total)
             if not body["data"] or done >= most:

@@ -83,6 +83,12 @@ def _front_traces(front: Sequence[OverviewPoint]) -> list[Trace]:
             "y": [point.conductivity.value for point in front],
             "text": labelled,
             "textposition": "top right",
+            "error_x": error_bars(
+                [_mev(point) for point in front],
+                [point.stability for point in front],
+                scale=MEV_PER_EV,
+                colour=fade(GREEN, 0.6),
+            ),
             "customdata": [point.candidate_id for point in front],
             "line": {"color": GREEN, "width": 2, "shape": "hv"},
             "marker": {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ..quantity import Status
 from ..stores.analyses import StructureDocument
 from ..stores.documents import (
     HullDocument,
@@ -22,6 +23,7 @@ from .figures_sections import section_figures
 from .figures_window import window_overview
 from .structures import structure_scene
 from .wording import (
+    NOTHING,
     decomposition_text,
     duration_text,
     energy_text,
@@ -72,12 +74,14 @@ class Fact:
     def row(self) -> dict[str, Any]:
         """Return it in words, as pages show it."""
         words = energy_text(self.quantity) if self.energy else quantity_text(self.quantity)
+        known = self.quantity is not None and words != NOTHING
+        is_ok = self.quantity is not None and self.quantity.status is Status.OK
         return {
             "name": self.name,
             "text": words if self.quantity else self.text,
             "unit": self.unit,
-            "status": self.quantity.status if self.quantity else None,
-            "reason": reason(self.quantity),
+            "status": self.quantity.status if self.quantity and (known or not is_ok) else None,
+            "reason": reason(self.quantity) if known or not is_ok else "not computed",
             "has_formulas": self.has_formulas,
         }
 

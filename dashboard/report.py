@@ -10,7 +10,6 @@ from . import wording
 from .cautions import caution_notes, shown_phases
 from .page import render_page, write_page
 from .panels import (
-    ENERGY_LIMIT,
     Fact,
     Panel,
     Scene,
@@ -95,7 +94,7 @@ def render_report(report: Report) -> str:
         ranked=[section for section in sections if section.rank is not None],
         below=[section for section in sections if section.rank is None],
         levels=_levels(summaries),
-        screen_text=_screen_text(report.screen),
+        screen_text=wording.screen_text(report.screen),
         notes=wording.footnotes(summaries),
         overview=overview,
         open_count=OPEN_SECTIONS,
@@ -129,13 +128,3 @@ def _levels(summaries: Sequence[CandidateSummary]) -> dict[str, list[str]]:
         for stage, level in summary.levels.items():
             levels.setdefault(stage, set()).add(level)
     return {stage.replace("_", "-"): sorted(names) for stage, names in levels.items()}
-
-
-def _screen_text(screen: Mapping[str, float]) -> str:
-    parts = []
-    for name, limit in screen.items():
-        if name == ENERGY_LIMIT:
-            parts.append(f"E_hull ≤ {wording.number(limit * wording.MEV_PER_EV)} meV/atom")
-        else:
-            parts.append(f"σ(300 K) ≥ {wording.number(limit)} mS/cm")
-    return " and ".join(parts)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from ..quantity import Status
 from ..stores.fields import FIELDS
+from ..stores.summary import SCREEN_CRITERIA
 from ..workflows.levels import level_error_ev_per_atom
 from .cautions import caution_notes, marked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ..quantity import Quantity
     from ..stores.documents import CandidateSummary, HullProduct
@@ -116,7 +117,7 @@ def quantity_text(
 
 def energy_text(quantity: Quantity | None) -> str:
     """Write an energy given in eV in meV."""
-    return quantity_text(quantity, scale=MEV_PER_EV, decimals=1)
+    return quantity_text(quantity, scale=MEV_PER_EV, decimals=0)
 
 
 def _values(quantity: Quantity) -> tuple[float | None, float | None, float | None]:
@@ -224,6 +225,17 @@ def size_text(n_bytes: float) -> str:
         if n_bytes >= factor:
             return f"{n_bytes / factor:.1f} {unit}"
     return f"{n_bytes:.0f} B"
+
+
+def screen_text(screen: Mapping[str, float]) -> str:
+    """Say what a screen asks, ``E_hull ≤ 100 meV/atom and σ(300 K) ≥ 1.00 mS/cm``."""
+    parts = []
+    for name, limit in screen.items():
+        if name == SCREEN_CRITERIA[0]:
+            parts.append(f"E_hull ≤ {number(limit * MEV_PER_EV)} meV/atom")
+        else:
+            parts.append(f"σ(300 K) ≥ {number(limit)} mS/cm")
+    return " and ".join(parts)
 
 
 def footnotes(summaries: Iterable[CandidateSummary], phase_ids: Iterable[str] = ()) -> list[str]:

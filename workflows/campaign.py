@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,20 +15,17 @@ from ..makers.progress import read_progress
 from ..makers.step import step_directory
 from ..stores.claims import Claims
 from ..units import SECONDS_PER_HOUR
+from .campaign_steps import count_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ..stores.claims import Claim
     from ..stores.connection import HaloflowStore
+    from .campaign_steps import KnownStep, Stage
 
 STATES: Final = ("waiting", "running", "done", "failed", "skipped")
 _STAGES: Final = ("relax", "static", "registries", "melt_quench", "hull", "md", "diffusion")
-_PROPERTIES = [
-    "candidate_id",
-    "label",
-    *(f"steps.{name}" for name in ("name", "kind", "identity", "state", "status", "wall_s")),
-]
 _TAIL_LINES = 20
 _TEXT_LENGTH = 4000
 _CAUSE_LENGTH = 160
@@ -36,36 +33,6 @@ _MOST_GROUPS = 50
 _EXAMPLES = 3
 _LEAST_SHARE = 0.01
 _VARYING = re.compile(r"(?:/[\w.+-]+){2,}/?|\b[0-9a-f]{12,}\b|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
-
-
-@dataclass
-class Stage:
-    """Steps of one kind: how many in which state, and the wall time of those that ended."""
-
-    stage: str
-    states: Counter[str] = field(default_factory=Counter)
-    not_ok: Counter[str] = field(default_factory=Counter)
-    wall_s: float = 0.0
-
-    @property
-    def mean_s(self) -> float | None:
-        """Mean wall time of a step that is done, s."""
-        return self.wall_s / self.states["done"] if self.states["done"] else None
-
-    @property
-    def left(self) -> int:
-        """Steps that have not ended."""
-        return self.states["waiting"] + self.states["running"]
-
-
-@dataclass(frozen=True)
-class KnownStep:
-    """A step that has not ended well, and a candidate that it belongs to."""
-
-    candidate_id: str
-    label: str
-    name: str
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -114,6 +81,8 @@ class Campaign:
         By stage, of a step of it.
     eta_s
         Seconds left; ``None`` where that is not known, and why in `eta_note`.
+    note
+        Says that numbers of steps are estimates; empty where they are not.
     """
 
     n_candidates: int
@@ -126,23 +95,22 @@ class Campaign:
     eta_s: float | None
     eta_note: str
     taken_at: datetime
+    note: str = ""
 
 
 def campaign(store: HaloflowStore, sweep_name: str | None = None) -> Campaign:
     """Say how far a sweep, or all that a store holds, has come.
 
     States are those of the summaries, which a run brings up to date after each step; what
-    runs and what failed is read anew.
+    runs and what failed is read anew. Of very many candidates numbers of steps are estimates,
+    see :func:`~haloflow.workflows.campaign_steps.count_steps`.
 
     Raises
     ------
     UnknownNameError
         If no candidate belongs to the sweep.
     """
-    count = _Count()
-    criteria = {} if sweep_name is None else {"sweeps": sweep_name}
-    for row in store.summaries.query(criteria, _PROPERTIES):
-        count.add(row)
+    count = count_steps(store, {} if sweep_name is None else {"sweeps": sweep_name})
     if sweep_name is not None and not count.n_candidates:
         raise UnknownNameError.of("sweep", sweep_name, store.candidates.distinct("sweeps"))
     claims = {i: c for i, c in Claims(store.claims).live().items() if i in count.open}
@@ -158,6 +126,7 @@ def campaign(store: HaloflowStore, sweep_name: str | None = None) -> Campaign:
         stages=stages,
         running=sorted(running, key=lambda one: one.since),
         failures=_failure_groups(store, count.open),
+        note=count.note,
         core_hours=sum(one.wall_s * threads[one.stage] for one in stages) / SECONDS_PER_HOUR,
         threads=threads,
         eta_s=eta_s,
@@ -177,48 +146,6 @@ def sweeps(store: HaloflowStore) -> list[dict[str, Any]]:
         }
         for name in names
     ]
-
-
-class _Count:
-    """Counts steps, those that candidates share once."""
-
-    def __init__(self) -> None:
-        self.n_candidates = 0
-        self.n_complete = 0
-        self.stages: dict[str, Stage] = {}
-        self.open: dict[str, KnownStep] = {}
-        self.samples: dict[str, str] = {}
-        self._states: dict[str, str] = {}
-        self._seen: set[str] = set()
-
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Count the steps of one summary."""
-        self.n_candidates += 1
-        steps = row.get("steps") or []
-        self.n_complete += all(step["state"] in {"done", "skipped"} for step in steps)
-        for step in steps:
-            identity, kind, state = step["identity"], step["kind"], step["state"]
-            if identity in self._seen:
-                continue
-            self._seen.add(identity)
-            stage = self.stages.setdefault(kind, Stage(kind))
-            stage.states[state] += 1
-            stage.wall_s += step.get("wall_s") or 0.0
-            if state == "done":
-                self.samples.setdefault(kind, identity)
-                if step.get("status") not in {None, "ok"}:
-                    stage.not_ok[step["status"]] += 1
-            else:
-                known = KnownStep(row["candidate_id"], row["label"], step["name"], kind)
-                self.open[identity] = known
-                self._states[identity] = state
-
-    def now_running(self, identity: str) -> None:
-        """Count a step as running that the summaries may not know to run yet."""
-        states = self.stages[self.open[identity].kind].states
-        states[self._states[identity]] -= 1
-        states["running"] += 1
-        self._states[identity] = "running"
 
 
 def _order(stage: Stage) -> tuple[int, str]:

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ...workflows.campaign import STATES, Campaign, Stage, campaign, sweeps
+from ...workflows.campaign import STATES, Campaign, campaign, sweeps
+from ...workflows.campaign_steps import Stage
 from ..recent import Lately
 from .bodies import Answer, answer, answer_list
 from .dependencies import StoreDep
@@ -26,6 +27,7 @@ def show_campaign(
 
     Steps by stage and state, what runs and how far (`share` of 1), time left in s, failures
     grouped by cause with examples, cost in core-hours. Taken at `taken_at`, some seconds ago.
+    Of more than 4,000 candidates `note` says that numbers of steps are estimates.
     """
     if not hasattr(request.app.state, "campaigns"):
         request.app.state.campaigns = Lately[dict[str, Any]](_KEPT, _LEAST_S)
@@ -68,6 +70,7 @@ def _shown(found: Campaign) -> dict[str, Any]:
         "threads": found.threads,
         "eta_s": found.eta_s,
         "eta_note": found.eta_note,
+        "note": found.note,
         "taken_at": found.taken_at,
     }
 

@@ -15,7 +15,7 @@ from ...workflows.lookup import read_documents, summary_by_id
 from ..cautions import shown_phases
 from ..panels import candidate_facts
 from ..view import CandidateView
-from ..wording import footnotes
+from ..wording import footnotes, screen_text
 from .bodies import Answer, CandidateDep, answer
 from .dependencies import StoreDep
 from .filters import FILTER_PARAMETERS, Criteria, can_be_asked
@@ -130,7 +130,8 @@ def candidate(store: StoreDep, candidate: CandidateDep) -> Response:
 
     `rank` counts from 1; null where E_hull or sigma(300 K) is not ok. `cautions` concern this
     candidate, `footnotes` the level of theory and the phases that it is compared with;
-    `facts` are its results in words, each with unit, status and why it is not ok.
+    `facts` are its results in words, each with unit, status and why it is not ok; `screen`
+    is what `passes_screen` answers.
     """
     summary = summary_by_id(store, candidate)
     documents = read_documents(store, candidate, kinds=("hull", "melt_quench")).documents
@@ -143,5 +144,6 @@ def candidate(store: StoreDep, candidate: CandidateDep) -> Response:
             "cautions": [*cautions, *summary.warnings],
             "footnotes": footnotes([summary], shown_phases(documents.values())),
             "facts": [fact.row() for fact in candidate_facts(view)],
+            "screen": {"criteria": candidate.screen, "text": screen_text(candidate.screen)},
         }
     )

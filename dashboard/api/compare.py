@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
@@ -68,7 +69,7 @@ def compare(
     return answer(
         {
             "candidates": [_shown(view, index) for index, view in enumerate(views)],
-            "figures": [_figure(name, views) for name in wanted],
+            "figures": [_figure(name, _with_levels(views)) for name in wanted],
         }
     )
 
@@ -97,6 +98,17 @@ def _views(store: StoreDep, ids: list[str]) -> list[CandidateView]:
     return [
         CandidateView(known[name].summary, known[name].documents, title=titles[name])
         for name in ids
+    ]
+
+
+def _with_levels(views: list[CandidateView]) -> list[CandidateView]:
+    """Return the views with the level of their dynamics in the title, where these differ."""
+    levels = {view.summary.levels.get("md") for view in views}
+    if len(levels) == 1:
+        return views
+    return [
+        replace(view, title=f"{view.title} ({view.summary.levels.get('md', 'no level')})")
+        for view in views
     ]
 
 

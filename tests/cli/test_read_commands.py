@@ -189,7 +189,7 @@ def test_show_says_everything_about_a_candidate(haloflow, store_folder):
     out = words(result.stdout)
     for text in (
         "NaTaClO-glass-11aa22bb",
-        "29.4 meV/atom ok",
+        "29 meV/atom ok",
         "3.0 [1.9, 4.9] mS/cm ok",
         "4.0e14 K/s, 1 sample",
         "yes: MSD beyond",

@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from haloflow.dashboard import wording
+from haloflow.dashboard.panels import Fact
 from haloflow.dashboard.view import unique_titles
 from haloflow.quantity import Quantity, Status
 from haloflow.stores.documents import HullProduct, LiteratureValue
@@ -41,7 +42,7 @@ def test_quantities_read_with_their_error_or_bound(quantity, text):
 
 
 def test_energies_read_in_mev():
-    assert wording.energy_text(Quantity(-0.0226)) == "-22.6"
+    assert wording.energy_text(Quantity(-0.0226)) == "-23"
     assert wording.energy_text(Quantity(0.0453, 0.0031)) == "45.3 ± 3.1"
 
 
@@ -155,3 +156,20 @@ def test_titles_are_unique(views):
     assert len(set(titles.values())) == 3
     assert titles["other-id"].endswith("[other-id]")
     assert titles[views[1].summary.candidate_id] == views[1].summary.label
+
+
+def test_facts_claim_nothing_of_what_is_not_known():
+    unknown = Fact("D(800 K)", Quantity(), unit="cm²/s").row()
+    assert (unknown["text"], unknown["status"]) == ("–", None)
+    assert unknown["reason"] == "not computed"
+    lost = Fact("D(800 K)", Quantity(status=Status.DIVERGED, note="it blew up")).row()
+    assert (lost["status"], lost["reason"]) == (Status.DIVERGED, "it blew up")
+    small = Fact("E", Quantity(-3.2e-9, 4e-10)).row()
+    assert small["text"] == "(-3.2 ± 0.4)e-9"
+    assert Fact("E", Quantity(-0.0924, 0.0041), energy=True).row()["text"] == "-92 ± 4"
+
+
+def test_screens_say_what_they_ask():
+    screen = {"energy_above_hull_ev_per_atom": 0.1, "sigma_300k_ms_cm": 1.0}
+    assert wording.screen_text(screen) == "E_hull ≤ 100 meV/atom and σ(300 K) ≥ 1.00 mS/cm"
+    assert wording.screen_text({}) == ""

@@ -18,6 +18,7 @@ from haloflow.stores.claims import Claims, Owner
 from haloflow.stores.connection import open_store
 from haloflow.stores.query import find_summaries
 from haloflow.workflows.campaign import campaign
+from haloflow.workflows.campaign_steps import count_steps
 from haloflow.workflows.status import update_summaries
 
 WAITING = "md-600K"
@@ -64,6 +65,42 @@ def test_a_sweep_is_counted_alone_and_an_unknown_one_refused(embedded, embedded_
     assert sweeps["synthetic-glasses"]["n_complete"] == sum(
         all(step.state in {"done", "skipped"} for step in one.steps) for one in known
     )
+
+
+def test_of_very_many_candidates_steps_are_estimated_and_it_is_said(embedded_store, mongodb_store):
+    whole = count_steps(embedded_store, {})
+    some = count_steps(embedded_store, {}, 100)
+    assert whole.note == ""
+    n = whole.n_candidates
+    assert some.note == f"Steps, cost and time are estimated from 100 of {n} candidates."
+    assert (some.n_candidates, some.n_complete) == (n, whole.n_complete)
+    for stage, known in whole.stages.items():
+        if stage != "registries":  # only one candidate has it
+            total = sum(known.states.values())
+            assert sum(some.stages[stage].states.values()) == pytest.approx(total, rel=0.2)
+            assert some.stages[stage].mean_s == pytest.approx(known.mean_s, rel=0.05)
+    assert some.open.items() <= whole.open.items()
+    assert count_steps(mongodb_store, {}, 100) == some
+    crystals = count_steps(embedded_store, {"phase": "crystal"}, 50)
+    assert crystals.n_candidates < n
+    assert crystals.n_complete < crystals.n_candidates
+
+
+def test_in_a_sample_steps_that_all_share_count_once_and_the_newest_are_known(store):
+    template, _ = sample_candidates.searched_crystal()
+    for n in range(30):
+        steps = {"phase-NaCl": "f" * 64, "md-700K": f"{n:064x}"}
+        one = template.model_copy(update={"candidate_id": f"c{n:02}", "steps": steps})
+        sample_candidates.fill(store, [(one, {})])
+    update_summaries(store)
+    other = template.model_copy(update={"candidate_id": "a-new", "steps": {"md-700K": "e" * 64}})
+    sample_candidates.fill(store, [(other, {})])
+    update_summaries(store)
+    found = count_steps(store, {"candidate_id": {"$gte": "a-new"}}, 10)
+    assert found.n_candidates >= 31
+    assert found.stages["relax"].states["waiting"] == 1
+    assert found.stages["md"].states["waiting"] >= 25
+    assert found.open["e" * 64].candidate_id == "a-new"
 
 
 def test_nothing_that_runs_leaves_the_time_open(store):

@@ -19,7 +19,7 @@ from haloflow.workflows.sweep import load_sweep
 PATH = "/candidates"
 EVERYTHING = "_limit=1000"
 EXAMPLES = Path(__file__).parents[3] / "examples"
-EXTRA = ("rank", "cautions", "footnotes", "facts")
+EXTRA = ("rank", "cautions", "footnotes", "facts", "screen")
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +194,8 @@ def test_one_candidate_has_its_summary_and_its_place(client, summaries):
         assert extra["rank"] == places[one.candidate_id]
         assert extra["cautions"] == [one.phase_note, *one.warnings]
         assert any("Transport: level" in note for note in extra["footnotes"])
+        assert extra["screen"]["text"] == "E_hull ≤ 100 meV/atom"
+        assert extra["screen"]["criteria"] == {"energy_above_hull_ev_per_atom": 0.1}
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 import haloflow
 from haloflow.cli.main import app as command
-from haloflow.client_requests import parameters_of
+from haloflow.client_requests import Pages, parameters_of
 from haloflow.dashboard.app import create_app
 from haloflow.errors import InputError, NotFoundError, StoreError
 from haloflow.stores.fields import FIELDS
@@ -106,6 +106,15 @@ def test_a_limit_bounds_the_rows(client, monkeypatch, limit):
     assert list(found.index) == list(whole.index[:limit])
     assert list(found.columns) == list(whole.columns)
     assert found.attrs["total"] == len(whole) > 8
+
+
+def test_rows_that_move_while_pages_are_read_come_once():
+    class Moving:
+        def get(self, _path, asked):
+            rows = [{"id": name} for name in ("abc", "bcd")[int(asked["_skip"]) // 3]]
+            return {"data": rows, "meta": {"fields": [], "total_doc": 6}}
+
+    assert [row["id"] for row in Pages(Moving(), {}, None, 3)] == ["a", "b", "c", "d"]
 
 
 def test_structures_figures_and_frames_are_objects(client, full):

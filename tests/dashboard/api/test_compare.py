@@ -28,6 +28,19 @@ def test_six_candidates_share_each_figure(embedded, mongodb, ids):
         assert figure["is_empty"] == (not figure["data"])
 
 
+def test_levels_of_dynamics_are_named_where_they_differ(embedded, embedded_store):
+    rows = list(embedded_store.summaries.query({}, ["candidate_id", "levels"]))
+    done = [r for r in rows if embedded.data(f"/candidates/{r['candidate_id']}/transport")]
+    by_level = {row["levels"]["md"]: row["candidate_id"] for row in done}
+    same = [r["candidate_id"] for r in done if r["levels"]["md"] == done[0]["levels"]["md"]]
+    assert len(by_level) > 1
+    for chosen, named in ((by_level.values(), True), (same, False)):
+        found = embedded.data(f"/compare?ids={','.join(chosen)}&figures=arrhenius")
+        names = " ".join(trace.get("name", "") for trace in found["figures"][0]["data"])
+        assert all((f"({level})" in names) is named for level in by_level)
+        assert all(one["levels"]["md"] in by_level for one in found["candidates"])
+
+
 def test_curves_have_the_colour_of_their_candidate(embedded, embedded_store):
     done = [
         row["candidate_id"]

@@ -19,9 +19,9 @@ const stageName = (name) => STAGES[name] ?? name.replaceAll("_", " ");
 
 /** @param {any} data */
 export function summarySection(data) {
-  const { states, n_candidates, n_complete, core_hours, eta_s, eta_note, n_failures } = data;
+  const { states, n_candidates, n_complete, core_hours, eta_s, eta_note, n_failures, note } = data;
   return {
-    from: [states, n_candidates, n_complete, core_hours, eta_s, eta_note, n_failures],
+    from: [states, n_candidates, n_complete, core_hours, eta_s, eta_note, n_failures, note],
     build: () => [
       h("h2", { id: "summary-title", class: "visually-hidden", text: "Overview" }),
       h("div", { class: "tiles" },
@@ -30,7 +30,7 @@ export function summarySection(data) {
         tile("Time left", eta_s === null ? "not known" : eta_s ? `about ${duration(eta_s)}` : "none", eta_note),
         tile("Cost so far", `${number(core_hours)} core-h`, "wall time of ended steps times their threads"),
         tile("Failed steps", count(states.failed), n_failures ? "by cause below" : "no causes recorded", states.failed ? "bad" : "")),
-      h("div", { class: "card overall" }, bar(states), legend()),
+      h("div", { class: "card overall" }, bar(states), legend(), note && h("p", { class: "small soft", text: note })),
     ],
   };
 }

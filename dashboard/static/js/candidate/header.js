@@ -28,9 +28,10 @@ export function headerOf(summary) {
 }
 
 /** @param {any} summary */
-function screenBadge({ passes_screen: passes }) {
-  if (passes === true) return badge("passes the screen", "ok");
-  return passes === false ? badge("fails the screen", "not") : badge("screen open", "plain", "the numbers do not decide it yet");
+function screenBadge({ passes_screen: passes, screen }) {
+  if (!screen.text) return null;
+  if (passes === true) return badge(`passes: ${screen.text}`, "ok", "the screen of its sweep asks no more than this");
+  return passes === false ? badge(`fails: ${screen.text}`, "not", "the screen of its sweep") : badge(`open: ${screen.text}`, "plain", "the numbers do not decide yet whether it passes this screen");
 }
 
 /** @param {any} summary */

@@ -153,18 +153,24 @@ def assert_accessible(page, rules=EVERY_RULE):
 
 
 def assert_fits_the_width(page):
-    """Fail where the page scrolls sideways."""
-    wide, room = page.evaluate(
-        "() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-    )
-    if wide > room:
-        culprits = page.evaluate(
-            "(room) => [...document.querySelectorAll('body *')].filter((e) =>"
-            " e.getBoundingClientRect().right > room + 1).slice(0, 8).map((e) =>"
-            " e.tagName + '.' + e.className + '#' + e.id)",
-            room,
+    """Fail where the page scrolls sideways, also after figures had time to follow its width."""
+    deadline = time.monotonic() + EXPECT_TIMEOUT_MS / 1000
+    while True:
+        wide, room = page.evaluate(
+            "() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
         )
-        raise AssertionError(f"{page.url}: {wide} px in {room} px: {culprits}")
+        if wide <= room:
+            return
+        if time.monotonic() > deadline:
+            break
+        page.wait_for_timeout(100)
+    culprits = page.evaluate(
+        "(room) => [...document.querySelectorAll('body *')].filter((e) =>"
+        " e.getBoundingClientRect().right > room + 1).slice(0, 8).map((e) =>"
+        " e.tagName + '.' + e.className + '#' + e.id)",
+        room,
+    )
+    raise AssertionError(f"{page.url}: {wide} px in {room} px: {culprits}")
 
 
 def is_settled(page):

@@ -59,6 +59,10 @@ def setup(
     side_by_side: Annotated[
         int, typer.Option("--side-by-side", min=1, help="Steps at once in such a job.")
     ] = 1,
+    max_jobs: Annotated[
+        int | None,
+        typer.Option("--max-jobs", min=1, help="In the queue at once, of jobflow-remote."),
+    ] = None,
     poll_s: Annotated[
         float, typer.Option("--poll", metavar="S", min=0.1, help="Of jobflow-remote's runner.")
     ] = 10.0,
@@ -101,6 +105,7 @@ def setup(
                 "host": host,
                 "packed": packed,
                 "side_by_side": side_by_side,
+                "max_jobs": max_jobs,
                 "poll_s": poll_s,
             },
         ),

@@ -29,6 +29,7 @@ QUEUE_RECORDS = "queue_records"
 """Collection of what jobflow-remote notes of its jobs; documents of steps go to the store."""
 _PING_S = 60
 _LOST_AFTER_S = 300
+_PACKED_JOBS = 10
 _LONGEST_SOCKET = 97
 _PRIVATE = 0o600
 
@@ -238,8 +239,8 @@ def _project(site: Site) -> dict[str, Any]:
             "parallel_jobs": site.side_by_side,
             "sleep_time": min(site.poll_s, 10),
         }
-    elif site.scheduler == "shell" and not site.host:
-        worker["max_jobs"] = max((os.cpu_count() or 1) // site.job.cores, 1)
+    if (most := _most_jobs(site)) is not None:
+        worker["max_jobs"] = most
     on_server = {"type": "MongoStore", "uri": site.store, "database": database}
     made = {
         "name": site.name,
@@ -257,6 +258,17 @@ def _project(site: Site) -> dict[str, Any]:
         },
     }
     return made | _short_daemon_dir(site)
+
+
+def _most_jobs(site: Site) -> int | None:
+    """Return how many jobs the queue gets at once; jobflow-remote must know it of packed ones."""
+    if site.max_jobs is not None:
+        return site.max_jobs
+    if site.is_packed:
+        return _PACKED_JOBS
+    if site.scheduler == "shell" and not site.host:
+        return max((os.cpu_count() or 1) // site.job.cores, 1)
+    return None
 
 
 def _short_daemon_dir(site: Site) -> dict[str, str]:

@@ -55,6 +55,9 @@ class Site:
         Let one job of the queue run many steps, one after another.
     side_by_side
         Steps that such a job runs at once, e.g. to fill a GPU.
+    max_jobs
+        Jobs that jobflow-remote keeps in the queue at once; default: all, 10 that are packed,
+        without a queue as many as there are cores.
     poll_s
         How often jobflow-remote looks at the queue.
     """
@@ -75,6 +78,7 @@ class Site:
     host: str | None = None
     packed: bool = False
     side_by_side: int = 1
+    max_jobs: int | None = None
     poll_s: float = 10.0
 
     def __post_init__(self) -> None:

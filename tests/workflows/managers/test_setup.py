@@ -124,6 +124,7 @@ def test_a_packed_worker_of_jobflow_remote_is_a_batch_worker(site):
     packed = replace(site, manager="jobflow-remote", side_by_side=2)
     worker = yaml.safe_load(made(packed)["haloflow.yaml"])["workers"]["haloflow"]
     assert worker["batch"]["parallel_jobs"] == 2
+    assert worker["max_jobs"] == 10  # without it, jobflow-remote submits no batch
     # a step that starts last still ends, with a checkpoint, within the allocation
     assert worker["batch"]["max_time"] + packed.step_s <= packed.job.walltime_s
     assert f"export HALOFLOW_WALLTIME_S={packed.step_s:.0f}" in worker["pre_run"]

@@ -118,7 +118,7 @@ def _watch(out: Console, store: HaloflowStore, found: list[Campaign], every_s: f
         while True:
             if time.monotonic() >= recover_at:
                 for campaign in found:
-                    campaign.manager.recover(campaign.pending(store))
+                    campaign.recover(store)
                 update_summaries(store)
                 recover_at = time.monotonic() + _RECOVER_S
             states = [campaign_state(campaign, store) for campaign in found]

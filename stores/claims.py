@@ -198,6 +198,11 @@ class Claims:
         claims = map(_claim, self._collection.find(criteria))
         return {one.identity: one for one in claims if not one.is_stale(self.stale_after_s)}
 
+    def abandoned(self, identities: Iterable[str]) -> dict[str, datetime]:
+        """Return those steps whose owner is dead or silent for too long: when it claimed them."""
+        claims = map(_claim, self._collection.find({"_id": {"$in": list(identities)}}))
+        return {one.identity: one.claimed_at for one in claims if one.is_stale(self.stale_after_s)}
+
     def wait(self, identity: str, *, timeout_s: float, poll_s: float = 1.0) -> None:
         """Return when nobody alive holds the step.
 

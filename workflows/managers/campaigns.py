@@ -43,6 +43,11 @@ class Campaign:
         identities = self.identities(store)
         return identities - finished(store, identities)
 
+    def recover(self, store: HaloflowStore) -> set[str]:
+        """Find what was lost with a process or a machine, and let it run again."""
+        pending = self.pending(store)
+        return self.manager.recover(pending, Claims(store.claims).abandoned(pending))
+
 
 def submit_sweep(
     sweep: Sweep, store: HaloflowStore, manager: Manager, *, over_budget: bool = False
@@ -97,7 +102,7 @@ def go_on(campaign: Campaign, store: HaloflowStore) -> dict[str, Any]:
         ``resumed``, ``recovered`` and ``retried`` identities, and the ``submission``.
     """
     pending = campaign.pending(store)
-    recovered = campaign.manager.recover(pending)
+    recovered = campaign.recover(store)
     resumed = campaign.manager.resume(pending)
     retried = campaign.manager.retry(pending)
     clear_failures(store, retried | recovered)

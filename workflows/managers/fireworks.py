@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import redirect_stderr
+from datetime import UTC
 from functools import cached_property
 from io import StringIO
 from typing import TYPE_CHECKING, Any
@@ -15,16 +16,17 @@ from monty.serialization import loadfn
 
 from ...errors import InputError
 from ...stores.mongodb import translated
-from .base import JobState, Submission, require_server
+from .base import NONE_ABANDONED, JobState, Submission, require_server
 from .batch import end_jobs, look_at_queue
-from .fireworks_states import LAUNCH_FIELDS, job_states, queue_id_of
+from .fireworks_states import LAUNCH_FIELDS, job_states, queue_id_of, started_at
 from .fireworks_task import IDENTITY, ORDERS, StepFiretask
 from .flows import pending_components
 from .resources import Resources, resources_of
 from .task import Orders
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from datetime import datetime
 
     from fireworks import Firework, Workflow
 
@@ -69,7 +71,7 @@ class FireWorksManager:
         """Add the steps of `plan` without a result; what the LaunchPad has is left there."""
         require_server(store)
         with translated(self._where):
-            self._prepare()
+            self.prepare()
             unfinished = self._fireworks(
                 plan.to_run, {"state": {"$nin": ["COMPLETED", *_GONE]}}, {_IDENTITY_FIELD: 1}
             )
@@ -130,13 +132,16 @@ class FireWorksManager:
             ids = self._ids(identities, ["PAUSED"])
             return {identity for fw_id, identity in ids.items() if self.launchpad.resume_fw(fw_id)}
 
-    def recover(self, identities: Collection[str]) -> set[str]:
-        """Run again what FireWorks finds lost, and what this machine's queue no longer knows."""
+    def recover(
+        self, identities: Collection[str], abandoned: Mapping[str, datetime] = NONE_ABANDONED
+    ) -> set[str]:
+        """Run again what FireWorks finds lost, was abandoned, or this machine's queue forgot."""
         with translated(self._where):
             self._unlock(identities)
             running = self._ids(identities, ["RUNNING", "RESERVED"])
             mine = {"fw_id": {"$in": list(running)}}
             lost = set(self.launchpad.detect_lostruns(rerun=True, refresh=True, query=mine)[1])
+            lost |= self._lost(self._left_by_the_dead(running, abandoned), mine)
             lost |= self._dropped(running, mine)
         return {running[fw_id] for fw_id in lost if fw_id in running}
 
@@ -146,16 +151,36 @@ class FireWorksManager:
         if (queue := look_at_queue(self._scheduler)) is None:
             return set()
         gone = [launch for launch, job_id in sent if job_id not in queue.ids]
-        ran = {"launch_id": {"$in": [one["launch_id"] for one in gone]}}
-        lost = self.launchpad.detect_lostruns(
-            expiration_secs=0, rerun=True, query=mine, launch_query=ran
-        )[1]
+        lost = self._lost(gone, mine)
         waited = [launch for launch in gone if launch["state"] == "RESERVED"]
         for launch in waited:
             self.launchpad.cancel_reservation(launch["launch_id"])
         return {*lost, *(launch["fw_id"] for launch in waited)}
 
-    def _prepare(self) -> None:
+    def _lost(self, launches: Iterable[Mapping[str, Any]], mine: dict[str, Any]) -> set[int]:
+        """Let FireWorks take these launches as lost now, if they still run for it."""
+        ids = [launch["launch_id"] for launch in launches]
+        if not ids:
+            return set()
+        only = {"launch_id": {"$in": ids}}
+        _, fw_ids, _ = self.launchpad.detect_lostruns(
+            expiration_secs=0, rerun=True, query=mine, launch_query=only
+        )
+        return set(fw_ids)
+
+    def _left_by_the_dead(
+        self, running: Mapping[int, str], abandoned: Mapping[str, datetime]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield launches that began before a claim that its process left without a word."""
+        claimed = {fw_id: abandoned[i] for fw_id, i in running.items() if i in abandoned}
+        for some in _batches(claimed):
+            wanted = {"fw_id": {"$in": some}, "state": "RUNNING"}
+            for launch in self.launchpad.launches.find(wanted, LAUNCH_FIELDS):
+                began = started_at(launch)
+                if began is not None and began <= claimed[launch["fw_id"]].replace(tzinfo=UTC):
+                    yield launch
+
+    def prepare(self) -> None:
         """Give a new LaunchPad its counters, and an index to find steps by."""
         pad = self.launchpad
         if pad.fw_id_assigner.find_one({}) is None:

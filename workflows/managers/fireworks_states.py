@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .base import JobPhase, JobState, cause_of, tail_of
-from .fireworks_task import IDENTITY, ORDERS
+from .fireworks_task import IDENTITY, ORDERS, WHY
 from .task import Orders
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ LAUNCH_FIELDS = {
     "host": 1,
     "state_history": 1,
     "action.stored_data._exception._stacktrace": 1,
+    f"action.stored_data.{WHY}": 1,
 }
 _PHASES: dict[str, JobPhase] = {
     "RUNNING": "running",
@@ -76,19 +77,25 @@ def _state(
         queue_position=queue.positions.get(queue_id) if queue and queue_id else None,
         cause=cause_of(text) if row["state"] == "FIZZLED" else "",
         tail=tail_of(text),
-        earlier=tuple(cause_of(_failure(one)) for one in attempts if _was_lost(one, own, row)),
+        earlier=_earlier(attempts, own[-1] if own and row["state"] == "FIZZLED" else None),
         run_s=sum(_run_s(launch) for launch in attempts),
         cores=orders.cores,
         estimated_core_hours=orders.estimated_core_hours,
     )
 
 
-def _was_lost(
-    launch: Mapping[str, Any], own: list[Mapping[str, Any]], row: Mapping[str, Any]
-) -> bool:
-    """Tell whether this is an attempt that failed before the present one."""
-    is_present = bool(own) and launch is own[-1] and row["state"] == "FIZZLED"
-    return launch["state"] == "FIZZLED" and not is_present
+def _earlier(
+    attempts: Iterable[Mapping[str, Any]], present: Mapping[str, Any] | None
+) -> tuple[str, ...]:
+    """Return why attempts before the present one failed or were interrupted."""
+    found = []
+    for launch in attempts:
+        stored = (launch.get("action") or {}).get("stored_data") or {}
+        if why := stored.get(WHY):
+            found.append(str(why))
+        elif launch["state"] == "FIZZLED" and launch is not present:
+            found.append(cause_of(_failure(launch)))
+    return tuple(found)
 
 
 def queue_id_of(launch: Mapping[str, Any]) -> str | None:
@@ -126,18 +133,23 @@ def _log(folder: Path) -> str:
         return ""
 
 
-def _run_s(launch: Mapping[str, Any]) -> float:
-    started = None
+def started_at(launch: Mapping[str, Any]) -> datetime | None:
+    """Return when the launch began to run, if it did."""
     for entry in launch["state_history"]:
         if entry["state"] == "RUNNING":
-            started = _time(entry["created_on"])
-            ended = _time(entry["updated_on"])
-        elif started is not None and entry["state"] in {"COMPLETED", "FIZZLED"}:
-            ended = _time(entry["created_on"])
-    if started is None:
+            return _time(entry["created_on"])
+    return None
+
+
+def _run_s(launch: Mapping[str, Any]) -> float:
+    if (started := started_at(launch)) is None:
         return 0.0
-    if launch["state"] == "RUNNING":
-        ended = datetime.now(UTC)
+    last = launch["state_history"][-1]
+    ended = (
+        datetime.now(UTC)
+        if launch["state"] == "RUNNING"
+        else _time(last.get("updated_on", last["created_on"]))
+    )
     return max((ended - started).total_seconds(), 0.0)
 
 

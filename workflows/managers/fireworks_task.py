@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ORDERS = "haloflow"
 IDENTITY = "haloflow_identity"
+WHY = "haloflow_why"
+"""Why a run was interrupted, in the data of its launch."""
 _OF_THIS_RUN = frozenset(("_tasks", "_fw_env", "_recovery", "_launch_dir"))
 
 
@@ -26,8 +28,8 @@ class StepFiretask(JobFiretask):
 
     _fw_name = "{{haloflow.workflows.managers.fireworks_task.StepFiretask}}"
 
-    @serialize_fw
-    @recursive_serialize
+    @serialize_fw  # type: ignore[untyped-decorator]  # FireWorks has no types
+    @recursive_serialize  # type: ignore[untyped-decorator]  # idem
     def to_dict(self) -> dict[str, Any]:
         """Serialize; jobflow's own way makes a string of a Maker's pydantic settings."""
         record = dict(self)
@@ -38,10 +40,12 @@ class StepFiretask(JobFiretask):
         """Run the step; stopped at its limit, let a detour run it from its checkpoint."""
         again = self.to_dict()  # to run a job resolves its references in place
         orders = Orders.of(fw_spec[ORDERS])
+        said: list[str] = []
         with HaloflowStore.of_jobstore(self["store"]) as store:
-            ending = run_queued(self["job"], orders, store)
+            ending = run_queued(self["job"], orders, store, said.append)
         detours = None
         if ending is Ending.INTERRUPTED:
             spec = {key: value for key, value in fw_spec.items() if key not in _OF_THIS_RUN}
             detours = Workflow([Firework([self.from_dict(again)], spec=spec, name=orders.name)])
-        return FWAction(stored_data={ORDERS: ending.value}, detours=detours)
+        stored = {ORDERS: ending.value, WHY: "".join(said)}
+        return FWAction(stored_data=stored, detours=detours)

@@ -16,7 +16,7 @@ from ...stores.results import clear_failures, failures, heads, record_failure
 from ..status import update_summaries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from jobflow import Job
 
@@ -71,8 +71,17 @@ class Orders:
         return cls(**{**record, **{name: tuple(record[name]) for name in lists}})
 
 
-def run_queued(job: Job, orders: Orders, store: HaloflowStore) -> Ending:
+def run_queued(
+    job: Job, orders: Orders, store: HaloflowStore, tell: Callable[[str], None] | None = None
+) -> Ending:
     """Run a step; what it does not do is told by the ending, why it failed by the store.
+
+    Parameters
+    ----------
+    job, orders, store
+        What to run and where its documents go.
+    tell
+        Takes the reason of an interruption.
 
     Raises
     ------
@@ -85,7 +94,9 @@ def run_queued(job: Job, orders: Orders, store: HaloflowStore) -> Ending:
     try:
         with limited_to(orders.walltime_s):
             job.run(store.jobstore)
-    except (InterruptedRunError, ClaimError):  # a checkpoint is written, or another is at it
+    except (InterruptedRunError, ClaimError) as reason:  # a checkpoint, or another is at it
+        if tell is not None:
+            tell(reason.problem)
         return Ending.INTERRUPTED
     except Exception as error:
         with suppress(StoreError, PyMongoError):  # the manager keeps the traceback

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 from queued_sweeps import assert_as_undisturbed, n_evaluations
 
 
-def test_the_same_summary_as_a_local_run(site, undisturbed):
-    said = site.haloflow("submit", "tiny.yaml", "--to", "fireworks")
+def test_two_submitters_at_once_and_one_worker_do_as_a_local_run_does(site, undisturbed):
+    command = (
+        "python", "-c", "from haloflow.cli.main import run; run()",
+        "submit", "tiny.yaml", "--to", "fireworks", "--store", site.store,
+    )  # fmt: skip
+    both = [site.start(*command) for _ in range(2)]
+    said = [process.communicate(timeout=120)[0] for process in both]
     n_steps = len(undisturbed.steps)
-    assert f"{n_steps} jobs in 1 flows handed to fireworks" in said
-    again = site.haloflow("submit", "tiny.yaml", "--to", "fireworks")
-    assert f"0 jobs in 0 flows handed to fireworks; {n_steps} were there already" in again
+    handed = sorted(int(found) for text in said for found in re.findall(r"(\d+) jobs in", text))
+    assert handed == [0, n_steps], said
+    assert f"0 jobs in 0 flows handed to fireworks; {n_steps} were there already" in "".join(said)
     site.rlaunch()
     with site.open() as store:
         assert_as_undisturbed(store, undisturbed)

@@ -82,7 +82,7 @@ def test_query_ranks_ok_rows_first_and_shows_the_rest_below_the_line(haloflow, s
     for title in ("TaCl5-0.5Na2S glass", "NaTaOCl4 crystal", "NaTaCl6 crystal"):
         assert out.index(title) > line
     text = words(out)
-    assert "29.4 3.0 [1.9, 4.9] 0.216 ± 0.009 0.94" in text
+    assert "29 3.0 [1.9, 4.9] 0.216 ± 0.009 0.94" in text
     assert "≤ 7.0" in text
     assert hull_error_note("chgnet-r2scan") in text
     assert "4.0e14 K/s" in text

@@ -16,7 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from .. import __version__
 from ..errors import HaloflowError
 from .answers import EntityTagMiddleware
-from .api import ROUTERS
+from .api import HEAVY_ROUTERS, ROUTERS
 from .api.candidates import CandidateResource
 from .api.dependencies import PREFIX
 from .api.models import PROBLEMS
@@ -29,6 +29,7 @@ from .problems import (
     answer_server_trouble,
 )
 from .security import LOOPBACK_HOSTS, SecurityMiddleware
+from .turns import Turns, one_of_few
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 STATIC: Final = Path(__file__).parent / "static"
 _CHECKS: Final = [Depends(refuse_unknown_parameters)]
+_IN_TURN: Final = [*_CHECKS, Depends(one_of_few, scope="function")]
 FRONT_PAGE: Final = "explorer"
 OPTIMADE_PATH: Final = "/optimade"
 _DESCRIPTION = """\
@@ -79,9 +81,11 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.store = store
+    app.state.store, app.state.turns = store, Turns()
     for router in (CandidateResource(store.summaries).router, *ROUTERS):
         app.include_router(router, prefix=PREFIX, responses=PROBLEMS, dependencies=_CHECKS)
+    for router in HEAVY_ROUTERS:
+        app.include_router(router, prefix=PREFIX, responses=PROBLEMS, dependencies=_IN_TURN)
     app.openapi = described(app, with_token=token is not None)  # type: ignore[method-assign]  # as FastAPI documents it
     _add_pages(app)
     if optimade_url is not None:

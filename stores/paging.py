@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from .collection import SqliteCollection
-from .selection import Selection, select
+from .selection import Selection, select, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -91,6 +91,15 @@ def find_page(
     find = select if isinstance(collection, SqliteCollection) else _from_server
     rows, total = find(collection, wanted)
     return Page(rows, total)
+
+
+def find_keys(summaries: Store, criteria: Mapping[str, Any]) -> list[str]:
+    """Return the keys of all summaries for which `criteria` hold, rising."""
+    collection, key = summaries._collection, str(summaries.key)
+    if not isinstance(collection, SqliteCollection):
+        rows = collection.find(criteria, {key: 1, "_id": 0}, sort=[(key, 1)])
+        return [row[key] for row in rows]
+    return sorted(values_of(collection, criteria, key))
 
 
 def _from_server(collection: Any, wanted: Selection) -> tuple[list[Document], int]:

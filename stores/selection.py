@@ -91,6 +91,22 @@ def select(collection: SqliteCollection, wanted: Selection) -> tuple[list[Docume
     return [project(documents[seq]) for seq in seqs], total
 
 
+def values_of(collection: SqliteCollection, criteria: Mapping[str, Any], path: str) -> list[Any]:
+    """Return the value at `path` of each document that matches, in any order.
+
+    For values that are in a column as they are in the document: numbers and short texts.
+    """
+    with collection.sqlite.one_moment() as connection:
+        columns = collection.columns(connection)
+        column = columns.get(path) if columns is not None else None
+        if columns is None or column is None:
+            known, others = [], [one for _, one in collection.matching(connection, criteria)]
+        else:
+            rows, others = Search(collection, connection, columns, criteria).values([column], None)
+            known = [value for _, value in rows]
+    return known + [value_of(document, path) for document in others]
+
+
 def count(
     collection: SqliteCollection, connection: sqlite3.Connection, criteria: Mapping[str, Any]
 ) -> int:

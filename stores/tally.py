@@ -11,8 +11,7 @@ from .facets import count_facets, count_values, group_id, in_order, no_counts
 from .fields import get_field
 from .mongodb import remembered
 from .paging import find_page
-from .selection import Search, count
-from .shaping import value_of
+from .selection import count, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,15 +93,7 @@ def _of_columns(
 def _values(collection: SqliteCollection, criteria: Criteria, name: str) -> list[float]:
     field, status = _fields(name)
     ok = _both(criteria, {status.path: Status.OK.value, field.path: {"$ne": None}})
-    with collection.sqlite.one_moment() as connection:
-        columns = collection.columns(connection)
-        column = columns.get(field.path) if columns is not None else None
-        if columns is None or column is None:
-            known, others = [], [one for _, one in collection.matching(connection, ok)]
-        else:
-            rows, others = Search(collection, connection, columns, ok).values([column], None)
-            known = [float(value) for _, value in rows]
-    return sorted(known + [float(value_of(one, field.path)) for one in others])
+    return sorted(map(float, values_of(collection, ok, field.path)))
 
 
 def _fields(name: str) -> tuple[Field, Field]:

@@ -9,13 +9,12 @@ from pymatgen.core import Composition
 
 from ..quantity import Quantity, Status
 from ..stores.fields import get_field
-from ..stores.paging import find_page
+from ..stores.paging import find_keys, find_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ..stores.connection import HaloflowStore
-    from ..stores.fields import Field
 
 _STABILITY: Final = "energy_above_hull_ev_per_atom"
 _CONDUCTIVITY: Final = "sigma_300k_ms_cm"
@@ -33,7 +32,6 @@ _PROPERTIES: Final = (
 )
 _BINARY: Final = 2
 _TERNARY: Final = 3
-_AT_ONCE: Final = 500
 _BLOCK: Final = 100
 MOST_READ: Final = 2000
 _UNKNOWN: Final = Quantity(status=Status.UNCONVERGED, note="not computed yet")
@@ -122,12 +120,9 @@ def overview(
     The sample is of blocks of neighbouring ids at equal distances, blind to the numbers; the
     best conductors, and the Pareto front if it is asked for, are always there.
     """
-    total = find_page(store.summaries, criteria, limit=1, properties=("candidate_id",)).total
-    if total > most:
-        rows = _sample(store, criteria, total, most)
-    else:
-        page = find_page(store.summaries, criteria, properties=_PROPERTIES)
-        rows = {row["candidate_id"]: row for row in page.rows}
+    ids = find_keys(store.summaries, criteria)
+    total = len(ids)
+    rows = _rows(store, criteria, ids if total <= most else _sample(store, criteria, ids, most))
     best = _front_rows(store, criteria) if with_front else []
     rows |= {row["candidate_id"]: row for row in best}
     parts = _components(store, list(rows)) if with_components else {}
@@ -138,20 +133,29 @@ def overview(
 
 
 def _sample(
-    store: HaloflowStore, criteria: Mapping[str, Any], total: int, most: int
-) -> dict[str, Any]:
+    store: HaloflowStore, criteria: Mapping[str, Any], ids: Sequence[str], most: int
+) -> list[str]:
     n_blocks = max(1, (most - _BLOCK) // _BLOCK)
-    orders: list[tuple[int, list[tuple[Field, bool]]]] = [
-        *((total * block // n_blocks, []) for block in range(n_blocks)),
-        (0, [(get_field("sigma"), True)]),
-    ]
-    return {
-        row["candidate_id"]: row
-        for skip, sort in orders
-        for row in find_page(
-            store.summaries, criteria, sort=sort, skip=skip, limit=_BLOCK, properties=_PROPERTIES
-        ).rows
-    }
+    starts = [len(ids) * block // n_blocks for block in range(n_blocks)]
+    by_sigma = [(get_field("sigma"), True)]
+    best = find_page(
+        store.summaries, criteria, sort=by_sigma, limit=_BLOCK, properties=["candidate_id"]
+    )
+    found = {name for start in starts for name in ids[start : start + _BLOCK]}
+    return sorted(found | {row["candidate_id"] for row in best.rows})
+
+
+def _rows(
+    store: HaloflowStore, criteria: Mapping[str, Any], ids: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Return what points are made of, by id; of those that still meet `criteria`."""
+    wanted = {"$and": [_one_of(ids), *([dict(criteria)] if criteria else [])]}
+    page = find_page(store.summaries, wanted, properties=_PROPERTIES)
+    return {row["candidate_id"]: row for row in page.rows}
+
+
+def _one_of(ids: Sequence[str]) -> dict[str, Any]:
+    return {"candidate_id": {"$in": list(ids)}}
 
 
 def _front_rows(store: HaloflowStore, criteria: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -205,8 +209,7 @@ def _quantity(stored: Mapping[str, Any] | None) -> Quantity:
 
 
 def _components(store: HaloflowStore, ids: Sequence[str]) -> dict[str, dict[str, float]]:
-    wanted: dict[str, Any] = {"candidate_id": {"$in": list(ids)}} if len(ids) <= _AT_ONCE else {}
-    rows = store.candidates.query(wanted, ["candidate_id", "components"])
+    rows = store.candidates.query(_one_of(ids), ["candidate_id", "components"])
     return {
         row["candidate_id"]: {f: n for f, n in (row.get("components") or {}).items() if n > 0}
         for row in rows

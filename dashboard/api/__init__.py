@@ -20,14 +20,17 @@ from . import (
 ROUTERS = [
     candidates.router,
     fields.router,
-    campaign.router,
-    experiment.router,
     structures.router,
     details.router,
-    figures.router,
-    overview.router,
     trajectories.router,
     provenance.router,
+]
+HEAVY_ROUTERS = [
+    campaign.router,
+    experiment.router,
+    figures.router,
+    overview.router,
     stats.router,
     compare.router,
 ]
+"""Those that read many candidates, or draw, for one answer."""

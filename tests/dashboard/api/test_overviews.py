@@ -6,9 +6,9 @@ import dataclasses
 import math
 import re
 
+import bson
 import pytest
 
-from haloflow.dashboard.api import overview as api_overview
 from haloflow.dashboard.figures_pareto import pareto_figure
 from haloflow.dashboard.overview_marks import decades, mark, thinned
 from haloflow.quantity import Quantity, Status
@@ -207,18 +207,6 @@ def test_an_unknown_system_is_refused_and_nothing_is_an_empty_figure(embedded):
         assert figure["data"] == []
 
 
-def test_few_figures_of_many_candidates_are_made_at_once(embedded, monkeypatch):
-    monkeypatch.setattr(api_overview, "_LONGEST_WAIT_S", 0.05)
-    path = "/api/v1/figures/map?sigma_min=0.000123"
-    with api_overview._AT_WORK, api_overview._AT_WORK:
-        answer = embedded.get(path)
-        assert answer.status_code == 503
-        assert answer.headers["Retry-After"] == "5"
-        said = answer.json()["error"]
-        assert said["problem"].startswith("too many figures of many candidates are asked for")
-    assert embedded.get(path).status_code == 200
-
-
 def test_the_front_has_the_errors_of_its_stability():
     stable = Quantity(0.02, 0.038, 0.02 - 0.0745, 0.02 + 0.0745)
     one = dataclasses.replace(point("a"), stability=stable)
@@ -226,3 +214,18 @@ def test_the_front_has_the_errors_of_its_stability():
     for trace in figure["data"]:
         assert trace["error_x"]["array"] == [pytest.approx(74.5)]
         assert trace["error_x"]["arrayminus"] == [pytest.approx(74.5)]
+
+
+def test_of_very_many_no_more_documents_are_read_than_shown(embedded_store, monkeypatch):
+    monkeypatch.setattr("haloflow.workflows.overview._BLOCK", 5)
+    sizes, decode = [], bson.decode
+
+    def counted(data, *args, **kwargs):
+        sizes.extend([len(data)] if len(data) > 5 else [])  # 5 bytes: an empty document
+        return decode(data, *args, **kwargs)
+
+    monkeypatch.setattr(bson, "decode", counted)
+    seen = overview(embedded_store, {}, most=20, with_components=True)
+    assert seen.total == embedded_store.summaries.count() > 200
+    assert 15 <= len(seen.points) <= 20
+    assert len(sizes) <= 2 * 20 + 5  # summaries, candidates, the best again

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ...errors import StoreTimeoutError, UnknownNameError
+from ...errors import UnknownNameError
 from ...workflows.experiment import (
     ENERGY,
     MOST_CANDIDATES,
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["figures"])
 
-_AT_WORK = BoundedSemaphore(2)
-_LONGEST_WAIT_S: Final = 5.0
 _KEPT = 32
 _LEAST_S = 20.0
 _DRAWN_AT_MOST: Final = 10_000
@@ -244,23 +241,10 @@ def _text(criteria: dict[str, Any]) -> str:
     return json.dumps(criteria, sort_keys=True, default=str)
 
 
-def _in_turn(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Make a figure of many candidates, of which few at a time fit into memory."""
-    if not _AT_WORK.acquire(timeout=_LONGEST_WAIT_S):
-        raise StoreTimeoutError(
-            "too many figures of many candidates are asked for at once",
-            remedy="ask for less, or again in some seconds",
-        )
-    try:
-        return make()
-    finally:
-        _AT_WORK.release()
-
-
 def _recent(request: Request, key: tuple[object, ...], make: Callable[[], Any]) -> Response:
     """Answer with a figure that may be some seconds old."""
     if not hasattr(request.app.state, "overviews"):
         request.app.state.overviews = Lately[dict[str, Any]](_KEPT, _LEAST_S)
     lately: Lately[dict[str, Any]] = request.app.state.overviews
-    made = lately.get(key, lambda: _in_turn(make))
+    made = lately.get(key, make)
     return answer({name: made[name] for name in made if name != "meta"}, made["meta"])

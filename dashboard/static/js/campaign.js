@@ -70,7 +70,7 @@ function forget(place) {
 function show(place, data) {
   if (!data.n_candidates) {
     forget(place);
-    replace(place, h("div", { class: "card" }, emptyPanel("No candidates yet", "Start a sweep: haloflow run examples/quickstart.yaml")));
+    replace(place, h("div", { class: "card" }, emptyPanel("No candidates yet", "haloflow run plans and runs a sweep; its candidates appear here as soon as they are planned.")));
     return;
   }
   if (!shown.size) replace(place, SECTIONS.map(([name]) => h("section", { id: name, aria: { labelledby: `${name}-title` } })));

@@ -118,7 +118,7 @@ function nothing(total) {
   if (activeFilters(state.params, fields).length) {
     return emptyPanel("No candidate passes these filters", "Remove one of them, or all.", reset("Clear all filters", () => state.go(cleared(state.params))));
   }
-  return emptyPanel("No candidates yet", "Run haloflow sweep run with this store; they appear here as soon as they are planned.");
+  return emptyPanel("No candidates yet", "haloflow run plans and runs a sweep; its candidates appear here as soon as they are planned.");
 }
 
 /** @param {unknown} error */

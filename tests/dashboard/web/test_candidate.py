@@ -26,6 +26,17 @@ FRAME_AND_SCENE = """async (base) => {
   return [scene, frameScene(scene, species, { cell: scene.cell, positions: far })];
 }"""
 
+FAINT = """async () => {
+  const { contrast } = await import("/static/js/common/plot_contrast.js");
+  const rgb = (text) => {
+    document.body.style.accentColor = text;
+    return getComputedStyle(document.body).accentColor.match(/[\\d.]+/g).slice(0, 3).map(Number);
+  };
+  const paper = rgb("var(--paper)");
+  return [...document.querySelectorAll(".plot")].flatMap((plot) => plot.data ?? [])
+    .flatMap((trace) => [trace.line?.color, trace.marker?.color])
+    .filter((text) => typeof text === "string" && contrast(rgb(text), paper) < 2.95);
+}"""
 SAMPLES = """async () => {
   const { FigureSections } = await import("/static/js/candidate/sections.js");
   const { UrlState } = await import("/static/js/common/url_state.js");
@@ -264,6 +275,11 @@ def test_a_phone_in_the_dark(open_candidate, full_ids, shot):
     assert np.median(picture) < 60
     assert (picture.max(axis=2) > 120).mean() > 0.02
     shot("candidate-phone-dark", full=False)
+    for figure in ("arrhenius", "msd-1"):
+        card = page.locator(f"figure[id='{figure}']")
+        card.scroll_into_view_if_needed()
+        expect(card).to_have_attribute("data-state", "drawn")
+    assert page.evaluate(FAINT) == []
 
 
 def test_an_unknown_candidate_is_explained(open_page, page, watch):

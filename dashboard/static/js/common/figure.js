@@ -12,6 +12,7 @@
 import { emptyPanel, errorPanel, isAbort, latest, loadingPanel } from "./api.js";
 import { h, replace } from "./dom.js";
 import { saveText, saveUrl } from "./download.js";
+import { legible } from "./plot_contrast.js";
 import { fitted } from "./plot_fit.js";
 import { plotMenus } from "./plot_menus.js";
 import { csv, plainText, plotRows } from "./plot_table.js";
@@ -139,7 +140,7 @@ class FigureCard {
       if (!plot || plot !== this.plot) return;
       const { height = plot.layout.height ?? 400 } = this.options;
       const { data, layout } = fitted(plot, this.canvas.clientWidth);
-      await Plotly.react(this.canvas, data, { ...themed(this.menus.take(layout)), height }, PLOT_CONFIG);
+      await Plotly.react(this.canvas, legible(data), { ...themed(this.menus.take(layout)), height }, PLOT_CONFIG);
       await this.menus.apply(Plotly, this.canvas);
       this.canvas.querySelectorAll("svg").forEach((/** @type {Element} */ one) => one.setAttribute("aria-hidden", "true"));
       this.listen();

@@ -122,7 +122,7 @@ export async function makeGrid(host, actions) {
 }
 
 /** @param {HTMLElement} host */
-const labelWidth = (host) => Math.round(Math.min(300, Math.max(142, 0.25 * host.clientWidth)));
+const labelWidth = (host) => Math.round(Math.min(300, Math.max(142, 0.34 * host.clientWidth)));
 
 const isSmall = () => matchMedia(SMALL_SCREEN).matches;
 

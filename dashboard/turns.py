@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 AT_A_TIME: Final = 2
-LONGEST_WAIT_S: Final = 10.0
+LONGEST_WAIT_S: Final = 20.0
 _LOOK_S: Final = 0.02
 _BUSY: Final = "the server is busy with other requests: ask again in some seconds"
 _LATER: Final = {"Retry-After": "5"}

@@ -224,6 +224,10 @@ def _regex(pattern: Any, options: str = "") -> FieldTest:
     return _any(lambda value: type(value) is str and search(value) is not None)
 
 
+_ALONE = str.maketrans("\u0130\u0131", "\uf8fe\uf8ff")
+"""Turkish letters that Python, but no server, takes for an i; to letters that are like none."""
+
+
 def text_search(pattern: Any, options: str = "") -> Callable[[str], re.Match[str] | None]:
     """Return the search of a ``$regex`` in a text.
 
@@ -240,6 +244,9 @@ def text_search(pattern: Any, options: str = "") -> Callable[[str], re.Match[str
     try:
         for option in options:
             flags |= _REGEX_OPTIONS[option]
+        if flags & re.IGNORECASE:
+            alone = re.compile(pattern.translate(_ALONE), flags & ~re.UNICODE).search
+            return lambda text: alone(text if text.isascii() else text.translate(_ALONE))
         return re.compile(pattern, flags & ~re.UNICODE).search
     except (re.error, KeyError) as error:
         raise _bad_argument("$regex", pattern, "a valid pattern, options imsx") from error

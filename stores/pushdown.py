@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _MOST_VALUES = 5000
 _LONGEST_PART = 200
-ALIKE = {"i": "\u0130\u0131", "k": "\u212a", "s": "\u017f"}
+ALIKE = {"k": "\u212a", "s": "\u017f"}
 """Letters beyond ASCII that patterns without regard to case take for one of ASCII."""
 _RANGES = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 

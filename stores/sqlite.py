@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT_S = 120.0
 _STEPS_BETWEEN_LOOKS = 20_000
 """Instructions of SQLite's machine, a millisecond or so, after which the time is looked at."""
-_MAPPED_BYTES = 2**30
 NETWORK_FILE_SYSTEMS = frozenset(
     (
         "afs",
@@ -137,9 +136,7 @@ class Database:
         )
         try:
             connection.create_function("matches", 2, matches, deterministic=True)
-            if self.read_only:
-                connection.execute(f"PRAGMA mmap_size={_MAPPED_BYTES}")
-            else:
+            if not self.read_only:
                 _switch_to_wal(connection)
                 connection.execute(f"PRAGMA synchronous={'FULL' if self.durable else 'NORMAL'}")
             version = _version(connection)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import string
 import sys
+import time
 
 import pytest
 
 from haloflow.stores.columns import Columns
+from haloflow.stores.connection import open_store
 from haloflow.stores.embedded import SqliteStore
+from haloflow.stores.matching import text_search
 from haloflow.stores.pushdown import ALIKE, Translator
 
 TEXTS = [
@@ -24,7 +27,8 @@ SEARCHES += ["\u00e9", "a\nb", "l\0a", "x" * 500, "long" * 20]
 def test_letters_are_alike_as_in_patterns():
     everything = "".join(map(chr, range(sys.maxunicode + 1)))
     for letter in string.ascii_lowercase:
-        found = set(re.findall(letter, everything, re.IGNORECASE))
+        like_python = set(re.findall(letter, everything, re.IGNORECASE))
+        found = {one for one in like_python if text_search(letter, "i")(one)}
         assert found == {letter, letter.upper(), *ALIKE.get(letter, "")}
 
 
@@ -35,14 +39,13 @@ def test_plain_text_is_found_where_the_pattern_is(tmp_path, options):
         store._collection.create_columns({"a": "scalar"})
         store.update(documents)
         for text in SEARCHES:
-            flags = re.IGNORECASE if options else 0
             test = {"$regex": re.escape(text), "$options": options}
             values = [(one["key"], one["a"]) for one in documents]
             wanted = {
                 key
                 for key, value in values
                 for item in (value if isinstance(value, list) else [value])
-                if isinstance(item, str) and re.search(re.escape(text), item, flags)
+                if isinstance(item, str) and text_search(re.escape(text), options)(item)
             }
             assert {row["key"] for row in store.query({"a": test})} == wanted, text
             assert store.count({"a": test}) == len(wanted)
@@ -60,3 +63,19 @@ def test_other_patterns_are_left_to_python(tmp_path, pattern):
                 found = translator.translate({"a": {"$regex": test, "$options": "i"}})
                 assert found.is_exact
                 assert translator.is_portable == portable
+
+
+def test_letters_are_alike_as_on_a_server(tmp_path, mongod_uri):
+    letters = "iI\u0130\u0131kK\u212asS\u017f\u00df\u1e9e\u00e9\u00c9\u03c3\u03c2\u03a3\ufb01"
+    rows = [{"candidate_id": f"c{n}", "label": one} for n, one in enumerate(letters)]
+    server, uri = tmp_path / "server", f"{mongod_uri}/letters{time.time_ns()}"
+    with open_store(tmp_path / "file") as file, open_store(uri, files_dir=server) as other:
+        for store in (file, other):
+            store.summaries.update(rows)
+        for letter in letters:
+            test = {"label": {"$regex": letter, "$options": "i"}}
+            found = [
+                {row["label"] for row in store.summaries.query(test)} for store in (file, other)
+            ]
+            assert letter in found[0]
+            assert found[0] == found[1], letter

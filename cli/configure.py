@@ -13,7 +13,7 @@ import typer
 from ..errors import InputError, UnknownNameError
 from ..settings import get_settings
 from ..workflows.managers.resources import Resources
-from ..workflows.managers.setup import configuration, differences, write_configuration
+from ..workflows.managers.setup import configuration, differences, make_scratch, write_configuration
 from ..workflows.managers.site import (
     MANAGERS,
     SCHEDULERS,
@@ -61,6 +61,7 @@ def configure(wishes: Wishes, *, force: bool) -> Site:
         out.print(diff)
     for path in write_configuration(files, force=force):
         out.print(f"written: {path}")
+    make_scratch(site)
     if settings := _settings_of(site):
         out.print("Put into your profile:")
         for key, value in settings.items():

@@ -83,7 +83,8 @@ class JobflowRemoteManager:
             for component in components:
                 flow = self._flow(component, plan, store, candidates)
                 controller.add_flow(flow, worker=next(iter(self.project.workers)))
-            ensure_runner(self.project, controller)
+            if components or known:
+                ensure_runner(self.project, controller)
         n_jobs = sum(len(component.steps) for component in components)
         return Submission(len(components), n_jobs, len(known), plan.n_reused)
 
@@ -131,6 +132,8 @@ class JobflowRemoteManager:
         self, identities: Collection[str], abandoned: Mapping[str, datetime] = NONE_ABANDONED
     ) -> set[str]:
         """Restart a dead runner; run again what was killed, or failed on the way to a worker."""
+        if not identities:
+            return set()
         with self._controller() as controller:
             ensure_runner(self.project, controller)
         return self._act(identities, {"failed"}, _run_again, only=is_lost)

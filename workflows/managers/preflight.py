@@ -20,7 +20,7 @@ from ...stores.connection import HaloflowStore
 from ...stores.mongodb import MongoDBStore
 from ..doctor import Check
 from .base import require_server
-from .setup import QUEUE_RECORDS
+from .remote_project import QUEUE_RECORDS
 from .worker_checks import LEAST_FREE_GB, clock_offset_s, examine_here
 
 if TYPE_CHECKING:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from difflib import unified_diff
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from jobflow import JobStore
-from pymongo.uri_parser import parse_uri
 
 from ...errors import InputError, MissingDependencyError
-from ...stores.connection import DEFAULT_DATABASE, open_store
+from ...stores.connection import open_store
 from ...stores.mongodb import redacted
 from .base import require_server
-from .site import adapter_options, queue_options
+from .remote_project import database_of, project_of
+from .site import adapter_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,13 +23,9 @@ if TYPE_CHECKING:
     from .site import Site
 
 _QUEUE_TYPES = {"slurm": "SLURM", "pbs": "PBS", "sge": "SGE", "lsf": "LoadSharingFacility"}
-QUEUE_RECORDS = "queue_records"
-"""Collection of what jobflow-remote notes of its jobs; documents of steps go to the store."""
 _PING_S = 60
 _LOST_AFTER_S = 300
-_PACKED_JOBS = 10
-_LONGEST_SOCKET = 97
-_PRIVATE = 0o600
+_PRIVATE, _PRIVATE_FOLDER = 0o600, 0o700
 
 
 def configuration(site: Site) -> dict[Path, str]:
@@ -112,9 +106,26 @@ def write_configuration(files: Mapping[Path, str], *, force: bool = False) -> li
     return written
 
 
-def database_of(uri: str) -> str:
-    """Return the database that a ``mongodb://`` URI names."""
-    return str(parse_uri(uri)["database"] or DEFAULT_DATABASE)
+def make_scratch(site: Site) -> None:
+    """Make the folder in which jobflow-remote runs jobs from here, for the user alone.
+
+    The input of a job lies there, with the URI of its store and the password in that.
+
+    Raises
+    ------
+    InputError
+        It cannot be made.
+    """
+    if site.manager == "fireworks" or site.host is not None:
+        return
+    try:
+        site.work_dir.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            "the scratch folder cannot be made",
+            given=f"{site.work_dir}: {error.strerror}",
+            remedy="name another one with --work-dir",
+        ) from error
 
 
 class _Dumper(yaml.SafeDumper):
@@ -213,68 +224,8 @@ def _adapter(site: Site) -> dict[str, Any]:
 def _project_file(site: Site, _jobstore: JobStore) -> dict[Path, str]:
     from jobflow_remote.config.base import Project  # noqa: PLC0415  (an extra)
 
-    project = Project.model_validate(_project(site))
+    project = Project.model_validate(project_of(site))
     kept = project.model_dump(mode="json", exclude_unset=True)
     text = _plain(kept)
     Project.model_validate(yaml.safe_load(text))
     return {site.folder / f"{site.name}.yaml": text}
-
-
-def _project(site: Site) -> dict[str, Any]:
-    database = database_of(site.store)
-    worker: dict[str, Any] = {
-        "type": "remote" if site.host else "local",
-        "scheduler_type": site.scheduler,
-        "work_dir": str(site.work_dir),
-        "resources": queue_options(site),
-        "pre_run": "\n".join(site.preparation()) + "\n",
-    }
-    worker |= {"host": site.host} if site.host else {}
-    if site.is_packed:
-        worker["batch"] = {
-            "jobs_handle_dir": str(site.work_dir / "batch-handles"),
-            "work_dir": str(site.work_dir / "batch-jobs"),
-            "max_time": site.step_s,
-            "max_wait": max(3 * site.poll_s, 60),
-            "parallel_jobs": site.side_by_side,
-            "sleep_time": min(site.poll_s, 10),
-        }
-    if (most := _most_jobs(site)) is not None:
-        worker["max_jobs"] = most
-    on_server = {"type": "MongoStore", "uri": site.store, "database": database}
-    made = {
-        "name": site.name,
-        "base_dir": str(site.folder / site.name),
-        "workers": {site.name: worker},
-        "queue": {"store": on_server | {"collection_name": "jobs"}},
-        "jobstore": {"docs_store": on_server | {"collection_name": QUEUE_RECORDS}},
-        "runner": {
-            "delay_checkout": site.poll_s,
-            "delay_check_run_status": site.poll_s,
-            "delay_advance_status": site.poll_s,
-            "delay_update_batch": site.poll_s,
-            "delay_ping_db": 60,
-            "lock_timeout": 300,
-        },
-    }
-    return made | _short_daemon_dir(site)
-
-
-def _most_jobs(site: Site) -> int | None:
-    """Return how many jobs the queue gets at once; jobflow-remote must know it of packed ones."""
-    if site.max_jobs is not None:
-        return site.max_jobs
-    if site.is_packed:
-        return _PACKED_JOBS
-    if site.scheduler == "shell" and not site.host:
-        return max((os.cpu_count() or 1) // site.job.cores, 1)
-    return None
-
-
-def _short_daemon_dir(site: Site) -> dict[str, str]:
-    """Place the runner's socket where its path fits into what systems allow."""
-    usual = site.folder / site.name / "daemon" / "s.sock"
-    if len(str(usual)) <= _LONGEST_SOCKET:
-        return {}
-    digest = sha256(str(usual).encode()).hexdigest()[:12]
-    return {"daemon_dir": str(Path(tempfile.gettempdir(), f"jobflow-remote-{digest}"))}

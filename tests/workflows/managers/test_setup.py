@@ -157,6 +157,19 @@ def test_nothing_is_overwritten_unless_forced(site):
     assert setup.differences(files) == {}
 
 
+def test_the_scratch_folder_is_for_the_user_alone(site, tmp_path):
+    local = replace(site, manager="jobflow-remote", work_dir=tmp_path / "scratch")
+    for _ in range(2):
+        setup.make_scratch(local)
+        assert local.work_dir.stat().st_mode & 0o077 == 0
+    elsewhere = replace(local, host="cluster", work_dir=tmp_path / "there")
+    setup.make_scratch(elsewhere)
+    assert not elsewhere.work_dir.exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="the scratch folder cannot be made"):
+        setup.make_scratch(replace(local, work_dir=tmp_path / "file" / "below"))
+
+
 def test_an_embedded_store_is_refused(site, tmp_path):
     with pytest.raises(StoreError, match="workers of a queue cannot share an embedded store"):
         setup.configuration(replace(site, store=str(tmp_path / "store")))

@@ -30,6 +30,7 @@ TITLES = {
     "Campaign": "/campaign$",
     "API": "/docs$",
 }
+WIDEST_COLUMN = 320
 SCROLLED_TO = """(top) => {
   scrollTo(0, top);
   return new Promise((seen) => requestAnimationFrame(() => requestAnimationFrame(seen)));
@@ -127,6 +128,10 @@ def test_hostile_text_stays_text_in_lists(open_page, hostile_candidates):
         expect(page.locator("main")).to_contain_text(HOSTILE[0])
         assert page.locator("img[src=x]").count() == 0
         assert_fits_the_width(page)
+        widths = page.locator("th[data-id]").evaluate_all(
+            "all => all.map((one) => one.offsetWidth)"
+        )
+        assert all(width < WIDEST_COLUMN for width in widths)
 
 
 @pytest.mark.parametrize(

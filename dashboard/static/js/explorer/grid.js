@@ -17,7 +17,7 @@ import { walkRows } from "./rows.js";
 /** @typedef {{onSort: (name: string) => void, onToggle: (row: any) => void, onMove: (names: string[]) => void}} Actions */
 /** @typedef {{columns: Shown[], sort: Sort, selection: string[], total: number, first: number}} View */
 
-const WIDTHS = /** @type {Record<string, number>} */ ({ phase: 76, family: 120, formula: 130, chemsys: 120, id: 170, sweep: 130 });
+const WIDTHS = /** @type {Record<string, number>} */ ({ phase: 70, family: 120, formula: 130, chemsys: 120, id: 170, sweep: 130 });
 
 /** @param {HTMLElement} host @param {Actions} actions */
 export async function makeGrid(host, actions) {
@@ -122,7 +122,7 @@ export async function makeGrid(host, actions) {
 }
 
 /** @param {HTMLElement} host */
-const labelWidth = (host) => Math.round(Math.min(300, Math.max(142, 0.34 * host.clientWidth)));
+const labelWidth = (host) => Math.round(Math.min(300, Math.max(142, 0.28 * host.clientWidth)));
 
 const isSmall = () => matchMedia(SMALL_SCREEN).matches;
 

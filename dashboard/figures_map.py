@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from .figures import SIGMA_TITLE
 from .overview_marks import Mark, decades, hover, left_out_text, mark, thinned, with_note
-from .theme import GREY, Figure, Trace, axis, fade, layout, log_axis, log_error_bars, pretty, text
+from .theme import (
+    GREY,
+    Figure,
+    Trace,
+    axis,
+    colour_scale,
+    fade,
+    layout,
+    log_axis,
+    log_error_bars,
+    pretty,
+    text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +75,7 @@ def _id(one: Placed) -> str:
 def _coloraxis(shown: Sequence[Placed]) -> dict[str, Any]:
     logs = [math.log10(found.value) for _, _, found in shown]
     return {
-        "colorscale": "Viridis",
+        "colorscale": colour_scale(),
         "cmin": min(logs),
         "cmax": max(*logs, min(logs) + 1e-3),
         "colorbar": {"title": {"text": COLOUR_TITLE, "side": "right"}, "thickness": 14},

@@ -30,9 +30,8 @@ SKY: Final = "#56B4E9"
 GREY: Final = "#7A828C"
 OKABE_ITO: Final = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, "#A6761D", GREY)
 PHASE_COLOURS: Final = {"glass": VERMILLION, "crystal": BLUE}
-TEMPERATURE_COLOURS: Final = (
-    *("#00224E", "#2A3F6D", "#575C6D", "#7C7B78", "#A59C74", "#D0BF5B", "#E9D54D"),
-)
+SCALE: Final = ("#356AD1", "#7163CE", "#995CC2", "#BD57A3", "#D65872", "#D96A42", "#CD8122")
+"""From low to high: blue to orange, also for the colour-blind, on light paper as on dark."""
 
 _FIGURE_DIGITS: Final = 6
 _SUBSCRIPTS: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -58,9 +57,14 @@ def fade(colour: str, opacity: float) -> str:
 
 
 def temperature_colour(index: int, count: int) -> str:
-    """Return the colour of the `index`-th of `count` temperatures, dark is cold."""
-    last = len(TEMPERATURE_COLOURS) - 1
-    return TEMPERATURE_COLOURS[round(index * last / max(count - 1, 1))]
+    """Return the colour of the `index`-th of `count` temperatures, blue is cold."""
+    last = len(SCALE) - 1
+    return SCALE[round(index * last / max(count - 1, 1))]
+
+
+def colour_scale() -> list[list[object]]:
+    """Return :data:`SCALE` as plotly takes it."""
+    return [[place / (len(SCALE) - 1), colour] for place, colour in enumerate(SCALE)]
 
 
 def axis(title: str, **more: object) -> dict[str, Any]:

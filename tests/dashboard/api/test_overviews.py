@@ -11,6 +11,7 @@ import pytest
 
 from haloflow.dashboard.figures_pareto import pareto_figure
 from haloflow.dashboard.overview_marks import decades, mark, thinned
+from haloflow.dashboard.theme import SCALE
 from haloflow.quantity import Quantity, Status
 from haloflow.stores.query import find_summaries
 from haloflow.workflows.overview import (
@@ -229,3 +230,8 @@ def test_of_very_many_no_more_documents_are_read_than_shown(embedded_store, monk
     assert seen.total == embedded_store.summaries.count() > 200
     assert 15 <= len(seen.points) <= 20
     assert len(sizes) < seen.total / 2  # summaries, candidates, those that columns cannot hold
+
+
+def test_the_map_is_coloured_by_the_scale_that_is_seen_on_any_paper(embedded):
+    coloraxis = embedded.data("/figures/map")["layout"]["coloraxis"]
+    assert [colour for _, colour in coloraxis["colorscale"]] == list(SCALE)

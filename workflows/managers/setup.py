@@ -199,7 +199,7 @@ def _require_known(settings: Mapping[str, Any], known: Mapping[str, Any]) -> Non
 
 def _adapter(site: Site) -> dict[str, Any]:
     options, directives = adapter_options(site)
-    launch = f"{site.environment}/bin/rlaunch -c {site.folder} "
+    launch = f"exec {site.environment}/bin/rlaunch -c {site.folder} "  # signals reach Python
     seconds = int(site.allocation.step_s)
     if site.side_by_side > 1:
         launch += f"multi {site.side_by_side} --nlaunches 0 --timeout {seconds}"

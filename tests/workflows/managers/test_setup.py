@@ -114,7 +114,7 @@ def test_fireworks_finds_all_its_files_by_one_setting(site, tmp_path):
 )
 def test_one_job_of_the_queue_may_run_many_steps(site, changes, command):
     script = submit_file(replace(site, **changes))
-    assert f"/opt/haloflow/bin/rlaunch -c {site.folder} {command}" in script.splitlines()
+    assert f"exec /opt/haloflow/bin/rlaunch -c {site.folder} {command}" in script.splitlines()
     cores = 4 * changes.get("side_by_side", 1)
     assert f"#SBATCH --cpus-per-task={cores}" in script.splitlines()
     assert "export OMP_NUM_THREADS=4" in script.splitlines()

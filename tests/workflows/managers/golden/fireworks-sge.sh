@@ -24,6 +24,6 @@ export FW_CONFIG_FILE=CONFIGURATION/FW_config.yaml
 export JOBFLOW_CONFIG_FILE=CONFIGURATION/jobflow.yaml
 
 cd /scratch/haloflow/launcher
-/opt/haloflow/bin/rlaunch -c CONFIGURATION singleshot
+exec /opt/haloflow/bin/rlaunch -c CONFIGURATION singleshot
 
 # CommonAdapter (SGE) completed writing Template

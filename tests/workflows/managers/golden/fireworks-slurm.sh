@@ -25,6 +25,6 @@ export FW_CONFIG_FILE=CONFIGURATION/FW_config.yaml
 export JOBFLOW_CONFIG_FILE=CONFIGURATION/jobflow.yaml
 
 cd /scratch/haloflow/launcher
-/opt/haloflow/bin/rlaunch -c CONFIGURATION singleshot
+exec /opt/haloflow/bin/rlaunch -c CONFIGURATION singleshot
 
 # CommonAdapter (SLURM) completed writing Template

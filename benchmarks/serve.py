@@ -2,10 +2,10 @@
 
 A real server process on loopback is asked at a fixed rate (requests leave on time, whether or
 not the ones before were answered; times count from when a request was due) for pages, tables,
-filters with sorting, details, facets and figures, in the mix of people at work. Prints the
-percentiles by kind, errors, and the memory of the server over the run; then the time until the
-explorer of 10 000 candidates shows all it has to in Chromium. Exit code 1 above a limit.
-Candidates are synthetic.
+filters with sorting, details, facets, figures, the campaign, statistics and OPTIMADE, in the
+mix of people at work. Prints the percentiles by kind, errors, and the memory of the server over
+the run; then the time until the explorer of 10 000 candidates shows all it has to in Chromium.
+Exit code 1 above a limit. Candidates are synthetic.
 """
 
 from __future__ import annotations
@@ -47,11 +47,23 @@ MEMORY_GROWTH_LIMIT = 1.15
 WARM_UP_S = 10.0
 START_TIMEOUT_S = 600.0
 SEED = 20
-FIGURE_KINDS = ("map", "pareto")
+FIGURE_KINDS = ("map", "pareto", "hull")
 FAMILY_FILTERS = ({"phase": "glass"}, {"elements_all": "Na,Ta"}, {"elements_none": "O"})
 RANGE_FILTERS = ({"e_hull_max": "0.05"}, {"sigma_min": "1"}, {"sigma_status": "ok"})
 SORTS = ("-sigma", "e_hull", "e_a", "-sigma,e_hull")
-MIX = {"table": 0.25, "filter": 0.3, "page": 0.12, "detail": 0.18, "facets": 0.1, "figure": 0.05}
+OPTIMADE_FILTERS = ('elements HAS "Ta"', "nelements=4", 'elements HAS ALL "Na","Cl"')
+MIX = {
+    "table": 0.22,
+    "filter": 0.27,
+    "page": 0.1,
+    "detail": 0.17,
+    "facets": 0.1,
+    "figure": 0.04,
+    "panels": 0.02,
+    "campaign": 0.03,
+    "stats": 0.02,
+    "optimade": 0.03,
+}
 
 
 @dataclass
@@ -75,13 +87,21 @@ def request_of(kind: str, ids: list[str], rng: random.Random) -> tuple[str, dict
         return f"{API}/candidates", {"_limit": "100", "_skip": str(100 * rng.randrange(20))}
     if kind == "filter":
         return f"{API}/candidates", {**filters, "_sort_fields": rng.choice(SORTS), "_limit": "100"}
-    if kind == "detail":
-        return f"{API}/candidates/{rng.choice(ids)}", {}
-    if kind == "facets":
-        return f"{API}/facets", filters
+    if kind in {"facets", "stats"}:
+        return f"{API}/{kind}", filters
     if kind == "figure":
         return f"{API}/figures/{rng.choice(FIGURE_KINDS)}", filters
-    return rng.choice(("/", "/experiment", "/campaign", "/static/js/explorer.js")), {}
+    if kind == "optimade":
+        asked = {"page_limit": "10", "filter": rng.choice(OPTIMADE_FILTERS)}
+        return "/optimade/v1/structures", asked
+    of_candidate = f"{API}/candidates/{rng.choice(ids)}"
+    alone = {
+        "detail": (of_candidate,),
+        "panels": (f"{of_candidate}/figures",),
+        "campaign": (f"{API}/campaign", f"{API}/sweeps"),
+        "page": ("/", "/experiment", "/campaign", "/static/js/explorer.js"),
+    }
+    return rng.choice(alone[kind]), {}
 
 
 async def ask_for(url: str, seconds: float, rate: float, process: psutil.Process) -> Answers:

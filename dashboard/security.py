@@ -19,6 +19,7 @@ LOOPBACK_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
 MAX_QUERY_BYTES: Final = 4000
 MAX_PATH_BYTES: Final = 2000
 COOKIE: Final = "haloflow-token"
+"""With the port behind it: to a browser cookies of all ports of a host are one."""
 _SOURCES: Final = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -124,7 +125,7 @@ class SecurityMiddleware:
         kind, _, bearer = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and self._is_token(bearer.strip()):
             return None
-        if any(self._is_token(cookie) for cookie in _cookies(headers)):
+        if self._is_token(_cookie(headers)):
             return None
         answer = _error(
             401,
@@ -189,14 +190,23 @@ def _signed_in(scope: Scope, query: str, token: str) -> _Answer:
     # one slash at the front: two would be the address of another server
     path = "/" + (scope.get("raw_path") or b"/").decode("latin-1").lstrip("/\\")
     answer.headers["Location"] = f"{path}?{query}" if query else path
-    answer.headers["Set-Cookie"] = f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"
+    answer.headers["Set-Cookie"] = (
+        f"{_cookie_name(Headers(scope=scope))}={token}; Path=/; HttpOnly; SameSite=Strict"
+    )
     answer.headers["Cache-Control"] = "no-store"
     return answer
 
 
-def _cookies(headers: Headers) -> list[str]:
+def _cookie_name(headers: Headers) -> str:
+    port = headers.get("host", "").rpartition(":")[2]
+    return f"{COOKIE}-{port}" if _is_port(f":{port}") else COOKIE
+
+
+def _cookie(headers: Headers) -> str:
+    """Return the token that a browser was given here; empty where it was not."""
+    name = _cookie_name(headers)
     try:
         jar = SimpleCookie(headers.get("cookie", ""))
     except CookieError:
-        return []
-    return [jar[COOKIE].value] if COOKIE in jar else []
+        return ""
+    return jar[name].value if name in jar else ""

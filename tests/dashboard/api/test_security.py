@@ -269,6 +269,15 @@ def test_a_browser_gets_a_cookie_and_loses_the_token_from_its_address(locked):
     assert locked.get("/", {"token": "wrong"}).status_code == 401
 
 
+def test_two_servers_on_one_host_do_not_sign_each_other_out(locked):
+    host = {"host": "127.0.0.1:8001"}
+    answer = locked.get(f"{FIELDS}?token={TOKEN}", **host)
+    name, _, value = answer.headers["set-cookie"].split("; ")[0].partition("=")
+    jar = f"{COOKIE}-8002=of-another-server-on-this-host; {name}={value}"
+    assert locked.get(FIELDS, cookie=jar, **host).status_code == 200
+    assert locked.get(FIELDS, cookie=jar, host="127.0.0.1:8002").status_code == 401
+
+
 @pytest.mark.parametrize("path", [b"//evil.com/", b"/\\evil.com", b"///evil.com", b"/%5cevil.com"])
 def test_the_sign_in_leads_to_no_other_server(locked, path):
     status, headers, _ = raw(locked.app, path, query=f"token={TOKEN}".encode())

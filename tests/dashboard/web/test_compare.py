@@ -119,6 +119,7 @@ def test_a_candidate_is_added_by_keyboard_up_to_six(open_page, ids):
     page = open_page(f"/compare?ids={','.join(ids[: MOST - 1])}")
     field = page.locator("#add-candidate")
     field.press_sequentially("cl")
+    expect(page.locator("#add-options")).to_have_attribute("data-text", "cl")
     expect(page.get_by_role("option").nth(1)).to_be_visible()
     field.press("ArrowDown")
     field.press("ArrowDown")

@@ -33,14 +33,16 @@ export function makePicker(host, state) {
 
   async function search() {
     const chosen = state.list("ids");
+    const text = input.value.trim();
     try {
-      const body = await ask("/candidates", { text: input.value.trim(), id_not: chosen, _fields: ["id", "label", "phase"], _limit: MOST_OPTIONS, _sort_fields: "-sigma_lower" });
+      const body = await ask("/candidates", { text, id_not: chosen, _fields: ["id", "label", "phase"], _limit: MOST_OPTIONS, _sort_fields: "-sigma_lower" });
       found = body.data;
     } catch (error) {
       if (isAbort(error)) return;
       found = [];
       announce("The search failed");
     }
+    options.dataset.text = text;
     if (document.activeElement === input) show();
   }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
 
 _ALIVE = (DaemonStatus.RUNNING, DaemonStatus.STARTING, DaemonStatus.PARTIALLY_RUNNING)
 _START_S = 60
+_LOOK_S = 0.2
 
 
 def runner_is_alive(project: Project) -> bool:
     """Tell whether the runner of `project` runs on this machine."""
     try:
         return DaemonManager.from_project(project).check_status() in _ALIVE
-    except DaemonError:  # it is just going down
+    except (DaemonError, OSError):  # it is just coming up or going down
         return False
 
 
@@ -52,7 +54,7 @@ def ensure_runner(project: Project, controller: JobController) -> bool:
         with _own_commands_first(), catch_warnings():
             filterwarnings("ignore", "makedirs_p is deprecated", FutureWarning)
             daemon.start(single=True, raise_on_error=True)
-        daemon.wait_start(timeout=_START_S)
+        _await_start(project)
     except RunningDaemonError as error:
         raise EngineError(
             "the runner of jobflow-remote is not started from here",
@@ -67,6 +69,15 @@ def ensure_runner(project: Project, controller: JobController) -> bool:
             remedy=f"read {Path(str(project.log_dir)) / 'runner.log'}",
         ) from error
     return True
+
+
+def _await_start(project: Project) -> None:
+    """Wait for a supervisor that may not have written its pid file or opened its socket yet."""
+    deadline = time.monotonic() + _START_S
+    while not runner_is_alive(project):
+        if time.monotonic() > deadline:
+            raise DaemonError(f"it does not run within {_START_S} s")
+        time.sleep(_LOOK_S)
 
 
 @contextmanager

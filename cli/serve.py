@@ -8,7 +8,6 @@ import socket
 import webbrowser
 from ipaddress import ip_address
 from threading import Thread
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import psutil
@@ -18,12 +17,8 @@ from ..errors import HaloflowError, InputError, MissingDependencyError
 from .console import console
 from .stores import bring_up_to_date, existing_store
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
 PACKAGES = ("fastapi", "uvicorn")
 _EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  (what the user may ask for)
-_MAX_WAITING = 200
 _MIN_TOKEN = 16
 
 
@@ -44,6 +39,7 @@ def serve_store(
             raise MissingDependencyError.of(package, "serve", "the dashboard")
     from ..dashboard.app import OPTIMADE_PATH, create_app
     from ..dashboard.security import LOOPBACK_HOSTS
+    from ..dashboard.server import answer_requests
 
     token = checked_token(token, host)
     with bind(host, port) as listening, existing_store(store, read_only=True) as opened:
@@ -59,7 +55,7 @@ def serve_store(
         if open_browser:
             webbrowser.open(address)
         try:
-            _answer_requests(app, listening)
+            answer_requests(app, listening)
         finally:
             if optimade_url:
                 app.state.optimade.state.mirror.close()
@@ -166,22 +162,3 @@ def address_of(host: str, port: int, token: str | None) -> str:
     shown = socket.gethostname() if host in _EVERY_ADDRESS else host.strip("[]")
     name = f"[{shown}]" if ":" in shown else shown
     return f"http://{name}:{port}/" + (f"?token={quote(token)}" if token else "")
-
-
-def _answer_requests(app: ASGIApp, listening: socket.socket) -> None:
-    import uvicorn
-
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,  # it would hold the token
-        server_header=False,
-        lifespan="off",
-        ws="none",
-        limit_concurrency=_MAX_WAITING,
-        timeout_graceful_shutdown=3,
-    )
-    try:
-        uvicorn.Server(config).run(sockets=[listening])
-    except KeyboardInterrupt:  # uvicorn passes Ctrl-C on after it has stopped
-        return

@@ -128,7 +128,7 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            f"{self.path.absolute().as_uri()}?mode={'ro' if self.read_only else 'rwc'}",
+            f"{self.path.absolute().as_uri()}?{self._mode}",
             uri=True,
             timeout=BUSY_TIMEOUT_S if self.timeout_s is None else self.timeout_s,
             isolation_level=None,
@@ -160,6 +160,15 @@ class Database:
                 remedy="upgrade haloflow: pip install -U haloflow",
             )
         return connection
+
+    @property
+    def _mode(self) -> str:
+        """How to open the file; on a read-only medium without the files of a log beside it."""
+        if not self.read_only:
+            return "mode=rwc"
+        log = self.path.with_name(f"{self.path.name}-wal")
+        alone = not (log.exists() and log.stat().st_size)
+        return "mode=ro&immutable=1" if alone and _is_fixed(self.path.parent) else "mode=ro"
 
     def _is_late(self) -> bool:
         return time.monotonic() > self._deadlines.get(threading.get_ident(), math.inf)
@@ -248,6 +257,11 @@ def _upgrade(connection: sqlite3.Connection) -> int:
         connection.execute(f"PRAGMA user_version={_FORMAT}")
     connection.execute("COMMIT")
     return _version(connection)
+
+
+def _is_fixed(folder: Path) -> bool:
+    """Whether the medium that holds `folder` is mounted for reading only."""
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
 def _empty_database() -> sqlite3.Connection:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 import time
 
 import many_candidates
@@ -48,6 +51,35 @@ def files_below(folder):
         for path in folder.rglob("*")
         if path.suffix not in {".sqlite-shm", ".sqlite-wal"}
     }
+
+
+def test_an_embedded_store_on_a_medium_for_reading_only_is_read(tmp_path):
+    folder = tmp_path / "medium"
+    with open_store(folder) as store:
+        many_candidates.fill(store, 5)
+    for path in folder.glob("*.sqlite-*"):
+        path.unlink()
+    mount = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1"'
+    in_own_mounts = ["unshare", "--map-root-user", "--mount", "sh", "-ec"]
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run(
+            [*in_own_mounts, mount, "sh", folder], capture_output=True, check=False
+        ).returncode
+    ):
+        pytest.skip("this system lets no one mount")
+    count = "open_store(sys.argv[1], read_only=True).summaries.count({'phase': 'glass'})"
+    code = f"import sys; from haloflow.stores.connection import open_store; print({count})"
+    reads = f'{mount} && exec "$2" -c "$3" "$1"'
+    read = subprocess.run(
+        [*in_own_mounts, reads, "sh", folder, sys.executable, code],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (read.returncode, read.stderr) == (0, "")
+    assert int(read.stdout) > 0
+    assert not list(folder.glob("*.sqlite-*"))
 
 
 def test_an_embedded_store_is_only_read(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.util
 import os
@@ -14,14 +15,18 @@ import time
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
+import uvicorn
 from many_candidates import fill
 from pymongo.errors import OperationFailure
 from rich.console import Console
 from typer.testing import CliRunner
+from uvicorn.server import ServerState
 
 from haloflow.cli import serve
 from haloflow.cli.main import app
+from haloflow.dashboard import server
 from haloflow.errors import InputError, MissingDependencyError
 from haloflow.stores.connection import open_store
 
@@ -74,6 +79,61 @@ def test_it_answers_until_ctrl_c(folder):
         assert process.wait(20) == 0
         assert "Stopped." in rest
         assert "Traceback" not in rest
+
+
+def test_threads_are_few_however_many_ask(folder):
+    with serving(folder) as (process, address):
+        runs, asked = psutil.Process(process.pid), f"{address}api/v1/candidates"
+
+        async def ask_all():
+            async with httpx.AsyncClient(timeout=START_S) as client:
+                first = await client.get(asked)
+                before = runs.num_threads()
+                answers = await asyncio.gather(*(client.get(asked) for _ in range(40)))
+                return before, [one.status_code for one in (first, *answers)]
+
+        before, answers = asyncio.run(ask_all())
+        assert answers == [200] * 41
+        assert runs.num_threads() <= before + server.THREADS
+
+
+def test_a_connection_that_sends_no_head_is_closed(monkeypatch):
+    monkeypatch.setattr(server, "HEAD_S", 0.3)
+
+    async def app_(_scope, _receive, send):
+        await asyncio.sleep(0.6)  # an answer may take longer
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"done"})
+
+    async def lasts_s(port, sent):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        started = time.monotonic()
+        writer.write(sent)
+        got = await reader.read()
+        writer.close()
+        return time.monotonic() - started, got
+
+    async def run():
+        config = uvicorn.Config(app_, http=server.Protocol, log_level="error", lifespan="off")
+        config.load()
+        state = ServerState()
+        loop = asyncio.get_running_loop()
+        listening = await loop.create_server(
+            lambda: config.http_protocol_class(config, state, {}), "127.0.0.1", 0
+        )
+        port = listening.sockets[0].getsockname()[1]
+        head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+        async with listening:
+            return await asyncio.gather(
+                *(lasts_s(port, sent) for sent in (b"", head[:9], head, head + head[:9]))
+            )
+
+    silent, partial, whole, second = asyncio.run(asyncio.wait_for(run(), 10))
+    assert silent[1] == partial[1] == b""
+    assert max(silent[0], partial[0]) < 0.6
+    for seconds, got in (whole, second):
+        assert b"done" in got
+        assert 0.6 < seconds < 2.0
 
 
 def test_another_host_needs_the_token_which_is_shown_once(mongod_uri, tmp_path):
@@ -208,7 +268,7 @@ def test_the_names_of_a_host():
 def test_the_browser_is_opened_when_asked_for(folder, monkeypatch):
     opened = []
     monkeypatch.setattr(serve.webbrowser, "open", opened.append)
-    monkeypatch.setattr(serve, "_answer_requests", lambda _app, listening: listening.fileno())
+    monkeypatch.setattr(server, "answer_requests", lambda _app, listening: listening.fileno())
     monkeypatch.setattr(serve, "console", lambda: Console(quiet=True))
     for wanted in (False, True):
         serve.serve_store(str(folder), host="127.0.0.1", port=0, token=None, open_browser=wanted)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import re
 
+import pytest
+from fireworks import LaunchPad
 from queued_sweeps import assert_as_undisturbed, n_evaluations
+
+from haloflow.errors import UnknownNameError
+from haloflow.workflows.managers import campaigns as module
+from haloflow.workflows.managers.campaigns import campaigns, cancel, go_on, submit_sweep
+from haloflow.workflows.managers.fireworks import FireWorksManager
+from haloflow.workflows.managers.follow import campaign_state
 
 
 def test_two_submitters_at_once_and_one_worker_do_as_a_local_run_does(site, undisturbed):
@@ -26,3 +34,34 @@ def test_two_submitters_at_once_and_one_worker_do_as_a_local_run_does(site, undi
     shown = site.haloflow("status", "--watch", "--every", "0.1")
     assert "tiny on fireworks" in shown
     assert "core-hours spent, about 0 left" in shown
+
+
+@pytest.fixture
+def manager(site, monkeypatch):
+    """Give the manager that a process configured for `site` would open."""
+    made = FireWorksManager(LaunchPad.from_file(str(site.config / "my_launchpad.yaml")))
+    monkeypatch.setattr(module, "open_manager", lambda name: {"fireworks": made}[name])
+    yield made
+    made.launchpad.connection.close()
+
+
+@pytest.mark.usefixtures("manager")
+def test_paused_nothing_starts_and_cancelled_it_is_handed_over_anew(site, undisturbed):
+    n_steps = len(undisturbed.steps)
+    site.haloflow("submit", "tiny.yaml", "--to", "fireworks")
+    assert f"{n_steps} steps paused" in site.haloflow("pause", "--sweep", "tiny")
+    with site.open() as store:
+        (campaign,) = campaigns(store)
+        state = campaign_state(campaign, store)
+        assert (state.counts["paused"], state.is_settled) == (n_steps, True)
+        made = go_on(campaign, store)
+        assert len(made["resumed"]) == n_steps
+        assert made["submission"].n_jobs == 0
+        assert campaign_state(campaign, store).counts["queued"] == 4
+        assert len(cancel(campaign, store)) == n_steps
+        assert campaigns(store) == []
+        assert {row["state"] for row in site.fireworks()} == {"DEFUSED"}
+        _, submission = submit_sweep(campaign.sweep, store, campaign.manager)
+        assert (submission.n_jobs, submission.n_known) == (n_steps, 0)
+        with pytest.raises(UnknownNameError, match=r"unknown submitted sweep"):
+            campaigns(store, "tony")

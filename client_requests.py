@@ -91,6 +91,9 @@ def _split(url: str) -> SplitResult | None:
     return parts if known else None
 
 
+_MOST_READINGS: Final = 3
+
+
 class Pages:
     """All rows of a search, page by page and each once, and what the server says of them."""
 
@@ -105,22 +108,32 @@ class Pages:
         self.total = 0
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        done = 0
         seen: set[str] = set()
+        for _ in range(_MOST_READINGS):  # rows that moved to a page read before are missing
+            for row in self._once(len(seen)):
+                name = row.get("id") or row["candidate_id"]
+                if name not in seen and len(seen) < self._most:
+                    seen.add(name)
+                    yield row
+            if len(seen) >= self._most:
+                return
+
+    @property
+    def _most(self) -> int:
+        return self.total if self._limit is None else min(self._limit, self.total)
+
+    def _once(self, known: int) -> Iterator[dict[str, Any]]:
+        """Yield the rows of all pages, some of which are `known` from an earlier reading."""
+        done = 0
         while True:
-            left = self._per_page if self._limit is None else self._limit - done
+            left = self._per_page if self._limit is None or known else self._limit - done
             size = max(min(left, self._per_page), 1)  # of none at all the fields are asked for
             page = {"_limit": str(size), "_skip": str(done)}
             body = self._connection.get("/candidates", self._asked | page)
             self.fields, self.total = body["meta"]["fields"], body["meta"]["total_doc"]
-            for row in body["data"][: left if self._limit is not None else None]:
-                name = row.get("id") or row["candidate_id"]
-                if name not in seen:  # it moved to this page while others were read
-                    seen.add(name)
-                    yield row
+            yield from body["data"]
             done += len(body["data"])
-            most = self.total if self._limit is None else min(self._limit, self.total)
-            if not body["data"] or done >= most:
+            if not body["data"] or done >= (self.total if known else self._most):
                 return
 
 

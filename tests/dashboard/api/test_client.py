@@ -117,6 +117,29 @@ def test_rows_that_move_while_pages_are_read_come_once():
     assert [row["id"] for row in Pages(Moving(), {}, None, 3)] == ["a", "b", "c", "d"]
 
 
+class Falling:
+    """Rows of which the first falls behind the others once a page was read."""
+
+    def __init__(self):
+        self.names, self.n_asked = list("abcdef"), 0
+
+    def get(self, _path, asked):
+        start, size = int(asked["_skip"]), int(asked["_limit"])
+        data = [{"id": name} for name in self.names[start : start + size]]
+        self.n_asked += 1
+        if self.n_asked == 1:
+            self.names = [*self.names[1:], self.names[0]]
+        return {"data": data, "meta": {"fields": [], "total_doc": len(self.names)}}
+
+
+@pytest.mark.parametrize(("limit", "n_asked"), [(None, 3), (4, 2), (2, 1), (0, 1)])
+def test_rows_that_were_left_out_as_others_moved_are_read_again(limit, n_asked):
+    rows = Falling()
+    found = [row["id"] for row in Pages(rows, {}, limit, 2)]
+    assert len(found) == len(set(found)) == (6 if limit is None else limit)
+    assert rows.n_asked >= n_asked
+
+
 def test_structures_figures_and_frames_are_objects(client, full):
     structure = client.structure(full)
     assert isinstance(structure, Structure)

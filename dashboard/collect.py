@@ -20,12 +20,7 @@ if TYPE_CHECKING:
 def collect_report(store: HaloflowStore, sweep_name: str | None = None) -> Report:
     """Report on the candidates of a sweep, or all of a store.
 
-    Raises
-    ------
-    UnknownNameError
-        If no candidate belongs to the sweep.
-    InputError
-        If the store holds no candidate at all.
+    Raises as :func:`~haloflow.workflows.collect.collect` does.
     """
     found = collect(store, sweep_name)
     views = ranked_views(

@@ -140,6 +140,13 @@ class FireWorksSite:
     def open(self) -> HaloflowStore:
         return open_store(self.store, files_dir=self.folder / "files")
 
+    def qlaunch_now(self, count: int) -> None:
+        """Send so many jobs that are ready to the queue."""
+        code, out = self.run(
+            "qlaunch", "-c", str(self.config), "-r", "rapidfire", "--nlaunches", str(count)
+        )
+        assert code == 0, out
+
     def states(self) -> set[str]:
         return {row["state"] for row in self.fireworks()}
 
@@ -180,7 +187,7 @@ SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 SchedulerType=sched/backfill
 SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,sched_interval=2,bf_interval=2
-KillWait=5
+KillWait=30
 InactiveLimit=0
 SlurmdTimeout=120
 SlurmctldTimeout=60

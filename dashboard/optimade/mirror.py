@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from ...stores.connection import HaloflowStore
-    from ...stores.documents import CandidateSummary
 
 REFRESH_S: Final = 30.0
 _BATCH: Final = 100
@@ -94,19 +93,25 @@ class EntryMirror:
         """Bring the entries up to date with the store."""
         with self._lock:
             changed = self._changed()
-            for start in range(0, len(changed), _BATCH):
-                self._renew(changed[start : start + _BATCH])
+            ids = list(changed)
+            for start in range(0, len(ids), _BATCH):
+                some = ids[start : start + _BATCH]
+                self._renew(some)
+                self._seen.update({name: changed[name] for name in some})
             self._refreshed_at = time.monotonic()
             self._complete.set()
 
-    def _changed(self) -> list[CandidateSummary]:
+    def _changed(self) -> dict[str, datetime]:
+        """Return when the candidates changed that are not as they were seen last."""
         newest = max(self._seen.values(), default=None)
-        since = {} if newest is None else {"last_updated": {"$gte": _naive(newest) - _MARGIN}}
-        summaries = map(summary_of, self._store.summaries.query(since))
-        return [one for one in summaries if self._seen.get(one.candidate_id) != one.last_updated]
+        since = {} if newest is None else {"last_updated": {"$gte": newest - _MARGIN}}
+        rows = self._store.summaries.query(since, ["candidate_id", "last_updated"])
+        known = {row["candidate_id"]: row["last_updated"] for row in rows}
+        return {name: at for name, at in known.items() if self._seen.get(name) != at}
 
-    def _renew(self, summaries: list[CandidateSummary]) -> None:
-        ids = [summary.candidate_id for summary in summaries]
+    def _renew(self, ids: list[str]) -> None:
+        one_of = {"candidate_id": {"$in": ids}}
+        summaries = list(map(summary_of, self._store.summaries.query(one_of)))
         structures = self._structures(ids)
         made = [
             entry
@@ -114,10 +119,9 @@ class EntryMirror:
             for entry in entries_of(summary, structures.get(summary.candidate_id, {}))
         ]
         kept = [entry["id"] for entry in made]
-        self.entries.remove_docs({"candidate_id": {"$in": ids}, "id": {"$nin": kept}})
+        self.entries.remove_docs({**one_of, "id": {"$nin": kept}})
         if made:
             self.entries.update(made, key="id")
-        self._seen.update({summary.candidate_id: summary.last_updated for summary in summaries})
 
     def _structures(self, ids: list[str]) -> dict[str, dict[str, Structure]]:
         """Return the relaxed structures by candidate and step; of a glass else the quenched."""
@@ -143,7 +147,3 @@ def _relaxed(outputs: dict[str, dict[str, Any]]) -> dict[str, Structure]:
         if isinstance(document, RelaxDocument | MeltQuenchDocument):
             found[step.replace("melt_quench", "relax", 1)] = document.structure
     return found
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)

@@ -7,20 +7,24 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from contextlib import closing, contextmanager
 
 import httpx
+import many_candidates
 import pytest
 import sample_candidates
 import uvicorn
 from optimade.validator import ImplementationValidator
 
 from haloflow.dashboard.app import create_app
+from haloflow.dashboard.optimade import mirror as mirror_module
 from haloflow.dashboard.optimade.entries import described_fields
 from haloflow.dashboard.optimade.mirror import EntryMirror
 from haloflow.errors import DocumentError
 from haloflow.stores.connection import open_store
 from haloflow.stores.query import find_summaries
+from haloflow.stores.records import summary_of
 from haloflow.workflows.status import update_summaries
 
 # optimade 1.5 reads the fields of a model on its instances
@@ -192,6 +196,25 @@ def test_entries_follow_the_store(tmp_path):
             mirror.refresh()
             after = {row["id"] for row in mirror.entries.query()}
     assert before < after
+
+
+def test_few_summaries_are_held_at_a_time(tmp_path, monkeypatch):
+    alive, most = [], []
+
+    def counted(row):
+        made = summary_of(row)
+        alive.append(weakref.ref(made))
+        most.append(sum(one() is not None for one in alive))
+        return made
+
+    monkeypatch.setattr(mirror_module, "_BATCH", 3)
+    monkeypatch.setattr(mirror_module, "summary_of", counted)
+    with open_store(tmp_path) as store:
+        many_candidates.fill(store, 20)
+        with closing(EntryMirror(store)) as mirror:
+            mirror.refresh()
+    assert len(alive) == 20
+    assert max(most) <= 6
 
 
 def test_first_answer_waits_for_the_entries_and_trouble_is_told(tmp_path, monkeypatch):

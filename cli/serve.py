@@ -18,6 +18,7 @@ from .console import console
 from .stores import bring_up_to_date, existing_store
 
 PACKAGES = ("fastapi", "uvicorn")
+_BACKLOG = 128
 _EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  (what the user may ask for)
 _MIN_TOKEN = 16
 
@@ -147,6 +148,7 @@ def bind(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(address)
+        listening.listen(_BACKLOG)  # whoever comes before the server runs is kept waiting
     except OSError as error:
         listening.close()
         raise InputError(

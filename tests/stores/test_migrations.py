@@ -256,7 +256,7 @@ def migrate_and_tell(place, files, told):
 def test_a_killed_migration_goes_on(old, place, tmp_path, monkeypatch):
     row = old.outputs.query_one({"output.kind": "relax"})
     del row["_id"]
-    names = [f"{n:064d}" for n in range(40)]
+    names = [f"{n:064d}" for n in range(200)]
     rows = [
         {**row, "uuid": step_uuid(name), "output": {**row["output"], "identity": name}}
         for name in names

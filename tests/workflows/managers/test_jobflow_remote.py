@@ -36,7 +36,6 @@ def md_states(remote):
 def test_the_same_summary_though_runner_killed_and_walltime_over(remote, undisturbed):
     remote.environment[DELAY_S] = "0.01"  # the runner hands its environment down
     said = remote.setup("--scheduler", "slurm", "--partition", "debug", "--walltime", "00:10:00")
-    assert "RUNNING on worker here" in said
     assert "Ready to take sweeps." in said
     assert remote.jobs() == []  # the preflight leaves nothing
     limit_h = 6 / 3600

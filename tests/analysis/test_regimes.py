@@ -118,10 +118,10 @@ def test_three_regimes_are_told_from_two():
 
 
 def test_a_smooth_curve_is_that_of_vogel_fulcher_and_tammann():
-    fits, covered = trials(curved, NINE)
+    fits, covered = trials(curved, NINE, n=60)
     smooth = [fit for fit in fits if fit.name == "vogel-fulcher-tammann"]
-    assert len(smooth) >= 25
-    assert covered >= 0.8  # those whose T0 came out low are the ones that are trusted
+    assert len(smooth) >= 51
+    assert covered >= 0.85
     trusted = [fit for fit in smooth if fit.extrapolated.status is Status.OK]
     assert len(trusted) >= 5
     assert all(fit.t0_k.upper <= 200.0 for fit in trusted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -50,8 +51,7 @@ def submit(
     if dry_run:
         show_plan(path, store)
         return
-    manager = open_manager(manager_name)
-    with open_store(store_uri(store)) as opened:
+    with closing(open_manager(manager_name)) as manager, open_store(store_uri(store)) as opened:
         plan, made = submit_sweep(sweep, opened, manager, over_budget=over_budget)
     out = console()
     out.print(
@@ -73,8 +73,7 @@ def change(store: str | None, sweep_name: str | None, verb: str, causes: list[st
         "resume": _resume,
     }
     out = console()
-    with existing_store(store) as opened:
-        found = campaigns(opened, sweep_name)
+    with existing_store(store) as opened, campaigns(opened, sweep_name) as found:
         for campaign in found:
             out.print(f"{campaign.sweep.name}: {actions[verb](campaign, opened)}")
     if not found:
@@ -101,8 +100,8 @@ def _resume(campaign: Campaign, store: HaloflowStore) -> str:
 def show_campaigns(store: str | None, sweep_name: str | None, *, watch_s: float | None) -> None:
     """Print how far submitted sweeps are; with `watch_s`, until nothing runs or waits."""
     out = console()
-    with existing_store(store) as opened:
-        found = [one for one in campaigns(opened) if sweep_name in {None, one.sweep.name}]
+    with existing_store(store) as opened, campaigns(opened) as submitted:
+        found = [one for one in submitted if sweep_name in {None, one.sweep.name}]
         if not found:
             return
         if watch_s is None:

@@ -98,6 +98,9 @@ class Manager(Protocol):
 
     name: str
 
+    def close(self) -> None:
+        """Give back its connections; it is not used any more."""
+
     def submit(self, plan: Plan, store: HaloflowStore) -> Submission:
         """Hand over the steps of `plan` without a result, less those it has already.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from ..sweep import parse_sweep
 from .base import Submission, open_manager, require_server
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from ...stores.connection import HaloflowStore
     from ..plan import Plan
@@ -72,8 +73,9 @@ def submit_sweep(
         return plan, manager.submit(plan, store)
 
 
-def campaigns(store: HaloflowStore, sweep_name: str | None = None) -> list[Campaign]:
-    """Return the submitted sweeps, or the one of this name.
+@contextmanager
+def campaigns(store: HaloflowStore, sweep_name: str | None = None) -> Iterator[list[Campaign]]:
+    """Give the submitted sweeps, or the one of this name, and close their managers at the end.
 
     Raises
     ------
@@ -84,13 +86,18 @@ def campaigns(store: HaloflowStore, sweep_name: str | None = None) -> list[Campa
     names = [row["_id"].removeprefix(_PREFIX) for row in rows]
     if sweep_name is not None and sweep_name not in names:
         raise UnknownNameError.of("submitted sweep", sweep_name, names)
-    managers: dict[str, Manager] = {}
-    found = []
-    for name, row in zip(names, rows, strict=True):
-        if sweep_name in {None, name}:
-            manager = managers.setdefault(row["manager"], open_manager(row["manager"]))
-            found.append(Campaign(parse_sweep(row["sweep"], name), manager))
-    return found
+    chosen = [
+        (name, row) for name, row in zip(names, rows, strict=True) if sweep_name in {None, name}
+    ]
+    with ExitStack() as opened:
+        managers = {
+            name: opened.enter_context(closing(open_manager(name)))
+            for name in dict.fromkeys(row["manager"] for _, row in chosen)
+        }
+        yield [
+            Campaign(parse_sweep(row["sweep"], name), managers[row["manager"]])
+            for name, row in chosen
+        ]
 
 
 def go_on(campaign: Campaign, store: HaloflowStore) -> dict[str, Any]:

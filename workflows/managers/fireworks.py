@@ -57,6 +57,10 @@ class FireWorksManager:
     def __init__(self, launchpad: LaunchPad | None = None) -> None:
         self.launchpad = launchpad or _configured_launchpad()
 
+    def close(self) -> None:
+        """Close the connection of the LaunchPad."""
+        self.launchpad.connection.close()
+
     @cached_property
     def _where(self) -> str:
         pad = self.launchpad

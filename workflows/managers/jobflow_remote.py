@@ -68,6 +68,9 @@ class JobflowRemoteManager:
     def __init__(self, project: str | None = None) -> None:
         self.project = configured_project(project)
 
+    def close(self) -> None:
+        """Do nothing: each call opens the project's database for itself."""
+
     def submit(self, plan: Plan, store: HaloflowStore) -> Submission:
         """Add the steps of `plan` without a result, and see that the runner runs."""
         require_server(store)

@@ -32,7 +32,8 @@ class FireWorksProbe:
     remedy = "look at the queue; its jobs must reach the LaunchPad (FW_submit.script, *.error)"
 
     def __init__(self) -> None:
-        self._pad = FireWorksManager().launchpad
+        self._manager = FireWorksManager()
+        self._pad = self._manager.launchpad
         self._fw_id: int | None = None
         self._launched: subprocess.Popen[bytes] | None = None
         self._place = ""
@@ -41,7 +42,7 @@ class FireWorksProbe:
         """Add the job, and send the queue what fetches it; without a queue, start that here."""
         made = flow_to_workflow(Flow([job], name=job.name), store=records)
         made.fws[0].spec["_priority"] = _MOST_URGENT
-        FireWorksManager(self._pad).prepare()
+        self._manager.prepare()
         with redirect_stdout(StringIO()):
             self._fw_id = next(iter(self._pad.add_wf(made).values()))
         worker = FWorker.auto_load()
@@ -79,7 +80,7 @@ class FireWorksProbe:
             self._launched.wait()
         if self._fw_id is not None:
             self._pad.delete_wf(self._fw_id)
-        self._pad.connection.close()
+        self._manager.close()
 
     def _start_here(self, folder: Path) -> None:
         program = Path(sys.executable).parent / "rlaunch"

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from fireworks import LaunchPad
+from pymongo.errors import InvalidOperation
 from queued_sweeps import assert_as_undisturbed, n_evaluations
 
 from haloflow.errors import UnknownNameError
@@ -37,21 +38,32 @@ def test_two_submitters_at_once_and_one_worker_do_as_a_local_run_does(site, undi
 
 
 @pytest.fixture
-def manager(site, monkeypatch):
-    """Give the manager that a process configured for `site` would open."""
-    made = FireWorksManager(LaunchPad.from_file(str(site.config / "my_launchpad.yaml")))
-    monkeypatch.setattr(module, "open_manager", lambda name: {"fireworks": made}[name])
-    yield made
-    made.launchpad.connection.close()
+def opened(site, monkeypatch):
+    """Let managers be opened as in a process configured for `site`; give all that were."""
+    made = []
+
+    def open_manager(name):
+        assert name == "fireworks"
+        made.append(FireWorksManager(LaunchPad.from_file(str(site.config / "my_launchpad.yaml"))))
+        return made[-1]
+
+    monkeypatch.setattr(module, "open_manager", open_manager)
+    return made
 
 
-@pytest.mark.usefixtures("manager")
-def test_paused_nothing_starts_and_cancelled_it_is_handed_over_anew(site, undisturbed):
+def is_closed(manager):
+    try:
+        manager.launchpad.connection.server_info()
+    except InvalidOperation:
+        return True
+    return False
+
+
+def test_paused_nothing_starts_and_cancelled_it_is_handed_over_anew(site, undisturbed, opened):
     n_steps = len(undisturbed.steps)
     site.haloflow("submit", "tiny.yaml", "--to", "fireworks")
     assert f"{n_steps} steps paused" in site.haloflow("pause", "--sweep", "tiny")
-    with site.open() as store:
-        (campaign,) = campaigns(store)
+    with site.open() as store, campaigns(store) as (campaign,):
         state = campaign_state(campaign, store)
         assert (state.counts["paused"], state.is_settled) == (n_steps, True)
         made = go_on(campaign, store)
@@ -59,9 +71,14 @@ def test_paused_nothing_starts_and_cancelled_it_is_handed_over_anew(site, undist
         assert made["submission"].n_jobs == 0
         assert campaign_state(campaign, store).counts["queued"] == 4
         assert len(cancel(campaign, store)) == n_steps
-        assert campaigns(store) == []
+        with campaigns(store) as left:
+            assert left == []
         assert {row["state"] for row in site.fireworks()} == {"DEFUSED"}
         _, submission = submit_sweep(campaign.sweep, store, campaign.manager)
         assert (submission.n_jobs, submission.n_known) == (n_steps, 0)
-        with pytest.raises(UnknownNameError, match=r"unknown submitted sweep"):
-            campaigns(store, "tony")
+        with (
+            pytest.raises(UnknownNameError, match=r"unknown submitted sweep"),
+            campaigns(store, "tony"),
+        ):
+            pass
+    assert [is_closed(manager) for manager in opened] == [True]  # one for all sweeps

@@ -110,15 +110,19 @@ def expansion(temperature, tg_k=470.0, kink=-4e-4, noise=0.0, seed=0):
     return line + noise * rng.normal(size=len(temperature))
 
 
-def test_the_glass_transition_is_found_with_an_honest_interval():
+@pytest.mark.parametrize(("noise", "at_least_found"), [(1e-3, 100), (2e-3, 85), (3e-3, 40)])
+def test_the_glass_transition_is_found_with_an_honest_interval(noise, at_least_found):
+    """Noise may hide the kink behind a curve; it never makes its interval too narrow."""
     temperature = np.arange(300.0, 701.0, 40.0)
     covered = []
     for seed in range(100):
-        found = glass_transition(temperature, expansion(temperature, noise=1e-3, seed=seed))
-        assert found.delta_bic > 10.0
-        covered.append(found.tg_k.lower <= 470.0 <= found.tg_k.upper)
-        assert found.tg_k.value == pytest.approx(470.0, abs=40.0)
-    assert 0.85 <= np.mean(covered) <= 1.0
+        found = glass_transition(temperature, expansion(temperature, noise=noise, seed=seed))
+        assert (found.tg_k.value is None) == (found.delta_bic <= 10.0)
+        if found.tg_k.value is not None:
+            covered.append(found.tg_k.lower <= 470.0 <= found.tg_k.upper)
+            assert found.tg_k.value == pytest.approx(470.0, abs=40.0)
+    assert len(covered) >= at_least_found
+    assert np.mean(covered) >= 0.85
 
 
 def test_an_exact_kink_is_found_in_any_order():

@@ -23,6 +23,11 @@ class Settings(BaseSettings):
         description="Folder of trajectories and checkpoints; default: inside the embedded "
         "store's folder. Needed with a mongodb:// store.",
     )
+    patience_s: float = Field(
+        180.0,
+        gt=0,
+        description="How long running steps wait for a MongoDB server that is gone.",
+    )
     workers: int | None = Field(
         None, ge=1, description="Steps that run side by side; default: one per core, up to 8."
     )

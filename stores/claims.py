@@ -150,7 +150,10 @@ class Claims:
             "owner.token": holder.owner.token,
             "heartbeat_at": holder.heartbeat_at,
         }
-        return bool(self._collection.replace_one(seen, record).matched_count)
+        if self._collection.replace_one(seen, record).matched_count:
+            return True
+        holder = self.holder(identity)  # mine, if a server went away before it could answer
+        return holder is not None and holder.owner.token == owner.token
 
     def heartbeat(self, identity: str, owner: Owner) -> None:
         """Say that the owner is alive.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from maggma.core import Store
 
 DEFAULT_DATABASE = "haloflow"
-SERVER_TIMEOUT_MS = 5000
+SERVER_TIMEOUT_S = 5.0
 READING_TIMEOUT_S = 5.0
 """Longest time of one reading from a store that is opened for reading only."""
 _COLLECTIONS: dict[str, dict[str, Any]] = {
@@ -211,6 +211,8 @@ class HaloflowStore:
     def of_jobstore(cls, jobstore: JobStore) -> HaloflowStore:
         """Open the store that `jobstore` belongs to, e.g. inside a running job.
 
+        Of a server that is gone, it waits as long as the setting ``patience_s`` says.
+
         Raises
         ------
         StoreError
@@ -220,7 +222,10 @@ class HaloflowStore:
         if isinstance(docs, SqliteStore):
             return open_store(docs.folder)
         if isinstance(docs, MongoDBStore):
-            return _open_server(docs.uri, docs.database, get_settings().files_dir or docs.files_dir)
+            settings = get_settings()
+            files_dir = settings.files_dir or docs.files_dir
+            patience_s = settings.patience_s
+            return _open_server(docs.uri, docs.database, files_dir, patience_s=patience_s)
         raise StoreError(
             "this jobflow JobStore does not belong to a haloflow store",
             given=f"{type(docs).__name__} {redacted(docs.name)}",
@@ -261,6 +266,7 @@ def open_store(
     must_exist: bool = False,
     read_only: bool = False,
     timeout_s: float | None = None,
+    patience_s: float | None = None,
 ) -> HaloflowStore:
     """Open a store, and make it when it is not there.
 
@@ -278,6 +284,9 @@ def open_store(
     timeout_s
         Longest time of one reading, after which it raises StoreTimeoutError; default:
         `READING_TIMEOUT_S` where `read_only`, else any.
+    patience_s
+        How long to wait for a MongoDB server that is gone, now and later; default:
+        `SERVER_TIMEOUT_S`.
 
     Raises
     ------
@@ -290,7 +299,12 @@ def open_store(
     limit_s = READING_TIMEOUT_S if timeout_s is None and read_only else timeout_s
     if where.startswith(("mongodb://", "mongodb+srv://")):
         return _open_server(
-            where, _database_of(where), files, read_only=read_only, timeout_s=limit_s
+            where,
+            _database_of(where),
+            files,
+            read_only=read_only,
+            timeout_s=limit_s,
+            patience_s=patience_s,
         )
     if "://" in where:
         raise StoreError(
@@ -340,6 +354,7 @@ def _open_server(
     *,
     read_only: bool = False,
     timeout_s: float | None = None,
+    patience_s: float | None = None,
 ) -> HaloflowStore:
     if files_dir is None:
         raise StoreError(
@@ -348,7 +363,8 @@ def _open_server(
             remedy="set HALOFLOW_FILES_DIR to a folder that all workers see",
         )
     folder = Path(files_dir).absolute()
-    limits: dict[str, Any] = {"serverSelectionTimeoutMS": SERVER_TIMEOUT_MS}
+    wait_s = SERVER_TIMEOUT_S if patience_s is None else patience_s
+    limits: dict[str, Any] = {"serverSelectionTimeoutMS": round(1000 * wait_s)}
     if timeout_s is not None:
         limits["timeoutMS"] = round(1000 * timeout_s)
 

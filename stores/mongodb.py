@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import OrderedDict
 from contextlib import contextmanager
+from functools import partialmethod
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import bson
 from maggma.stores import MongoStore
 from monty.json import jsanitize
+from pymongo.collection import Collection
+from pymongo.common import SERVER_SELECTION_TIMEOUT
 from pymongo.errors import (
+    BulkWriteError,
     ConnectionFailure,
+    CursorNotFound,
     OperationFailure,
     PyMongoError,
     ServerSelectionTimeoutError,
@@ -25,7 +31,6 @@ from .sqlite import opened_for_reading
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from pymongo.collection import Collection
     from pymongo.database import Database
 
 AnswerT = TypeVar("AnswerT")
@@ -40,6 +45,9 @@ _WRITING_METHODS = frozenset(
         *("drop", "rename"),
     )
 )
+_GOING_DOWN = frozenset((91, 11600, 11602))
+"""Codes of a server that is shutting down."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
 
 def redacted(uri: str) -> str:
@@ -66,6 +74,70 @@ def translated(uri: str) -> Iterator[None]:
             given=redacted(uri),
             remedy="check that the server runs, is reachable from here, and knows the user",
         ) from error
+
+
+def persistently(action: Callable[[], AnswerT], limit_s: float) -> AnswerT:
+    """Return what `action` returns; done again where the server goes away meanwhile.
+
+    Parameters
+    ----------
+    action
+        May be done twice: what was lost may have been the answer only.
+    limit_s
+        Longest time after the first failure. The driver itself waits for a server that is
+        gone as long as its ``serverSelectionTimeoutMS``, and then nothing is tried again.
+    """
+    deadline, pause_s = None, _FIRST_PAUSE_S
+    while True:
+        try:
+            return action()
+        except PyMongoError as error:
+            now = time.monotonic()
+            deadline = now + limit_s if deadline is None else deadline
+            if not _went_away(error) or now >= deadline:
+                raise
+        time.sleep(min(pause_s, deadline - now))
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def _went_away(error: PyMongoError) -> bool:
+    """Tell whether a connection was lost in the middle of something."""
+    if isinstance(error, BulkWriteError):
+        problems = (error.details or {}).get("writeErrors", ())
+        return any(problem.get("code") in _GOING_DOWN for problem in problems)
+    if isinstance(error, OperationFailure) and error.code in _GOING_DOWN:
+        return True
+    lost = isinstance(error, (ConnectionFailure, CursorNotFound))
+    return lost and not isinstance(error, ServerSelectionTimeoutError)
+
+
+class PersistentCollection(Collection[Any]):
+    """A collection of pymongo whose writes are sent again when the server went away.
+
+    pymongo itself does so for reads everywhere, for writes on replica sets only. What this
+    package writes may arrive twice: whole documents by their keys, and claims with a token.
+
+    Parameters
+    ----------
+    collection
+        As pymongo gives it.
+    limit_s
+        As of `persistently`.
+    """
+
+    def __init__(self, collection: Collection[Any], limit_s: float) -> None:
+        super().__init__(collection.database, collection.name)
+        self._limit_s = limit_s
+
+    def _again(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        method = getattr(super(), name)
+        return persistently(lambda: method(*args, **kwargs), self._limit_s)
+
+    bulk_write = partialmethod(_again, "bulk_write")
+    create_index = partialmethod(_again, "create_index")
+    delete_many = partialmethod(_again, "delete_many")
+    insert_one = partialmethod(_again, "insert_one")
+    replace_one = partialmethod(_again, "replace_one")
 
 
 class ReadOnlyCollection:
@@ -214,8 +286,19 @@ class MongoDBStore(MongoStore):
     def connect(self, force_reset: bool = False) -> None:  # noqa: FBT001, FBT002  (maggma's)
         """Connect to the server."""
         super().connect(force_reset)
-        if self.read_only and not isinstance(self._coll, ReadOnlyCollection):
-            self._coll: Any = ReadOnlyCollection(self._coll, self.uri)
+        collection: Any = self._coll
+        if isinstance(collection, (ReadOnlyCollection, PersistentCollection)):
+            return
+        if self.read_only:
+            self._coll: Any = ReadOnlyCollection(collection, self.uri)
+        else:
+            self._coll = PersistentCollection(collection, self.patience_s)
+
+    @property
+    def patience_s(self) -> float:
+        """How long the driver waits for a server that is gone."""
+        given_ms = self.mongoclient_kwargs.get("serverSelectionTimeoutMS")
+        return SERVER_SELECTION_TIMEOUT if given_ms is None else float(given_ms) / 1000.0
 
     def update(self, docs: list[dict[str, Any]] | dict[str, Any], key: Any = None) -> None:
         """Insert or replace documents.

@@ -128,7 +128,8 @@ def run_sweep(
     count = workers if workers is not None else get_settings().workers or _default_workers()
     if count < 1:
         raise SweepError("a run needs workers", given=count, allowed="1 or more")
-    with open_store(store_uri) as store:
+    open_store(store_uri).close()  # a server that is not there is told at once
+    with open_store(store_uri, patience_s=get_settings().patience_s) as store:
         plan = plan_sweep(sweep, store)
         if not over_budget:
             plan.require_budget(from_start=force)

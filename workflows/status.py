@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from ..errors import UnknownNameError
 from ..makers.progress import Progress, read_progress
 from ..makers.step import step_directory
+from ..settings import get_settings
 from ..stores.builders import SummaryBuilder
 from ..stores.claims import Claims
+from ..stores.mongodb import persistently
 from ..stores.records import candidate_of, candidate_record, step_of, summary_of
 from ..stores.results import failures, stored_outputs
 from ..stores.samples import Steps
@@ -91,9 +93,13 @@ def update_summaries(
     dict
         The candidates that cannot be read, and why; their summaries stay as they were.
     """
-    builder = SummaryBuilder.of(store, candidate_ids)
-    builder.run()
-    return builder.unreadable
+
+    def build() -> dict[str, str]:
+        builder = SummaryBuilder.of(store, candidate_ids)
+        builder.run()
+        return builder.unreadable
+
+    return persistently(build, get_settings().patience_s)
 
 
 def candidate_documents(

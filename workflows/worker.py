@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ClaimError, HaloflowError, InterruptedRunError
 from ..makers.step import release_claims
 from ..quantity import Status
+from ..settings import get_settings
 from ..stores.connection import open_store
 from ..stores.documents import StepDocument
 
@@ -58,7 +59,7 @@ def work(connection: Connection, store_uri: str) -> None:
     """Run steps from `connection` until ``None`` comes or the manager is gone."""
     _stop_with_parent(os.getppid())
     is_first = True
-    with open_store(store_uri) as store:
+    with open_store(store_uri, patience_s=get_settings().patience_s) as store:
         while True:
             try:
                 step: PlannedStep | None = connection.recv()

@@ -133,7 +133,7 @@ BAD_URIS = {
 
 @pytest.mark.parametrize("given", BAD_URIS)
 def test_uris_that_lead_nowhere_are_refused_without_their_password(tmp_path, monkeypatch, given):
-    monkeypatch.setattr("haloflow.stores.connection.SERVER_TIMEOUT_MS", 50)
+    monkeypatch.setattr("haloflow.stores.connection.SERVER_TIMEOUT_S", 0.05)
     with pytest.raises(StoreError) as caught:
         open_store(given, files_dir=tmp_path)
     assert str(caught.value).split() == BAD_URIS[given].split()

@@ -240,8 +240,8 @@ def _configured_launchpad() -> LaunchPad:
             remedy="write one with `haloflow setup`, or set FW_CONFIG_FILE",
         )
     record = loadfn(place)
-    limits = {"serverSelectionTimeoutMS": _SERVER_TIMEOUT_MS}
-    limits |= record.get("mongoclient_kwargs") or {}
+    limits = dict(record.get("mongoclient_kwargs") or {})
+    limits |= {"serverSelectionTimeoutMS": _SERVER_TIMEOUT_MS}  # workers wait longer
     return LaunchPad.from_dict({**record, "strm_lvl": "ERROR", "mongoclient_kwargs": limits})
 
 

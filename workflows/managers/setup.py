@@ -11,6 +11,7 @@ import yaml
 from jobflow import JobStore
 
 from ...errors import InputError, MissingDependencyError
+from ...settings import get_settings
 from ...stores.connection import open_store
 from ...stores.mongodb import redacted
 from .base import require_server
@@ -152,7 +153,13 @@ def _fireworks_files(site: Site, jobstore: JobStore) -> dict[Path, str]:
     from jobflow.settings import JobflowSettings  # noqa: PLC0415
 
     folder = site.folder
-    pad = LaunchPad(host=site.store, name=database_of(site.store), uri_mode=True)
+    patient = {"serverSelectionTimeoutMS": round(1000 * get_settings().patience_s)}
+    pad = LaunchPad(
+        host=site.store,
+        name=database_of(site.store),
+        uri_mode=True,
+        mongoclient_kwargs=patient,
+    )
     pad.connection.close()
     files = {
         "my_launchpad.yaml": _plain(pad.to_dict()),

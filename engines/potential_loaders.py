@@ -12,6 +12,7 @@ import logging
 import warnings
 from typing import TYPE_CHECKING, Any, cast
 
+from ase import Atoms
 from ase.data import chemical_symbols
 
 from ..errors import MissingDependencyError, PotentialError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
 Setting = str | int | float | bool
+
+_PROBE_CELL_A = 20.0
 
 _KNOWN_WARNINGS = (
     r"`torch\.jit\.\w+` is deprecated",
@@ -93,11 +96,19 @@ def load_mace(weights: Path, settings: Mapping[str, Setting], device: str) -> Ca
 
 
 def load_nep(weights: Path, settings: Mapping[str, Setting], device: str) -> Calculator:  # noqa: ARG001  (one signature for all)
-    """Load a NEP potential file; runs on the processor."""
+    """Load a NEP potential file; runs on the processor.
+
+    calorine reads the parameters at the first evaluation: one atom is evaluated here, so that
+    a damaged file is refused before a run starts.
+    """
     with optional_package("calorine", "nep"), third_party_quiet():
         from calorine.calculators import CPUNEP  # noqa: PLC0415  (heavy)
 
-        return CPUNEP(str(weights))
+        calculator = CPUNEP(str(weights))
+        probe = Atoms(sorted(calculator.supported_species)[:1], cell=[_PROBE_CELL_A] * 3, pbc=True)
+        calculator.get_property("energy", probe)
+        calculator.reset()
+        return calculator
 
 
 def load_ase(module: str, name: str, keywords: Mapping[str, Setting]) -> Calculator:

@@ -211,6 +211,12 @@ def _nep_elements(path: Path) -> tuple[str, ...]:
             allowed="a first line such as: nep4 3 Na Ta Cl",
             remedy="name the nep.txt that the training wrote",
         )
+    if unknown := [symbol for symbol in elements if symbol not in chemical_symbols[1:]]:
+        raise PotentialError(
+            "a NEP potential names what is no element",
+            given=f"{path} with {', '.join(unknown)}",
+            remedy="restore the file from a copy, or train it again",
+        )
     return elements
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from contextlib import contextmanager
@@ -14,15 +15,34 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TEMPORARY = ".tmp"
+_NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+"""Of the disk, of the user's share of it, of a single file."""
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Write `data` to `path` in one step: after a crash the old file or the new one is there."""
+    """Write `data` to `path` in one step: after a crash the old file or the new one is there.
+
+    Raises
+    ------
+    EngineError
+        There is no room for it; what was there is kept.
+    """
     temporary = path.with_name(path.name + _TEMPORARY)
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.errno not in _NO_ROOM:
+            raise
+        raise EngineError(
+            f"there is no room for a file: {os.strerror(error.errno).lower()}",
+            given=f"{path} with {len(data)} bytes",
+            remedy="make room on that disk, or raise the limit; run the same again, it goes on "
+            "from the last checkpoint",
+        ) from error
     temporary.replace(path)
     sync_directory(path.parent)
 

@@ -7,6 +7,7 @@ that a kill at any moment leaves every listed chunk whole. Positions are unwrapp
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from .trajectory_files import (
     THERMO,
     Frames,
     TrajectoryFile,
+    check_chunk,
     open_chunk,
     pack_chunk,
     read_index,
@@ -27,7 +29,7 @@ from .trajectory_files import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import h5py
     from numpy.typing import NDArray
@@ -126,7 +128,7 @@ class TrajectoryWriter:
         Raises
         ------
         TrajectoryError
-            If chunks that belong to the state are missing or cut short.
+            If chunks that belong to the state are missing, cut short or damaged.
         """
         kept = self._stored[:n_chunks]
         lost = [
@@ -140,6 +142,8 @@ class TrajectoryWriter:
                 given=f"{len(kept) - len(lost)} whole of {n_chunks} in {self._directory}",
                 remedy="restore them from a backup, or delete the run's directory to start over",
             )
+        for chunk in kept:
+            check_chunk(chunk)
         self._stored = kept
         write_index(self._directory, self._signature, kept)
         listed = {chunk.path for chunk in kept}
@@ -170,6 +174,8 @@ class TrajectoryReader:
     ----------
     source
         Directory of the trajectory, directory of its run, or the chunk files in order.
+    bring
+        Called with the number of a chunk before it is first read; returns where it lies.
 
     Raises
     ------
@@ -177,7 +183,13 @@ class TrajectoryReader:
         If there is no trajectory, or, when frames are read, a file is missing or damaged.
     """
 
-    def __init__(self, source: Path | Sequence[TrajectoryFile]) -> None:
+    def __init__(
+        self,
+        source: Path | Sequence[TrajectoryFile],
+        bring: Callable[[int], Path] | None = None,
+    ) -> None:
+        self._bring = bring
+        self._brought: set[int] = set()
         if isinstance(source, Path):
             inner = source / "trajectory"
             _, self.files = read_index(inner if inner.is_dir() else source)
@@ -258,6 +270,9 @@ class TrajectoryReader:
                 )
 
     def _chunk(self, number: int) -> h5py.File:
+        if self._bring is not None and number not in self._brought:
+            self.files[number] = replace(self.files[number], path=self._bring(number))
+            self._brought.add(number)
         if self._open is None or self._open[0] != number:
             self._open = (number, open_chunk(self.files[number]))
         return self._open[1]

@@ -94,19 +94,19 @@ def pack_chunk(numbers: NDArray[np.int64], frames: Frames) -> bytes:
     return buffer.getvalue()
 
 
-def open_chunk(chunk: TrajectoryFile) -> h5py.File:
-    """Read a chunk file, check it, and return it opened.
+def check_chunk(chunk: TrajectoryFile) -> bytes:
+    """Return what is in a chunk file.
 
     Raises
     ------
     TrajectoryError
-        If it is missing, damaged, or of another format.
+        If it is missing or damaged.
     """
     if not chunk.path.is_file():
         raise TrajectoryError(
             "a trajectory file is missing",
             given=str(chunk.path),
-            remedy="restore it from a backup, or delete the run's directory and run again",
+            remedy="restore it from a backup; or run the sweep again, which makes it anew",
         )
     data = chunk.path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
@@ -115,9 +115,20 @@ def open_chunk(chunk: TrajectoryFile) -> h5py.File:
             "the checksum of a trajectory file does not match its content",
             given=f"{chunk.path} with sha256 {found} and {len(data)} bytes",
             allowed=f"sha256 {chunk.sha256} and {chunk.n_bytes} bytes",
-            remedy="restore it from a backup, or delete the run's directory and run again",
+            remedy="restore it from a backup; or run the sweep again, which makes it anew",
         )
-    file = h5py.File(io.BytesIO(data), "r")
+    return data
+
+
+def open_chunk(chunk: TrajectoryFile) -> h5py.File:
+    """Read a chunk file, check it, and return it opened.
+
+    Raises
+    ------
+    TrajectoryError
+        If it is missing, damaged, or of another format.
+    """
+    file = h5py.File(io.BytesIO(check_chunk(chunk)), "r")
     if file.attrs.get("haloflow_trajectory") != FORMAT:
         raise TrajectoryError(
             "a trajectory file has another format",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 FILE_NAME = "progress.json"
@@ -34,12 +36,15 @@ class ProgressReporter:
         Folder of the step.
     total
         Units of work in all stages together (MD steps, relaxation steps).
+    also
+        Called at every publication, while the folder can be gone on from.
     """
 
-    def __init__(self, directory: Path, total: int) -> None:
+    def __init__(self, directory: Path, total: int, also: Callable[[], None] | None = None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / FILE_NAME
         self._total = total
+        self._also = also
         self._starts: dict[str, int] = {}
         self._before = 0
         self._last_write = 0.0
@@ -53,15 +58,18 @@ class ProgressReporter:
         return stage
 
     def write(self, stage: str, done: int) -> None:
-        """Publish, unless the last publication is too recent."""
+        """Publish, unless the last publication is too recent, or the disk takes nothing."""
         now = time.time()
         if now - self._last_write < _INTERVAL_S:
             return
         self._last_write = now
         progress = Progress(stage, done, max(self._total, done), now)
         temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
-        temporary.replace(self._path)
+        with suppress(OSError):  # a full disk is told by what must be written
+            temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
+            temporary.replace(self._path)
+        if self._also is not None:
+            self._also()
 
 
 class _StageProgress:

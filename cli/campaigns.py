@@ -87,6 +87,7 @@ def _count(what: str, identities: set[str]) -> str:
 def _resume(campaign: Campaign, store: HaloflowStore) -> str:
     made = go_on(campaign, store)
     parts = {
+        "with damaged files run again": made["mended"],
         "lost and run again": made["recovered"],
         "no longer paused": made["resumed"],
         "failed and run again": made["retried"],

@@ -18,6 +18,7 @@ from ..settings import get_settings
 from ..stores.claims import Claims
 from ..stores.connection import open_store
 from ..stores.results import clear_failures, failures, forget, record_failure
+from .mending import mend
 from .plan import plan_sweep
 from .pool import WorkerPool
 from .queue import StepQueue
@@ -138,6 +139,8 @@ def run_sweep(
             plan = plan_sweep(sweep, store)
         else:
             forget(store, plan.outdated)
+            if mend(store, plan.to_run.keys()):
+                plan = plan_sweep(sweep, store)
         return run_plan(plan, store, workers=count, observer=observer)
 
 

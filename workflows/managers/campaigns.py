@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import UnknownNameError
 from ...stores.claims import Claims
 from ...stores.results import clear_failures, finished, forget
+from ..mending import dependants, mend
 from ..plan import plan_sweep
 from ..status import candidate_documents, record_candidates, update_summaries
 from ..sweep import parse_sweep
@@ -45,9 +46,12 @@ class Campaign:
         return identities - finished(store, identities)
 
     def recover(self, store: HaloflowStore) -> set[str]:
-        """Find what was lost with a process or a machine, and let it run again."""
-        pending = self.pending(store)
-        return self.manager.recover(pending, Claims(store.claims).abandoned(pending))
+        """Find what was lost with a process or a machine, and let it run again.
+
+        Also jobs whose document is stored, if they could not say so: others wait for them.
+        """
+        identities = self.identities(store)
+        return self.manager.recover(identities, Claims(store.claims).abandoned(identities))
 
 
 def submit_sweep(
@@ -101,21 +105,27 @@ def campaigns(store: HaloflowStore, sweep_name: str | None = None) -> Iterator[l
 
 
 def go_on(campaign: Campaign, store: HaloflowStore) -> dict[str, Any]:
-    """Let all run that has no result: paused, lost, failed, or not handed over.
+    """Let all run that has no result: paused, lost, failed, damaged, or not handed over.
 
     Returns
     -------
     dict
-        ``resumed``, ``recovered`` and ``retried`` identities, and the ``submission``.
+        ``mended``, ``resumed``, ``recovered`` and ``retried`` identities, and the
+        ``submission``.
     """
+    mended = mend(store, campaign.pending(store))
+    if mended:  # what was to start from their documents is handed over anew, after them
+        plan = plan_sweep(campaign.sweep, store)
+        campaign.manager.cancel(dependants(plan, mended))
     pending = campaign.pending(store)
     recovered = campaign.recover(store)
     resumed = campaign.manager.resume(pending)
-    retried = campaign.manager.retry(pending)
+    retried = campaign.manager.retry(campaign.identities(store))
     clear_failures(store, retried | recovered)
     _, submission = submit_sweep(campaign.sweep, store, campaign.manager, over_budget=True)
     update_summaries(store)
     return {
+        "mended": mended,
         "recovered": recovered,
         "resumed": resumed,
         "retried": retried - recovered,

@@ -1,0 +1,62 @@
+"""Letting steps run again whose files were damaged, so that what failed over them can go on."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ..engines.repair import remove_damage
+from ..identity import file_sha256
+from ..makers.step import step_directory
+from ..stores.claims import Claims
+from ..stores.results import failures, forget, stored_outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+    from typing import Any
+
+    from ..stores.connection import HaloflowStore
+    from .plan import Plan
+
+_STEP_FOLDER = re.compile(r"\b([0-9a-f]{2})[/\\](\1[0-9a-f]{62})\b")
+
+
+def mend(store: HaloflowStore, identities: Collection[str]) -> set[str]:
+    """Undo damage of files that failed steps of `identities` name in their errors.
+
+    Damaged files of a run and the checkpoints that count on them are removed: it goes on from
+    before the damage, or starts over. The documents of steps with damaged files are removed,
+    so that the steps run again.
+
+    Returns
+    -------
+    set
+        Identities of the steps whose documents were removed.
+    """
+    named = failures(store, identities).values()
+    blamed = {found.group(2) for error in named for found in _STEP_FOLDER.finditer(error)}
+    blamed -= Claims(store.claims).live(blamed).keys()
+    stored = stored_outputs(store, blamed)
+    lost = {i for i, document in stored.items() if not _is_whole(document, store.files_dir)}
+    forget(store, lost)
+    for identity in blamed:
+        remove_damage(step_directory(store.files_dir, identity))
+    return lost
+
+
+def _is_whole(document: Mapping[str, Any], folder: Path) -> bool:
+    """Tell whether the files of a document are there as it names them."""
+    return all(
+        (place := folder / file["path"]).is_file() and file_sha256(place) == file["sha256"]
+        for file in document.get("files", ())
+    )
+
+
+def dependants(plan: Plan, identities: Collection[str]) -> set[str]:
+    """Return the steps of `plan` to run that start, directly or not, from `identities`."""
+    found, size = set(identities), -1
+    while len(found) > size:
+        size = len(found)
+        found |= {i for i, step in plan.to_run.items() if found.intersection(step.after)}
+    return found - set(identities)

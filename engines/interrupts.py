@@ -8,6 +8,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ..errors import InterruptedRunError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
@@ -84,3 +86,12 @@ class StopRequest:
             yield
         finally:
             restore()
+
+
+def stopped(work: str, reason: str, done: int, total: int, unit: str) -> InterruptedRunError:
+    """Return the error that tells how far `work` had come when it was stopped."""
+    return InterruptedRunError(
+        f"{work} was stopped by {reason}",
+        given=f"{done} of {total} {unit} are done",
+        remedy="run the same again; it goes on from what is saved",
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -23,11 +24,15 @@ from .documents import (
 )
 from .migrations import MIGRATIONS, version_of
 from .registry_documents import RegistryDocument
+from .training import TrainingSetDocument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ModelT = TypeVar("ModelT", bound=Model)
+
+STEP_KEYS: Final = "_step_keys"
+"""Of a candidate's record: what an index finds it by when one of its steps has changed."""
 
 STEP_DOCUMENTS: dict[str, type[StepDocument]] = {
     cls.model_fields["kind"].default: cls
@@ -42,6 +47,7 @@ STEP_DOCUMENTS: dict[str, type[StepDocument]] = {
         TransportDocument,
         StructureDocument,
         LandscapeDocument,
+        TrainingSetDocument,
     )
 }
 _COLLECTION_OF: dict[type[Model], str] = {
@@ -52,7 +58,23 @@ _COLLECTION_OF: dict[type[Model], str] = {
 
 def candidate_record(candidate: CandidateDocument, now: datetime | None = None) -> dict[str, Any]:
     """Return what the ``candidates`` collection keeps, with the time of this change."""
-    return {**candidate.model_dump(mode="json"), "last_updated": _naive(now or datetime.now(UTC))}
+    return {
+        **candidate.model_dump(mode="json"),
+        STEP_KEYS: step_keys(candidate.steps),
+        "last_updated": _naive(now or datetime.now(UTC)),
+    }
+
+
+def step_key(identity: str) -> int:
+    """Return what stands for a step in :data:`STEP_KEYS`: a number, which an index keeps small."""
+    hashed = hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(hashed, "big", signed=True)
+
+
+def step_keys(steps: object) -> list[int]:
+    """Return the keys of a candidate's steps, name to identity; none where it has no such."""
+    identities = steps.values() if isinstance(steps, dict) else ()
+    return sorted({step_key(one) for one in identities if isinstance(one, str)})
 
 
 def candidate_of(record: Mapping[str, Any]) -> CandidateDocument:

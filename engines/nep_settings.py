@@ -1,0 +1,145 @@
+"""What a NEP student is and how it is trained, checked before the training begins."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final
+
+from ..errors import InputError
+
+_ZBL_RANGE_A: Final = (1.0, 3.0)
+_LEAST_ANGULAR_A: Final = 3.0
+_MOST_CUTOFF_A: Final = 12.0
+_NOT_PHYSICS: Final = ("checkpoint_epochs",)
+
+
+@dataclass(frozen=True)
+class NepSettings:
+    """Architecture and training of a NEP4.
+
+    Attributes
+    ----------
+    cutoff_radial_a, cutoff_angular_a
+        Reach of the two kinds of descriptors.
+    n_max, basis_size
+        Radial functions less one, and polynomials less one behind each; radial, angular.
+    l_max
+        Highest order of three-, four- (0 or 2) and five-body descriptors (0 or 1).
+    neurons
+        In the hidden layer.
+    zbl_cutoff_a
+        Outer cutoff of the Ziegler-Biersack-Littmark repulsion between each pair of elements,
+        which is whole below half of it; ``None`` for none.
+    zbl_radii_factor
+        If given, a pair's outer cutoff is this times the sum of its covalent radii where that
+        is shorter.
+    epochs
+        Passes over the training frames.
+    batch
+        Frames per step of the optimizer.
+    learning_rate
+        At the start; it falls where the validation loss no longer does.
+    weight_energy, weight_force, weight_virial
+        Of the mean squared errors in the loss, per atom in eV, in eV/A, per atom in eV.
+    seed
+        Of first weights and the order of frames.
+    checkpoint_epochs
+        At most so many epochs are lost when the process is killed.
+    """
+
+    cutoff_radial_a: float = 6.5
+    cutoff_angular_a: float = 5.0
+    n_max: tuple[int, int] = (6, 5)
+    basis_size: tuple[int, int] = (8, 8)
+    l_max: tuple[int, int, int] = (4, 2, 0)
+    neurons: int = 30
+    zbl_cutoff_a: float | None = 1.8
+    zbl_radii_factor: float | None = None
+    epochs: int = 200
+    batch: int = 4
+    learning_rate: float = 0.01
+    weight_energy: float = 0.05
+    weight_force: float = 1.0
+    weight_virial: float = 0.05
+    seed: int = 1
+    checkpoint_epochs: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("n_max", "basis_size", "l_max"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name, least, most in (
+            ("cutoff_radial_a", _LEAST_ANGULAR_A, _MOST_CUTOFF_A),
+            ("cutoff_angular_a", _LEAST_ANGULAR_A, self.cutoff_radial_a),
+            ("neurons", 1, 200),
+            ("epochs", 1, 100_000),
+            ("batch", 1, 10_000),
+            ("learning_rate", 1e-6, 1.0),
+            ("weight_energy", 0.0, math.inf),
+            ("weight_force", 0.0, math.inf),
+            ("weight_virial", 0.0, math.inf),
+            ("seed", 1, 2**31 - 2),
+            ("checkpoint_epochs", 1, 100_000),
+        ):
+            self._require(name, getattr(self, name), least, most)
+        if self.zbl_cutoff_a is not None:
+            most = min(_ZBL_RANGE_A[1], self.cutoff_angular_a)
+            self._require("zbl_cutoff_a", self.zbl_cutoff_a, _ZBL_RANGE_A[0], most)
+        if self.zbl_radii_factor is not None:
+            self._require("zbl_radii_factor", self.zbl_radii_factor, 0.5, 2.0)
+
+    def _require(self, name: str, value: float, least: float, most: float) -> None:
+        if not (math.isfinite(value) and least <= value <= most):
+            raise InputError(
+                f"{name} of a NEP student is out of range",
+                given=value,
+                allowed=f"{least:g} to {most:g}",
+                remedy=f"correct {name}",
+            )
+
+    def physics(self) -> dict[str, Any]:
+        """Return what decides the trained student."""
+        return {k: v for k, v in asdict(self).items() if k not in _NOT_PHYSICS}
+
+    def nep_in(self, elements: tuple[str, ...]) -> str:
+        """Return the text of a ``nep.in`` for torchnep."""
+        n_max, basis, l_max = self.n_max, self.basis_size, self.l_max
+        lines = [
+            "version 4",
+            f"type {len(elements)} {' '.join(elements)}",
+            f"cutoff {self.cutoff_radial_a:g} {self.cutoff_angular_a:g}",
+            f"n_max {n_max[0]} {n_max[1]}",
+            f"basis_size {basis[0]} {basis[1]}",
+            f"l_max {l_max[0]} {l_max[1]} {l_max[2]}",
+            f"neuron {self.neurons}",
+            f"lambda_e {self.weight_energy:g}",
+            f"lambda_f {self.weight_force:g}",
+            f"lambda_v {self.weight_virial:g}",
+            f"batch {self.batch}",
+            f"epoch {self.epochs}",
+            f"lr {self.learning_rate:g}",
+        ]
+        if self.zbl_cutoff_a is not None:
+            lines.append(f"zbl {self.zbl_cutoff_a:g}")
+            if self.zbl_radii_factor is not None:
+                lines.append(f"use_typewise_cutoff_zbl {self.zbl_radii_factor:g}")
+        return "\n".join(lines) + "\n"
+
+
+def nep_settings(values: dict[str, Any]) -> NepSettings:
+    """Return settings from plain `values`, e.g. of a file.
+
+    Raises
+    ------
+    InputError
+        If a name is not known or a value out of range.
+    """
+    known = [field.name for field in fields(NepSettings)]
+    if unknown := sorted(values.keys() - set(known)):
+        raise InputError(
+            "unknown settings of a NEP student",
+            given=unknown,
+            allowed=known,
+            remedy="correct or remove them",
+        )
+    return NepSettings(**values)

@@ -1,0 +1,224 @@
+"""Frames for training: taken from runs, packed at random, or crystals rattled and strained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase import Atoms
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from ..analysis.fingerprints import decorrelation_stride
+from ..engines.trajectory import TrajectoryReader
+from ..errors import InputError
+from ..identity import content_hash, structure_hash
+from ..stores.documents import MDDocument, MeltQuenchDocument
+from ..systems.packing import pack
+from .chemistry import mixture_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from numpy.typing import NDArray
+    from pymatgen.core import Structure
+
+    from ..stores.documents import StepDocument
+    from ..stores.training import Split
+
+_LEAST_FRAMES = 3
+_TRAJECTORY = "trajectory-"
+
+
+@dataclass
+class Group:
+    """Frames that belong together; see :class:`~haloflow.stores.training.FrameGroup`.
+
+    Attributes
+    ----------
+    temperatures_k
+        Of the frames; NaN where atoms do not move.
+    """
+
+    name: str
+    origin: str
+    source: str
+    frames: list[Atoms]
+    temperatures_k: list[float]
+    stride: int = 1
+    n_offered: int = 0
+    split: Split = "train"
+    fingerprints: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
+
+    def __post_init__(self) -> None:
+        self.n_offered = self.n_offered or len(self.frames)
+
+    @property
+    def formula(self) -> str:
+        """Reduced formula of its first frame."""
+        return reduced_formula(self.frames[0])
+
+    def keep(self, indices: Sequence[int]) -> None:
+        """Drop all frames but these."""
+        self.frames = [self.frames[i] for i in indices]
+        self.temperatures_k = [self.temperatures_k[i] for i in indices]
+        if len(self.fingerprints):
+            self.fingerprints = self.fingerprints[list(indices)]
+
+
+def reduced_formula(atoms: Atoms) -> str:
+    """Return the reduced formula, elements in the order of the alphabet."""
+    return str(atoms.symbols.formula.reduce()[0].format("hill"))
+
+
+def run_group(run: StepDocument, files_dir: Path, most: int) -> Group | None:
+    """Return independent frames of all parts of a run; ``None`` where it has too few.
+
+    Parameters
+    ----------
+    run
+        MD or melt-quench.
+    files_dir
+        Where its files lie.
+    most
+        Number of frames at most, evenly spread.
+
+    Raises
+    ------
+    InputError
+        If the document has no trajectory.
+    """
+    if not isinstance(run, (MDDocument, MeltQuenchDocument)):
+        raise InputError(
+            f"a {run.kind} step has no trajectory to take frames from",
+            given=run.identity[:12],
+            allowed="md and melt_quench steps; structures are given as crystals",
+            remedy="leave it out, or give its structure as a crystal",
+        )
+    folders = {
+        (files_dir / file.path).parent: file.role.removeprefix(_TRAJECTORY)
+        for file in run.files
+        if file.role.startswith(_TRAJECTORY)
+    }
+    frames: list[Atoms] = []
+    temperatures: list[float] = []
+    strides: list[int] = []
+    for folder in folders:
+        reader = TrajectoryReader(folder)
+        thermo = reader.thermo()
+        sound = np.isfinite(thermo["energy_ev"])
+        if np.count_nonzero(sound) < _LEAST_FRAMES:
+            continue
+        stride = decorrelation_stride(thermo["energy_ev"][sound])
+        strides.append(stride)
+        for index in np.flatnonzero(sound)[stride - 1 :: stride].tolist():
+            frames.append(_frame(reader, index))
+            temperatures.append(float(thermo["target_temperature_k"][index]))
+    if not frames:
+        return None
+    group = Group(
+        f"{run.kind}-{run.identity[:12]}", run.kind, run.identity, frames, temperatures,
+        stride=max(strides),
+    )  # fmt: skip
+    if len(frames) > most:
+        group.keep(np.unique(np.linspace(0, len(frames) - 1, most).round()).astype(int).tolist())
+    return group
+
+
+def _frame(reader: TrajectoryReader, index: int) -> Atoms:
+    (positions,) = reader.positions(index, index + 1)
+    (cell,) = reader.cells(index, index + 1)
+    atoms = Atoms(numbers=reader.numbers, positions=positions, cell=cell, pbc=True)
+    atoms.wrap()
+    return atoms
+
+
+def packing_groups(
+    mixture: Mapping[str, Any], density_scales: Sequence[float], *, n_atoms: int, seed: int
+) -> Iterator[Group]:
+    """Yield a random packing of a mixture at each density, each a group of its own."""
+    whole = mixture_of(dict(mixture))
+    units = whole.integer_units(target_n_atoms=n_atoms)
+    source = content_hash(dict(mixture))
+    for number, scale in enumerate(density_scales):
+        box = pack(whole, units, seed=seed + number, density_scale=scale)
+        atoms = AseAtomsAdaptor.get_atoms(box.structure, msonable=False)
+        name = f"packing-{source[:12]}-{seed + number}-{scale:g}"
+        yield Group(name, "packing", source, [atoms], [float("nan")])
+
+
+def crystal_group(
+    label: str,
+    structure: Structure,
+    *,
+    strains: Sequence[float],
+    rattles_a: Sequence[float],
+    n_each: int,
+    seed: int,
+) -> Group:
+    """Return a crystal as it is, strained in volume and shape, and rattled at each strain.
+
+    Parameters
+    ----------
+    label
+        Name of the crystal, e.g. its id in the phase library.
+    strains
+        Linear strains of the cell.
+    rattles_a
+        Standard deviations of the displacements.
+    n_each
+        Frames per strain and displacement, each with a random shear of that strain's size.
+    """
+    start = AseAtomsAdaptor.get_atoms(structure, msonable=False)
+    rng = np.random.default_rng(seed)
+    frames = [start.copy()]
+    for strain in strains:
+        for rattle in rattles_a:
+            for _ in range(n_each):
+                atoms = start.copy()
+                shear = rng.normal(scale=abs(strain) / 2, size=(3, 3))
+                deform = (1.0 + strain) * np.eye(3) + (shear + shear.T) / 2
+                atoms.set_cell(atoms.cell.array @ deform, scale_atoms=True)
+                atoms.positions += rng.normal(scale=rattle, size=atoms.positions.shape)
+                frames.append(atoms)
+    source = structure_hash(structure)
+    name = f"crystal-{label}-{source[:12]}"
+    return Group(name, "crystal", source, frames, [float("nan")] * len(frames))
+
+
+def split_groups(groups: Sequence[Group], fractions: Mapping[Split, float]) -> None:
+    """Give each group a split, so that every formula stays in training.
+
+    Groups are taken in the order of the hash of their names, and a group goes to test or
+    validation while that split holds less than its fraction of all frames.
+
+    Raises
+    ------
+    InputError
+        If there are too few trajectories for validation or test frames.
+    """
+    total = sum(len(group.frames) for group in groups)
+    in_training: dict[str, int] = {}
+    for group in groups:
+        in_training[group.formula] = in_training.get(group.formula, 0) + 1
+    order = sorted(groups, key=lambda group: content_hash(group.name))
+    moving = [group for group in order if group.origin not in {"packing", "crystal"}]
+    for split in ("test", "validation"):
+        held = 0
+        for group in moving:
+            if group.split != "train" or in_training[group.formula] == 1:
+                continue
+            if held >= fractions[split] * total:
+                break
+            group.split = split
+            in_training[group.formula] -= 1
+            held += len(group.frames)
+        if not held:
+            raise InputError(
+                f"there are too few trajectories for frames of {split}",
+                given=f"{len(moving)} trajectories of {len(in_training)} formulas",
+                allowed="three or more of one formula: a trajectory is never divided",
+                remedy="add runs of other seeds or temperatures",
+            )

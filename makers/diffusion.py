@@ -87,7 +87,7 @@ class DiffusionMaker(StepMaker):
     ) -> DiffusionDocument:
         points, curves, rdfs = [], [], []
         for run in runs:
-            reader = production_of(run, context.files_dir)
+            reader = production_of(run, context.files)
             if reader is None:
                 points.append(_broken_point(run))
                 continue
@@ -95,7 +95,7 @@ class DiffusionMaker(StepMaker):
             points.append(self._point(run, estimate))
             curves.append(_msd_curve(run, estimate))
             rdfs += _rdf_curves(run, reader)
-        transition = kink_of(runs, context.files_dir)
+        transition = kink_of(runs, context.files)
         law = fit_arrhenius(
             [point.temperature_k for point in points],
             [point.sigma_ms_cm for point in points],

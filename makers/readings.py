@@ -126,7 +126,7 @@ class RunsMaker(StepMaker, ABC):
         """Return what `measure` finds in each run; why not, goes to `left_out`."""
         found = []
         for run in runs:
-            reader = production_of(run, context.files_dir)
+            reader = production_of(run, context.files)
             if reader is None:
                 left_out[f"{run.temperature_k:g} K"] = "no production"
                 continue

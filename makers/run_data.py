@@ -10,31 +10,43 @@ import numpy as np
 from ..analysis.glass import glass_transition
 from ..engines.trajectory import TrajectoryReader
 from ..quantity import Quantity, Status
+from .stored_trajectories import open_stored, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from ..stores.documents import MDDocument
+    from ..stores.step_files import StepFiles
 
 
-def production_of(run: MDDocument, files_dir: Path) -> TrajectoryReader | None:
-    """Return the trajectory of the production run; ``None`` where it has no two frames."""
-    files = [files_dir / f.path for f in run.files if f.role == "trajectory-production"]
-    if not files:
+def production_of(run: MDDocument, files: StepFiles) -> TrajectoryReader | None:
+    """Return the trajectory of the production run; ``None`` where it has no two frames.
+
+    Raises
+    ------
+    TrajectoryError
+        A file is missing, damaged, or was released by a rule.
+    StoreError
+        A place of files does not answer.
+    """
+    chunks = parts_of(run).get("production", [])
+    if not chunks:
         return None
-    reader = TrajectoryReader(files[0].parent)
+    if files.places or any(chunk.released for chunk in chunks):
+        reader = open_stored(chunks, files)
+    else:
+        reader = TrajectoryReader((files.folder / chunks[0].path).parent)
     return reader if reader.n_frames > 1 else None
 
 
-def enthalpy_ev_per_atom(run: MDDocument, files_dir: Path) -> float | None:
+def enthalpy_ev_per_atom(run: MDDocument, files: StepFiles) -> float | None:
     """Return the mean total energy per atom of the production; ``None`` where it is not known.
 
     Production runs at the volume of the equilibration's pressure: p V adds 1e-5 eV per atom
     at ambient pressure, and the fluctuating pressure of a fixed box only noise, so that it is
     left out.
     """
-    reader = production_of(run, files_dir)
+    reader = production_of(run, files)
     if reader is None:
         return None
     thermo = reader.thermo()
@@ -42,7 +54,7 @@ def enthalpy_ev_per_atom(run: MDDocument, files_dir: Path) -> float | None:
     return mean if np.isfinite(mean) else None
 
 
-def kink_of(runs: Sequence[MDDocument], files_dir: Path) -> Quantity:
+def kink_of(runs: Sequence[MDDocument], files: StepFiles) -> Quantity:
     """Return the glass transition in the settled densities of sound runs, or their enthalpies.
 
     The densities come first. Where both show a transition and the intervals do not overlap,
@@ -52,8 +64,8 @@ def kink_of(runs: Sequence[MDDocument], files_dir: Path) -> Quantity:
     ----------
     runs
         MD runs at different temperatures.
-    files_dir
-        Where the files of the runs lie.
+    files
+        The files of the runs, wherever they lie.
     """
     settled = [
         run
@@ -66,7 +78,7 @@ def kink_of(runs: Sequence[MDDocument], files_dir: Path) -> Quantity:
     enthalpies = [
         (run.temperature_k, value)
         for run in settled
-        if (value := enthalpy_ev_per_atom(run, files_dir)) is not None
+        if (value := enthalpy_ev_per_atom(run, files)) is not None
     ]
     found = _first_of(_kink(densities, "densities"), _kink(enthalpies, "enthalpies"))
     n_dropped = len(runs) - len(settled)

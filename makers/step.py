@@ -25,6 +25,9 @@ from ..stores.claims import Claims, Owner
 from ..stores.connection import store_of_job
 from ..stores.documents import FileReference, PotentialRecord, Provenance, StepDocument
 from ..stores.results import record_failure, stored_output, used_all
+from ..stores.saved_runs import RunSaver
+from ..stores.step_files import StepFiles
+from ..stores.trajectory_places import remember_place
 from .progress import ProgressReporter
 
 if TYPE_CHECKING:
@@ -69,6 +72,13 @@ class StepContext:
     started: float = field(default_factory=time.time)
     potential: Potential | None = None
     n_resumes: int = 0
+    saver: RunSaver | None = None
+    stored: StepFiles | None = None
+
+    @property
+    def files(self) -> StepFiles:
+        """The files of steps, wherever they are."""
+        return self.stored or StepFiles(self.files_dir)
 
     @property
     def walltime_s(self) -> float | None:
@@ -78,7 +88,8 @@ class StepContext:
 
     def progress(self, total: int) -> ProgressReporter:
         """Return a reporter for `total` units of work."""
-        return ProgressReporter(self.directory, total)
+        also = None if self.saver is None else self.saver.offer
+        return ProgressReporter(self.directory, total, also)
 
     def load(self, level: str) -> Potential:
         """Load the potential of `level` and note it for the provenance."""
@@ -96,6 +107,7 @@ class StepContext:
                 sha256=chunk.sha256,
                 n_bytes=chunk.n_bytes,
                 role=f"trajectory-{part}",
+                n_frames=chunk.n_frames,
             )
             for part, result in parts.items()
             for chunk in result.trajectory
@@ -133,6 +145,12 @@ def release_claims() -> None:
     """Give back the claims on steps that jobflow has stored, or failed to store, by now."""
     with suppress(StoreError, PyMongoError):  # a store that is gone holds no claims
         _computed.close()
+
+
+def _forget_saved(store: HaloflowStore, identity: str, saver: RunSaver) -> None:
+    """Drop what was saved of a running step, if its document has been stored."""
+    if stored_output(store, identity) is not None:
+        saver.forget()
 
 
 def _claim(
@@ -239,9 +257,15 @@ class StepMaker(Maker):
             if stored is not None:
                 return stored
             directory = step_directory(store.files_dir, identity)
-            context = StepContext(identity, directory, store.files_dir, arrived)
+            remember_place(store)
+            saver = RunSaver(store, identity, directory, get_settings().saving_interval_s)
+            saver.restore()
+            context = StepContext(
+                identity, directory, store.files_dir, arrived, saver=saver, stored=store.files
+            )
             document = self._work(work, context, store)
             Claims(store.claims).require(identity, owner)  # or else another process is at it
+            held.callback(_forget_saved, store, identity, saver)
             _computed.push(held.pop_all())  # jobflow stores the document after this returns
             return document
 
@@ -252,8 +276,13 @@ class StepMaker(Maker):
         store: HaloflowStore,
     ) -> DocumentT:
         try:
-            return work(context)
+            document = work(context)
+            if context.saver is not None:
+                context.saver.secure(document.files)
+            return document  # noqa: TRY300  (what it refers to must be stored first)
         except InterruptedRunError:
+            if context.saver is not None:
+                context.saver.save_now()
             raise
         except Exception as error:
             message = str(error) or type(error).__name__

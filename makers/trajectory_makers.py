@@ -97,7 +97,7 @@ class TransportMaker(RunsMaker):
         """Return transport at each temperature, and its laws."""
         left_out: dict[str, str] = {}
         points = self.each(runs, context, left_out, self._point)
-        tg_k = kink_of(runs, context.files_dir).value or self.known_glass_transition_k
+        tg_k = kink_of(runs, context.files).value or self.known_glass_transition_k
         return TransportDocument(
             points=points,
             laws={
@@ -272,7 +272,7 @@ class LandscapeMaker(RunsMaker):
             for point, _ in found
             if point.hops is not None
         }
-        tg_k = kink_of(runs, context.files_dir).value or self.known_glass_transition_k
+        tg_k = kink_of(runs, context.files).value or self.known_glass_transition_k
         law = jump_law(times, self.nmr, tg_k=tg_k, n_lost_cold=lost.n_cold)
         return LandscapeDocument(
             mobile=self.mobile,

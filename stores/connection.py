@@ -19,6 +19,8 @@ from .fields import SUMMARY_COLUMNS
 from .jobstore import StepJobStore
 from .migrations import MIGRATIONS
 from .mongodb import MongoDBStore, redacted, translated
+from .step_files import StepFiles
+from .trajectory_places import known_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,12 +42,14 @@ _COLLECTIONS: dict[str, dict[str, Any]] = {
     "summaries": {"key": "candidate_id"},
     "claims": {"key": "_id"},
     "failures": {"key": "identity"},
+    "saved": {"key": "identity"},
     "meta": {"key": "_id"},
 }
 _INDEXES = {
     "outputs": ("uuid", "index", "completed_at", "output.kind"),
     "candidates": ("candidate_id", "family", "sweeps"),
     "failures": ("identity",),
+    "saved": ("identity",),
     "summaries": (
         "candidate_id",
         "family",
@@ -94,9 +98,11 @@ class HaloflowStore:
 
     Attributes
     ----------
-    outputs, candidates, summaries, claims, failures, meta
+    outputs, candidates, summaries, claims, failures, saved, meta
         maggma stores. ``outputs`` holds the documents of jobflow jobs, ``failures`` why steps
-        gave none.
+        gave none, ``saved`` what of running steps is kept beside their machine.
+    files
+        The files that documents refer to, wherever they are.
     jobstore
         The jobflow JobStore over ``outputs``.
     """
@@ -118,7 +124,9 @@ class HaloflowStore:
         self.summaries = self._stores["summaries"]
         self.claims = self._stores["claims"]
         self.failures = self._stores["failures"]
+        self.saved = self._stores["saved"]
         self.meta = self._stores["meta"]
+        self.files = StepFiles(files_dir, lambda: known_places(self))
         self.jobstore = StepJobStore(self.outputs)
         try:
             self._connect()
@@ -194,6 +202,7 @@ class HaloflowStore:
     def close(self) -> None:
         """Close all collections."""
         _open_stores.pop(id(self.jobstore), None)
+        self.files.close()
         for store in self._stores.values():
             if store._coll is not None:
                 store.close()

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from .streams import Report
 
 COPY_MARK = "copy"
-_NOT_COPIED = frozenset(("claims",))
-"""Claims name processes; no step may be running while a store is copied."""
+_NOT_COPIED = frozenset(("claims", "saved"))
+"""Claims name processes; no step may be running while a store is copied. What is saved of
+unfinished steps lies in a place of the source's."""
 _DERIVED = "summaries"
 _OWN_MARKS = frozenset((COPY_MARK, "migration"))
 _NOT_MERGED = frozenset((*_OWN_MARKS, "schema", "summary_builder"))

@@ -24,13 +24,23 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
 
+class Release(Model):
+    """That a file is no longer kept: by which rule, who applied it, and when."""
+
+    rule: str
+    by: str
+    at: datetime
+
+
 class FileReference(Model):
-    """A file of a step, relative to the store's files folder."""
+    """A file of a step, relative to the store's files folder; where it lies is not said."""
 
     path: str
     sha256: str
     n_bytes: int
     role: str = Field(description="trajectory, checkpoint, thermo, structure...")
+    n_frames: int | None = Field(None, description="Of a chunk of a trajectory.")
+    released: Release | None = None
 
 
 class PotentialRecord(Model):

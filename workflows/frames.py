@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..engines.trajectory import TrajectoryFile, TrajectoryReader
-from ..engines.trajectory_files import INDEX_NAME, read_index
-from ..errors import InputError, TrajectoryError, UnknownNameError
+from ..errors import InputError, StoreError, TrajectoryError, UnknownNameError
+from ..makers.stored_trajectories import chunks_of, open_stored, parts_of
 from ..stores.documents import MDDocument
 from ..units import FS_PER_PS
 
@@ -19,9 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ..stores.documents import FileReference, StepDocument
-
-_ROLE: Final = "trajectory-"
+    from ..stores.documents import StepDocument
+    from ..stores.step_files import StepFiles
 
 
 @dataclass(frozen=True)
@@ -88,16 +86,18 @@ class TrajectoryPart:
 
 
 def stored_trajectories(
-    documents: Mapping[str, StepDocument], files_dir: Path
+    documents: Mapping[str, StepDocument], files: StepFiles
 ) -> list[StoredTrajectory]:
     """Return the trajectories that the documents (by step name) refer to."""
     found = []
     for step, document in documents.items():
-        for part, files in _parts(document).items():
+        for part, chunks in parts_of(document).items():
             n_frames, problem = 0, ""
             try:
-                n_frames = sum(chunk.n_frames for chunk in _chunks(files, files_dir))
+                n_frames = sum(chunk.n_frames for chunk in chunks_of(chunks, files))
             except TrajectoryError as error:
+                problem = str(_within(error, files.folder))
+            except StoreError as error:
                 problem = str(error)
             run = document if isinstance(document, MDDocument) else None
             frame_fs = run.timestep_fs * run.trajectory_interval_steps if run else None
@@ -108,7 +108,7 @@ def stored_trajectories(
                     n_frames,
                     frame_fs / FS_PER_PS if frame_fs else None,
                     run.temperature_k if run else None,
-                    sum(file.n_bytes for file in files),
+                    sum(file.n_bytes for file in chunks),
                     problem,
                 )
             )
@@ -118,7 +118,7 @@ def stored_trajectories(
 def read_frames(
     document: StepDocument,
     part: str | None,
-    files_dir: Path,
+    files: StepFiles,
     *,
     start: int = 0,
     stop: int | None = None,
@@ -135,8 +135,8 @@ def read_frames(
         Of the step.
     part
         Of its run; default: its last.
-    files_dir
-        The store's folder of files.
+    files
+        The store's files.
     start, stop
         First frame and the one after the last; default: all.
     stride
@@ -153,15 +153,16 @@ def read_frames(
     InputError
         `start` lies beyond the last frame.
     TrajectoryError
-        A file is missing, damaged, or not the one that the document names.
+        A file is missing, damaged, released, or not the one that the document names.
+    StoreError
+        A place of files does not answer.
     """
-    parts = _parts(document)
+    parts = parts_of(document)
     name = part or next(reversed(parts), "")
     if name not in parts:
         raise UnknownNameError.of(f"trajectory of the {document.kind} step", name, parts)
-    chunks = _chunks(parts[name], files_dir)
     try:
-        reader = TrajectoryReader(chunks)
+        reader = open_stored(parts[name], files)
         within = range(reader.n_frames)[start:stop]
         if not within:
             raise InputError(
@@ -177,7 +178,7 @@ def read_frames(
         positions, cells = reader.positions(*bounds), reader.cells(*bounds)
         times_ps = reader.thermo(*bounds)["time_fs"] / FS_PER_PS
     except TrajectoryError as error:
-        raise _within(error, files_dir) from error
+        raise _within(error, files.folder) from error
     return TrajectoryPart(
         species=reader.species.tolist(),
         frames=list(taken),
@@ -188,44 +189,6 @@ def read_frames(
         stride=every,
         next_start=wanted[len(taken)] if len(wanted) > len(taken) else None,
     )
-
-
-def _parts(document: StepDocument) -> dict[str, list[FileReference]]:
-    parts: dict[str, list[FileReference]] = {}
-    for file in document.files:
-        if file.role.startswith(_ROLE) and not file.path.endswith(INDEX_NAME):
-            parts.setdefault(file.role.removeprefix(_ROLE), []).append(file)
-    return parts
-
-
-def _chunks(files: list[FileReference], files_dir: Path) -> list[TrajectoryFile]:
-    """Return the files with the number of frames that their index tells."""
-    root = files_dir.resolve()
-    paths = [(root / file.path).resolve() for file in files]
-    if outside := [path.name for path in paths if not path.is_relative_to(root)]:
-        raise TrajectoryError(
-            "a trajectory file lies outside of the store's files",
-            given=", ".join(outside),
-            allowed="files below the store's folder of files",
-            remedy="put the files back where the store keeps them",
-        )
-    listed: dict[Path, TrajectoryFile] = {}
-    try:
-        for folder in {path.parent for path in paths}:
-            listed |= {chunk.path: chunk for chunk in read_index(folder)[1]}
-    except TrajectoryError as error:
-        raise _within(error, files_dir) from error
-    missing = [path.name for path in paths if path not in listed]
-    if missing:
-        raise TrajectoryError(
-            "the index of a trajectory lacks files that its step wrote",
-            given=", ".join(missing),
-            remedy="restore the folder from a backup, or run the step again",
-        )
-    return [
-        TrajectoryFile(path, file.sha256, file.n_bytes, listed[path].n_frames)
-        for path, file in zip(paths, files, strict=True)
-    ]
 
 
 def _within(error: TrajectoryError, files_dir: Path) -> TrajectoryError:

@@ -18,6 +18,7 @@ from ..settings import get_settings
 from ..stores.claims import Claims
 from ..stores.connection import open_store
 from ..stores.results import clear_failures, failures, forget, record_failure
+from ..stores.saved_runs import forget_saved
 from .mending import mend
 from .plan import plan_sweep
 from .pool import WorkerPool
@@ -178,6 +179,7 @@ def _forget_all(store: HaloflowStore, plan: Plan) -> None:
         )
     own = plan.steps.keys() - plan.of_others
     forget(store, own)
+    forget_saved(store, own)
     for identity in own:
         directory = step_directory(store.files_dir, identity)
         if directory.exists():

@@ -15,6 +15,7 @@ from ..stores.mongodb import persistently
 from ..stores.records import candidate_of, candidate_record, step_of, summary_of
 from ..stores.results import failures, stored_outputs
 from ..stores.samples import Steps
+from ..stores.trajectory_places import use_place
 from ..stores.trust import sample_of, trusted_documents
 
 if TYPE_CHECKING:
@@ -45,8 +46,12 @@ def record_candidates(store: HaloflowStore, plan: Plan) -> None:
     ------
     ClaimError
         If another process is at it and does not end.
+    StoreError, MissingDependencyError
+        The sweep's place for trajectories cannot be used from here.
     """
     with Claims(store.claims).turn("candidates", timeout_s=_TURN_TIMEOUT_S):
+        if plan.sweep.trajectory_store is not None:
+            use_place(store, plan.sweep.trajectory_store)
         _merge_candidates(store, plan)
     update_summaries(store)
 

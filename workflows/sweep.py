@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ..errors import SweepError
+from ..errors import InputError, SweepError
 from ..makers.nmr import NmrProtocol
 from ..makers.protocol import MeltQuenchProtocol
+from ..stores.trajectory_places import parse_place
 from ..systems.mixture import DEFAULT_N_MOBILE
 from .validation import sweep_error
 
@@ -214,6 +215,22 @@ class Sweep(_Section):
         default_factory=dict, description="Per stage, of jobs in a queue; see `haloflow submit`."
     )
     screen: Screen = Field(default_factory=Screen, description="What passes.")
+    trajectory_store: str | None = Field(
+        None,
+        description="Where all machines find trajectories: a folder that they share, `gridfs`, or "
+        "`s3://bucket/prefix`; default: where the store's went so far, at first its folder of "
+        "files.",
+    )
+
+    @field_validator("trajectory_store")
+    @classmethod
+    def _known_place(cls, text: str | None) -> str | None:
+        if text is None:
+            return None
+        try:
+            return parse_place(text).text
+        except InputError as error:
+            raise ValueError(str(error)) from None
 
     @model_validator(mode="before")
     @classmethod

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _LONGEST_SHOWN = 80
+_MAY_HOLD_SECRETS = frozenset(("trajectory_store",))
+"""Fields whose messages show what was given without its secrets."""
 
 
 def sweep_error(error: ValidationError, model: type[BaseModel], source: str) -> SweepError:
@@ -78,7 +80,7 @@ def _line(detail: ErrorDetails, model: type[BaseModel]) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     value = detail["input"]
     long = isinstance(value, (dict, list)) and len(str(value)) > _LONGEST_SHOWN
-    shown = "" if long else f" {value!r}"
+    shown = "" if long or field in _MAY_HOLD_SECRETS else f" {value!r}"
     return f"{field}:{shown} is not allowed; {message[0].lower()}{message[1:]}"
 
 

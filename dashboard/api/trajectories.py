@@ -25,7 +25,7 @@ _LAST_FRAME = 10**9
 def trajectory(store: StoreDep, candidate: CandidateDep) -> Response:
     """List the steps that have a trajectory: frames, time between them in ps, size in bytes."""
     found = read_documents(store, candidate, _KINDS)
-    rows = stored_trajectories(found.documents, store.files_dir)
+    rows = stored_trajectories(found.documents, store.files)
     return answer_list(
         rows, most_frames=MOST_FRAMES, most_positions=MOST_POSITIONS, unreadable=found.unreadable
     )
@@ -60,7 +60,7 @@ def frames(
     found = read_frames(
         documents[step],
         part,
-        store.files_dir,
+        store.files,
         start=start,
         stop=stop,
         stride=stride,

@@ -61,28 +61,28 @@ def write_energies(folder, frames, per_atom):
 
 def test_the_enthalpy_is_the_mean_total_energy_per_atom(workshop, runs):
     run = runs(1e4, 1e4)[0]
-    found = enthalpy_ev_per_atom(run, workshop.store.files_dir)
+    found = enthalpy_ev_per_atom(run, workshop.store.files)
     assert found == pytest.approx(-5.0 + 0.5 * CLASSICAL_EV_PER_K * 300, abs=1e-3)
     gone = run.model_copy(update={"files": []})
-    assert enthalpy_ev_per_atom(gone, workshop.store.files_dir) is None
+    assert enthalpy_ev_per_atom(gone, workshop.store.files) is None
 
 
 def test_the_enthalpies_show_a_transition_that_the_densities_do_not(workshop, runs):
-    found = kink_of(runs(1e4, 560.0), workshop.store.files_dir)
+    found = kink_of(runs(1e4, 560.0), workshop.store.files)
     assert found.lower < 560.0 < found.upper
     assert found.status is Status.OK
     assert found.note.startswith("enthalpies; densities: no kink")
 
 
 def test_the_densities_come_first_and_enthalpies_must_agree(workshop, runs):
-    found = kink_of(runs(560.0, 560.0), workshop.store.files_dir)
+    found = kink_of(runs(560.0, 560.0), workshop.store.files)
     assert found.lower < 560.0 < found.upper
     assert found.status is Status.OK
     assert found.note.startswith("densities; by the enthalpies 5")
-    apart = kink_of(runs(440.0, 680.0), workshop.store.files_dir)
+    apart = kink_of(runs(440.0, 680.0), workshop.store.files)
     assert apart.lower < 440.0 < apart.upper
     assert apart.status is Status.UNCONVERGED
-    neither = kink_of(runs(1e4, 1e4), workshop.store.files_dir)
+    neither = kink_of(runs(1e4, 1e4), workshop.store.files)
     assert neither.value is None
     assert neither.note.startswith("densities: no kink")
 
@@ -90,7 +90,7 @@ def test_the_densities_come_first_and_enthalpies_must_agree(workshop, runs):
 def test_runs_that_broke_down_do_not_speak_of_the_glass(workshop, runs):
     made = runs(560.0, 560.0)
     made[3:] = [run.model_copy(update={"status": Status.DECOMPOSED}) for run in made[3:]]
-    found = kink_of(made, workshop.store.files_dir)
+    found = kink_of(made, workshop.store.files)
     assert found.value is None
     assert found.note == (
         "densities: 3 temperatures, 6 needed to look for a kink; "

@@ -1,0 +1,126 @@
+"""Files kept by their sha256, wherever that is: what all places do, and how often it is tried."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from ..errors import StoreError, StoreTimeoutError, TrajectoryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+ResultT = TypeVar("ResultT")
+BLOCK = 2**20
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 8.0
+
+
+class Blobs(Protocol):
+    """A place of files by their checksum.
+
+    Every method raises StoreTimeoutError for what may pass (the network, a server that is
+    away), and StoreError for what will not.
+
+    Attributes
+    ----------
+    name
+        For messages; without credentials.
+    """
+
+    name: str
+
+    def prepare(self) -> None:
+        """Make what must be there before the first write, once and for all."""
+
+    def size(self, sha256: str) -> int | None:
+        """Return the size of a file that is here whole, or ``None``."""
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield checksum and size of all files."""
+
+    def write(self, sha256: str, path: Path) -> None:
+        """Store a file, a block in memory at a time; one that is here already stays.
+
+        Raises
+        ------
+        TrajectoryError
+            The file has another checksum.
+        """
+
+    def read(self, sha256: str) -> Iterator[bytes]:
+        """Yield the blocks of a file as they are; whoever reads checks them."""
+
+    def remove(self, sha256: str) -> None:
+        """Delete a file if it is there, and what a killed write left of it."""
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+def persistent(action: Callable[[], ResultT], limit_s: float) -> ResultT:
+    """Return what `action` returns; done again, ever more slowly, where it may pass.
+
+    Parameters
+    ----------
+    limit_s
+        Longest time after the first failure; 0 for one attempt.
+
+    Raises
+    ------
+    StoreError
+        It did not pass in time, or never will.
+    """
+    deadline, pause_s, attempts = None, _FIRST_PAUSE_S, 0
+    while True:
+        attempts += 1
+        try:
+            return action()
+        except StoreTimeoutError as error:
+            now = time.monotonic()
+            deadline = now + limit_s if deadline is None else deadline
+            if now >= deadline:
+                tried = f", tried {attempts} times in {limit_s:g} s" if attempts > 1 else ""
+                raise StoreTimeoutError(
+                    error.problem, given=f"{error.given}{tried}", remedy=error.remedy
+                ) from error
+            time.sleep(min(pause_s, deadline - now))
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+class Checked:
+    """Blocks of a file on their way, hashed as they pass.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sha256
+        What it must have.
+    """
+
+    def __init__(self, path: Path, sha256: str) -> None:
+        self._path, self._sha256 = path, sha256
+
+    def blocks(self, size: int = BLOCK) -> Iterator[bytes]:
+        """Yield the file; at its end, raise TrajectoryError if it was another one."""
+        hashed = hashlib.sha256()
+        try:
+            with self._path.open("rb") as file:
+                while block := file.read(size):
+                    hashed.update(block)
+                    yield block
+        except OSError as error:
+            raise StoreError(
+                "a file of a step cannot be read to be stored",
+                given=f"{self._path}: {error.strerror}",
+                remedy="run the step again",
+            ) from error
+        if hashed.hexdigest() != self._sha256:
+            raise TrajectoryError(
+                "a file is not what its step wrote, and is not stored",
+                given=f"{self._path} with sha256 {hashed.hexdigest()}",
+                allowed=f"sha256 {self._sha256}",
+                remedy="check the disk, delete the folder of the step and run it again",
+            )

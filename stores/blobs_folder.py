@@ -1,0 +1,140 @@
+"""Files by their sha256 in a folder that all machines see."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ..errors import StoreError, StoreTimeoutError
+from .blobs import BLOCK, Checked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MARKER = "haloflow-trajectories"
+_SUFFIX = ".part"
+_DIGITS = 64
+_ABANDONED_S = 86_400.0
+"""Age at which the rest of a write is nobody's any more."""
+_MAY_PASS = frozenset(
+    (errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EAGAIN)
+)
+
+
+class FolderBlobs:
+    """A folder ``ab/abcd...``; each file is there whole or not at all.
+
+    Parameters
+    ----------
+    folder
+        Used only where it holds the file that :meth:`prepare` leaves: a mount that is missing
+        is told from an empty folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = str(folder)
+
+    def prepare(self) -> None:
+        """Make the folder, and mark it as what it is."""
+        with self._translated():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / MARKER).touch()
+
+    def size(self, sha256: str) -> int | None:
+        """Return the size of a file, or ``None``."""
+        self._require_mounted()
+        with self._translated():
+            try:
+                return self._path(sha256).stat().st_size
+            except FileNotFoundError:
+                return None
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield checksum and size of all files; what killed writes left a day ago is deleted."""
+        self._require_mounted()
+        with self._translated():
+            for folder in sorted(self.folder.glob("??")):
+                for path in sorted(folder.iterdir()):
+                    found = path.stat()
+                    if len(path.name) == _DIGITS:
+                        yield path.name, found.st_size
+                    elif time.time() - found.st_mtime > _ABANDONED_S:
+                        path.unlink(missing_ok=True)
+
+    def write(self, sha256: str, path: Path) -> None:
+        """Store a file."""
+        if self.size(sha256) is not None:
+            return
+        target = self._path(sha256)
+        beside = target.with_name(f".{sha256[:16]}-{secrets.token_hex(8)}{_SUFFIX}")
+        with self._translated():
+            target.parent.mkdir(exist_ok=True)
+            try:
+                with beside.open("wb") as file:
+                    for block in Checked(path, sha256).blocks():
+                        file.write(block)
+                    file.flush()
+                    os.fsync(file.fileno())
+                beside.replace(target)
+            finally:
+                beside.unlink(missing_ok=True)
+            _sync(target.parent)
+
+    def read(self, sha256: str) -> Iterator[bytes]:
+        """Yield the blocks of a file."""
+        with self._translated(), self._path(sha256).open("rb") as file:
+            while block := file.read(BLOCK):
+                yield block
+
+    def remove(self, sha256: str) -> None:
+        """Delete a file."""
+        self._require_mounted()
+        with self._translated():
+            self._path(sha256).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _path(self, sha256: str) -> Path:
+        return self.folder / sha256[:2] / sha256
+
+    def _require_mounted(self) -> None:
+        if not (self.folder / MARKER).exists():
+            raise StoreError(
+                "the folder of trajectories is not here",
+                given=f"{self.folder} without the file {MARKER}",
+                remedy="mount it at the same path as on the other machines, or name it anew in a "
+                "sweep's trajectory_store",
+            )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            kind = StoreTimeoutError if error.errno in _MAY_PASS else StoreError
+            free = f", {_free_mb(self.folder)} MB free" if error.errno == errno.ENOSPC else ""
+            raise kind(
+                f"the folder of trajectories cannot be used: {error.strerror or error}",
+                given=f"{self.folder}{free}",
+                remedy="make room, or mend what stops it; what was stored stays",
+            ) from error
+
+
+def _free_mb(folder: Path) -> int:
+    return shutil.disk_usage(folder).free // 10**6
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,247 @@
+"""Running steps kept beside their worker: what a machine that is lost had done goes on elsewhere.
+
+The folder of a step can be gone on from at any moment. Now and then its files go to the place
+for all machines, and then a record in the collection ``saved`` names them: a worker without
+the folder makes it anew from that.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import shutil
+import socket
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import StoreError, TrajectoryError
+from ..identity import file_sha256
+from .documents import FileReference
+from .mongodb import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from .connection import HaloflowStore
+
+_log = logging.getLogger(__name__)
+MARKER: Final = "saved.json"
+_OF_THIS_MACHINE = frozenset(("lock", "progress.json", MARKER))
+_TEMPORARY = ".tmp"
+_SHARED_KIND = "chunk-"
+"""Chunks of trajectories may be those of another run too; checkpoints and indexes are not."""
+_HURRY_S: Final = 20.0
+"""Longest time after a signal or a walltime: the queue kills soon."""
+
+
+class RunSaver:
+    """Saves the folder of one running step, and brings it back.
+
+    Does nothing where the store has no place for all machines.
+
+    Parameters
+    ----------
+    store
+        Open store; the step is claimed there.
+    identity, directory
+        Of the step.
+    interval_s
+        Least time from one saving to the next.
+    """
+
+    def __init__(
+        self, store: HaloflowStore, identity: str, directory: Path, interval_s: float
+    ) -> None:
+        self._store, self._identity, self._directory = store, identity, directory
+        self._interval_s = interval_s
+        self._next = time.monotonic() + interval_s
+        self._known: dict[str, tuple[tuple[int, int], str]] = {}
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is a place for all machines."""
+        return self._store.files.target is not None
+
+    def restore(self) -> bool:
+        """Bring the folder back from the last saving, unless this machine is as far or further.
+
+        Returns
+        -------
+        bool
+            Whether it was brought back.
+
+        Raises
+        ------
+        StoreError
+            The place does not answer.
+        """
+        if not self.is_needed:
+            return False
+        record = self._record()
+        if record is None or self._token() == record["token"]:
+            return False
+        fresh = self._directory.with_name(f"{self._directory.name}.saved")
+        try:
+            files = [FileReference(**row) for row in record["files"]]
+            for file in files:
+                self._bring(file, fresh)
+        except TrajectoryError as error:
+            _log.warning("step %s cannot go on from elsewhere: %s", self._identity[:12], error)
+            shutil.rmtree(fresh, ignore_errors=True)
+            return False
+        _write(fresh / MARKER, str(record["token"]))
+        old = self._directory.with_name(f"{self._directory.name}.{secrets.token_hex(4)}.old")
+        if self._directory.exists():
+            self._directory.replace(old)
+        fresh.replace(self._directory)
+        shutil.rmtree(old, ignore_errors=True)
+        _log.info("step %s goes on from %s", self._identity[:12], record["host"])
+        return True
+
+    def offer(self) -> None:
+        """Save if it is time; where that fails, the run goes on and it is tried again later."""
+        if time.monotonic() < self._next or not self.is_needed:
+            return
+        self._try_to_save(0.0)
+        self._next = time.monotonic() + self._interval_s
+
+    def save_now(self) -> None:
+        """Save before the process ends, in the time that queues leave for it."""
+        if self.is_needed:
+            self._try_to_save(_HURRY_S)
+
+    def _try_to_save(self, patience_s: float) -> None:
+        try:
+            self.save(patience_s)
+        except (StoreError, TrajectoryError, OSError) as error:
+            _log.warning("step %s could not be saved elsewhere: %s", self._identity[:12], error)
+
+    def save(self, patience_s: float) -> None:
+        """Store the files of the folder, then the record that names them.
+
+        Raises
+        ------
+        StoreError
+            The place does not answer within `patience_s`, or refuses.
+        """
+        rows = []
+        for path in self._paths():
+            sha256, n_bytes = self._hashed(path)
+            self._store.files.put(path, sha256, patience_s=patience_s)
+            name = path.relative_to(self._directory).as_posix()
+            rows.append({"path": name, "sha256": sha256, "n_bytes": n_bytes, "role": "saved"})
+        if not rows:
+            return
+        before, token = self._record(), secrets.token_hex(8)
+        record = {
+            "identity": self._identity,
+            "token": token,
+            "files": rows,
+            "host": socket.gethostname(),
+            "saved_at": datetime.now(UTC).replace(tzinfo=None, microsecond=0),
+        }
+        with translated(self._store.uri):
+            self._store.saved.update([record])
+        _write(self._directory / MARKER, token)
+        if before is not None:
+            self._clear(_own(before["files"]) - _own(rows))
+
+    def secure(self, files: Iterable[FileReference]) -> None:
+        """Store the files that a document is about to refer to.
+
+        Raises
+        ------
+        StoreError
+            The place does not answer, for as long as the settings are patient.
+        TrajectoryError
+            A file is not what the document says.
+        """
+        if not self.is_needed:
+            return
+        for file in files:
+            path = self._store.files.here(file)
+            if path is None:
+                raise TrajectoryError(
+                    "a file that a step wrote is gone before it was stored",
+                    given=file.path,
+                    remedy="run the step again",
+                )
+            self._store.files.put(path, file.sha256)
+
+    def forget(self) -> None:
+        """Remove the record and what only it names, once the step's document is there."""
+        if self.is_needed and (record := self._record()) is not None:
+            with translated(self._store.uri):
+                self._store.saved.remove_docs({"identity": self._identity})
+            self._clear(_own(record["files"]))
+
+    def _clear(self, names: set[str]) -> None:
+        place = self._store.files.target
+        try:
+            for sha256 in names:
+                if place is not None:
+                    place.remove(sha256)
+        except StoreError as error:  # no more than room is lost
+            _log.info("old checkpoints stay: %s", error)
+
+    def _record(self) -> dict[str, Any] | None:
+        with translated(self._store.uri):
+            found: dict[str, Any] | None = self._store.saved.query_one({"identity": self._identity})
+        return found
+
+    def _token(self) -> str:
+        """Return which saving the folder of this machine is, or comes after."""
+        try:
+            return str(json.loads((self._directory / MARKER).read_text())["token"])
+        except (OSError, ValueError, KeyError):
+            return ""
+
+    def _paths(self) -> Iterator[Path]:
+        for where, folders, names in os.walk(self._directory):
+            folders.sort()
+            for name in sorted(names):
+                if name not in _OF_THIS_MACHINE and not name.endswith(_TEMPORARY):
+                    yield type(self._directory)(where) / name
+
+    def _hashed(self, path: Path) -> tuple[str, int]:
+        state = path.stat()
+        key = (state.st_size, state.st_mtime_ns)
+        known = self._known.get(str(path))
+        if known is None or known[0] != key:
+            known = key, file_sha256(path)
+            self._known[str(path)] = known
+        return known[1], state.st_size
+
+    def _bring(self, file: FileReference, fresh: Path) -> None:
+        target = fresh / file.path
+        if not target.resolve().is_relative_to(fresh.resolve()):
+            raise TrajectoryError("a saved file leads out of its folder", given=file.path)
+        for path in (target, self._directory / file.path):
+            if path.is_file() and path.stat().st_size == file.n_bytes:
+                if file_sha256(path) != file.sha256:
+                    continue
+                if path != target:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(path, target)
+                return
+        self._store.files.fetch(file, target)
+
+
+def forget_saved(store: HaloflowStore, identities: Iterable[str]) -> None:
+    """Remove the records of steps that shall begin anew; what they name is pruned some day."""
+    store.saved.remove_docs({"identity": {"$in": list(identities)}})
+
+
+def _own(rows: Iterable[dict[str, Any]]) -> set[str]:
+    names = ((row["path"].rpartition("/")[2], row["sha256"]) for row in rows)
+    return {sha256 for name, sha256 in names if not name.startswith(_SHARED_KIND)}
+
+
+def _write(path: Path, token: str) -> None:
+    beside = path.with_name(f"{path.name}{_TEMPORARY}")
+    beside.write_text(json.dumps({"token": token}))
+    beside.replace(path)

@@ -1,0 +1,306 @@
+"""Files of steps, wherever they are: in the folder of this machine, its cache, or a place for all.
+
+Documents name files by path, sha256 and size, never by where they lie. Who reads asks
+:class:`StepFiles`, which finds them, checks them, and keeps what it fetched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import threading
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import StoreError, TrajectoryError
+from ..identity import file_sha256
+from ..settings import get_settings
+from .blobs import persistent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .blobs import Blobs
+    from .documents import FileReference
+
+_log = logging.getLogger(__name__)
+_LOOK_AGAIN_S = 30.0
+_TRIM_INTERVAL_S = 60.0
+_BYTES_PER_GB = 1e9
+_PART = ".part"
+
+
+class StepFiles:
+    """Finds, checks, fetches and stores the files that documents refer to.
+
+    Parameters
+    ----------
+    folder
+        The store's folder of files on this machine.
+    places
+        Gives the places for all machines, the one that is written to first; asked again when
+        something is not found.
+
+    Attributes
+    ----------
+    folder
+        As given.
+    """
+
+    def __init__(self, folder: Path, places: Callable[[], Sequence[Blobs]] = tuple) -> None:
+        self.folder = folder
+        self._ask = places
+        self._places: Sequence[Blobs] | None = None
+        self._asked_at = self._trimmed_at = 0.0
+        self._guard = threading.Lock()
+        self._whole: set[str] = set()
+
+    @property
+    def places(self) -> Sequence[Blobs]:
+        """Places for all machines, the one that is written to first."""
+        if self._places is None:
+            self._look_again()
+        return self._places or ()
+
+    @property
+    def target(self) -> Blobs | None:
+        """The place that new files go to; ``None`` where they stay in the folder."""
+        return next(iter(self.places), None)
+
+    def _look_again(self) -> None:
+        with self._guard:
+            now = time.monotonic()
+            if self._places is None or now - self._asked_at >= _LOOK_AGAIN_S:
+                self._places, self._asked_at = self._ask(), now
+
+    def close(self) -> None:
+        """Close the places."""
+        for place in self._places or ():
+            place.close()
+        self._places = None
+
+    # -- reading ----------------------------------------------------------------------------
+
+    def here(self, file: FileReference) -> Path | None:
+        """Return where a file lies in the folder of this machine, whatever its content.
+
+        Raises
+        ------
+        TrajectoryError
+            Its path leads out of the folder.
+        """
+        root = self.folder.resolve()
+        path = (root / file.path).resolve()
+        if not path.is_relative_to(root):
+            raise TrajectoryError(
+                "a trajectory file lies outside of the store's files",
+                given=file.path,
+                allowed="files below the store's folder of files",
+                remedy="put the files back where the store keeps them",
+            )
+        return path if path.is_file() else None
+
+    def size(self, file: FileReference) -> int | None:
+        """Return the size of a file where it is found first, or ``None``; content is not read."""
+        path = self.here(file)
+        if path is not None:
+            return path.stat().st_size
+        patience_s = get_settings().patience_s
+        for place in self.places:
+            size = persistent(partial(place.size, file.sha256), patience_s)
+            if size is not None:
+                return size
+        return None
+
+    def local(self, file: FileReference) -> Path:
+        """Return a path on this machine with the content of a file.
+
+        Where there are places for all machines, the content has been checked; else readers
+        of trajectories do.
+
+        Raises
+        ------
+        TrajectoryError
+            It was released, is nowhere, or is damaged everywhere.
+        StoreError
+            A place does not answer.
+        """
+        require_kept(file)
+        path = self.here(file)
+        if not self.places:
+            if path is None:
+                raise _nowhere(file, [])
+            return path
+        if path is not None and self._is_whole(path, file):
+            return path
+        cached = cache_folder() / file.sha256[:2] / file.sha256
+        if cached.is_file() and self._is_whole(cached, file):
+            with suppress(OSError):
+                os.utime(cached)
+            return cached
+        if path is not None:
+            _log.warning("%s is damaged; taking it from elsewhere", path)
+        return self.fetch(file, cached)
+
+    def fetch(self, file: FileReference, target: Path) -> Path:
+        """Bring a file from a place for all machines to `target`, whole or not at all.
+
+        Raises
+        ------
+        TrajectoryError
+            It is nowhere, or damaged everywhere.
+        StoreError
+            A place does not answer, or `target` cannot be written.
+        """
+        damaged: list[str] = []
+        for attempt in range(2):
+            for place in self.places:
+                found = persistent(
+                    partial(self._fetched, place, file, target), get_settings().patience_s
+                )
+                if found == file.sha256:
+                    self._trim()
+                    return target
+                if found is not None:
+                    damaged.append(f"{found[:12]} in {place.name}")
+            if damaged or attempt:
+                break
+            self._look_again()
+        if damaged:
+            raise TrajectoryError(
+                "the checksum of a file in the store of trajectories does not match its content",
+                given=f"{file.path}: sha256 {'; '.join(damaged)}",
+                allowed=f"sha256 {file.sha256[:12]} and {file.n_bytes} bytes",
+                remedy="restore it from a backup, or run its step again: haloflow run --force",
+            )
+        raise _nowhere(file, [place.name for place in self.places])
+
+    def _fetched(self, place: Blobs, file: FileReference, target: Path) -> str | None:
+        """Write what `place` has to `target` if it is right; return its sha256."""
+        if place.size(file.sha256) is None:
+            return None
+        hashed = hashlib.sha256()
+        part = target.with_name(f".{target.name}-{secrets.token_hex(4)}{_PART}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as written:
+                try:
+                    for block in place.read(file.sha256):
+                        hashed.update(block)
+                        written.write(block)
+                except StoreError as error:
+                    if type(error) is not StoreError:  # it may pass
+                        raise
+                    return f"unreadable ({error.problem})"
+            if hashed.hexdigest() == file.sha256:
+                part.replace(target)
+        except OSError as error:
+            raise StoreError(
+                f"a fetched file cannot be written: {error.strerror}",
+                given=str(target),
+                remedy="make room, or name another folder for the cache in HALOFLOW_CACHE_DIR",
+            ) from error
+        finally:
+            part.unlink(missing_ok=True)
+        return hashed.hexdigest()
+
+    def _is_whole(self, path: Path, file: FileReference) -> bool:
+        return path.stat().st_size == file.n_bytes and file_sha256(path) == file.sha256
+
+    def _trim(self) -> None:
+        """Delete what was longest unused where the cache is too large; now and then."""
+        now = time.monotonic()
+        if now - self._trimmed_at < _TRIM_INTERVAL_S:
+            return
+        self._trimmed_at = now
+        trim_cache(cache_folder(), get_settings().cache_gb * _BYTES_PER_GB)
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def put(self, path: Path, sha256: str, *, patience_s: float | None = None) -> None:
+        """Store a file in the place for all machines; nothing where there is none.
+
+        What the place has already is read again once, and replaced where it is damaged.
+
+        Raises
+        ------
+        TrajectoryError
+            The file has another checksum.
+        StoreError
+            The place does not answer within `patience_s` (default: the setting), or refuses.
+        """
+        place = self.target
+        if place is None or sha256 in self._whole:
+            return
+        limit_s = get_settings().patience_s if patience_s is None else patience_s
+        persistent(lambda: self._put(place, path, sha256), limit_s)
+        self._whole.add(sha256)
+
+    @staticmethod
+    def _put(place: Blobs, path: Path, sha256: str) -> None:
+        if place.size(sha256) is not None:
+            if _reads_back(place, sha256):
+                return
+            place.remove(sha256)
+        place.write(sha256, path)
+
+
+def require_kept(file: FileReference) -> None:
+    """Raise TrajectoryError where a file was released by a rule, and say by which and when."""
+    gone = file.released
+    if gone is not None:
+        raise TrajectoryError(
+            f"a file was released by the rule {gone.rule!r} on {gone.at:%Y-%m-%d}",
+            given=f"{file.path}, by {gone.by}",
+            remedy="nothing is lost by mistake; to have it again, run its step with --force",
+        )
+
+
+def cache_folder() -> Path:
+    """Return the folder of fetched files on this machine."""
+    chosen = get_settings().cache_dir
+    if chosen is not None:
+        return chosen.expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "haloflow" / "files"
+
+
+def trim_cache(folder: Path, most_bytes: float) -> None:
+    """Delete the files that were longest unused until the rest fits."""
+    found = []
+    for path in folder.glob("??/*"):
+        with suppress(OSError):
+            state = path.stat()
+            found.append((state.st_mtime, state.st_size, path))
+    total = sum(size for _, size, _ in found)
+    for _, size, path in sorted(found):
+        if total <= most_bytes:
+            return
+        with suppress(OSError):
+            path.unlink()
+        total -= size
+
+
+def _reads_back(place: Blobs, sha256: str) -> bool:
+    hashed = hashlib.sha256()
+    try:
+        for block in place.read(sha256):
+            hashed.update(block)
+    except StoreError as error:
+        if type(error) is not StoreError:
+            raise
+        return False
+    return hashed.hexdigest() == sha256
+
+
+def _nowhere(file: FileReference, places: Sequence[str]) -> TrajectoryError:
+    return TrajectoryError(
+        "a trajectory file is missing",
+        given="; nor in ".join([file.path, *places]),
+        remedy="restore it from a backup, or delete the run's directory and run again",
+    )

@@ -1,0 +1,255 @@
+"""Where trajectories can be kept for all machines: a folder, GridFS, S3; as a sweep names it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import parse_qsl, urlsplit
+
+from ..errors import HaloflowError, InputError, MissingDependencyError, StoreError
+from ..settings import get_settings
+from .mongodb import redacted, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .blobs import Blobs
+    from .connection import HaloflowStore
+
+GRIDFS = "gridfs"
+PLACES_MARK = "trajectory_stores"
+ALLOWED = (
+    "an absolute path of a folder that all machines see, gridfs (in the database of the store), "
+    "or s3://bucket/prefix?endpoint=https://host&region=...&profile=..."
+)
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PREFIX = re.compile(r"[\w!.*'()/-]*")
+_OPTIONS = ("endpoint", "region", "profile")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place for trajectories, without any secret.
+
+    Attributes
+    ----------
+    text
+        As it is written in sweep files.
+    folder
+        Of kind ``folder``.
+    bucket, prefix, endpoint, region, profile
+        Of kind ``s3``; the profile is one of the AWS configuration of who uses it.
+    """
+
+    kind: Literal["folder", "gridfs", "s3"]
+    text: str
+    folder: Path | None = None
+    bucket: str = ""
+    prefix: str = ""
+    endpoint: str | None = None
+    region: str | None = None
+    profile: str | None = None
+
+    def opened(self, store: HaloflowStore) -> Blobs:
+        """Return what reads and writes there; nothing is connected before it is used.
+
+        Raises
+        ------
+        StoreError
+            GridFS is asked of an embedded store.
+        MissingDependencyError
+            S3 without boto3.
+        """
+        if self.kind == "folder":
+            from .blobs_folder import FolderBlobs  # noqa: PLC0415  (one of three is used)
+
+            return FolderBlobs(self.folder or Path())
+        if self.kind == "gridfs":
+            from .blobs_gridfs import GridFSBlobs  # noqa: PLC0415  (the same)
+
+            return GridFSBlobs.of(store)
+        from .blobs_s3 import S3Blobs  # noqa: PLC0415  (an extra)
+
+        return S3Blobs(self)
+
+
+def parse_place(text: str) -> Place:
+    """Read the ``trajectory_store`` of a sweep or of the settings.
+
+    Raises
+    ------
+    InputError
+        It is none of what is allowed, or holds a secret.
+    """
+    given = text.strip()
+    if given == GRIDFS:
+        return Place("gridfs", GRIDFS)
+    if given.startswith("s3://"):
+        return _s3(given)
+    if given.startswith(("mongodb://", "mongodb+srv://")):
+        raise _wrong(
+            "GridFS for trajectories is that of the store's own database",
+            given,
+            "write trajectory_store: gridfs; the URI, with its password, stays in --store",
+        )
+    path = given.removeprefix("file://")
+    if "://" in path or not path:
+        raise _wrong("a place for trajectories is of no known kind", given)
+    folder = Path(path).expanduser()
+    if not folder.is_absolute():
+        raise _wrong(
+            "the folder of trajectories must be the same wherever a job runs",
+            given,
+            "write the path from / on",
+        )
+    return Place("folder", str(folder), folder=folder)
+
+
+def _s3(given: str) -> Place:
+    parts = urlsplit(given)
+    if parts.username or parts.password or "@" in parts.netloc:
+        raise _secret(given)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if secret := [name for name in options if "key" in name.lower() or "secret" in name.lower()]:
+        raise _secret(f"s3://{parts.netloc}{parts.path}?{secret[0]}=***")
+    if unknown := sorted(options.keys() - set(_OPTIONS)):
+        raise InputError(
+            "an S3 place has no such option", given=", ".join(unknown), allowed=_OPTIONS
+        )
+    if not _BUCKET.fullmatch(parts.netloc):
+        raise _wrong("this is no name of an S3 bucket", given)
+    if not _PREFIX.fullmatch(parts.path):
+        raise _wrong("this is no prefix of an S3 bucket", given)
+    endpoint = options.get("endpoint")
+    if endpoint is not None:
+        host = urlsplit(endpoint)
+        if "@" in host.netloc:
+            raise _secret(f"s3://{parts.netloc}{parts.path}?endpoint={redacted(endpoint)}")
+        if host.scheme not in {"http", "https"} or not host.netloc:
+            raise _wrong("an S3 endpoint is a URL", given, "write endpoint=https://host[:port]")
+    return Place(
+        "s3",
+        given,
+        bucket=parts.netloc,
+        prefix=parts.path.strip("/"),
+        endpoint=endpoint,
+        region=options.get("region") or None,
+        profile=options.get("profile") or None,
+    )
+
+
+def _wrong(problem: str, given: str, remedy: str | None = None) -> InputError:
+    return InputError(problem, given=redacted(given), allowed=ALLOWED, remedy=remedy)
+
+
+def _secret(given: str) -> InputError:
+    return InputError(
+        "a place for trajectories must not hold a secret",
+        given=redacted(given),
+        allowed="s3://bucket/prefix?endpoint=...",
+        remedy="keep the key in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or in "
+        "~/.aws/credentials of whoever runs jobs and reads, and name a profile=... if need be",
+    )
+
+
+def use_place(store: HaloflowStore, text: str) -> None:
+    """Let new trajectories of `store` go to a place; those in earlier ones are still found there.
+
+    Raises
+    ------
+    InputError
+        It is no such place, or holds a secret.
+    StoreError, MissingDependencyError
+        It cannot be used from here.
+    """
+    place = parse_place(text)
+    opened = place.opened(store)
+    try:
+        opened.prepare()
+    finally:
+        opened.close()
+    _record(store, [place.text, *(one for one in _recorded(store) if one != place.text)])
+
+
+def remember_place(store: HaloflowStore) -> None:
+    """Let others know of the place that the settings of this process name."""
+    text = get_settings().trajectory_store
+    if text is None or store.read_only:
+        return
+    place = parse_place(text)
+    recorded = _recorded(store)
+    if place.text not in recorded:
+        opened = place.opened(store)
+        try:
+            opened.prepare()
+        finally:
+            opened.close()
+        _record(store, [*recorded, place.text])
+
+
+def known_places(store: HaloflowStore) -> list[Blobs]:
+    """Return the places of a store, that of this process' settings first."""
+    named = get_settings().trajectory_store
+    texts = [] if named is None else [parse_place(named).text]
+    with translated(store.uri):
+        texts += _recorded(store)
+    found: list[Blobs] = []
+    for text in dict.fromkeys(texts):
+        try:
+            found.append(parse_place(text).opened(store))
+        except (MissingDependencyError, StoreError) as error:
+            found.append(OutOfReach(text, error))
+    return found
+
+
+def _recorded(store: HaloflowStore) -> list[str]:
+    row = store.meta.query_one({"_id": PLACES_MARK})
+    return [] if row is None else list(row["places"])
+
+
+def _record(store: HaloflowStore, texts: list[str]) -> None:
+    row = {"_id": PLACES_MARK, "places": texts}
+    store.meta._collection.replace_one({"_id": PLACES_MARK}, row, upsert=True)
+
+
+class OutOfReach:
+    """A place that this process cannot use: it says why when something is asked of it.
+
+    Parameters
+    ----------
+    name, error
+        Which, and why.
+    """
+
+    def __init__(self, name: str, error: HaloflowError) -> None:
+        self.name = name
+        self._error = error
+
+    def prepare(self) -> None:
+        """Raise the reason."""
+        raise self._error
+
+    def size(self, sha256: str) -> int | None:
+        """Raise the reason."""
+        raise self._error
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Raise the reason."""
+        raise self._error
+
+    def write(self, sha256: str, path: Path) -> None:
+        """Raise the reason."""
+        raise self._error
+
+    def read(self, sha256: str) -> Iterator[bytes]:
+        """Raise the reason."""
+        raise self._error
+
+    def remove(self, sha256: str) -> None:
+        """Raise the reason."""
+        raise self._error
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .errors import InputError
+
+_OTHERS = 0o077
 
 
 class Settings(BaseSettings):
@@ -16,7 +21,13 @@ class Settings(BaseSettings):
 
     store: str = Field(
         "haloflow-store",
-        description="Folder of the embedded store, or a mongodb:// URI.",
+        description="Folder of the embedded store, or a mongodb:// URI; default: that in the "
+        "`store_file`, else ./haloflow-store.",
+    )
+    store_file: Path | None = Field(
+        None,
+        description="File, readable by you alone, with the mongodb:// URI of the store and its "
+        "password, which jobs in queues do not carry.",
     )
     files_dir: Path | None = Field(
         None,
@@ -57,6 +68,42 @@ class Settings(BaseSettings):
         gt=0,
         description="Stop each worker process with a checkpoint after this many seconds.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _store_of_file(cls, data: dict[str, Any]) -> dict[str, Any]:
+        if data.get("store_file") and "store" not in data:
+            return data | {"store": _uri_in(Path(data["store_file"]))}
+        return data
+
+    def uri_in_file(self) -> str:
+        """Return the URI in the `store_file`.
+
+        Raises
+        ------
+        InputError
+            There is none, or others can read it.
+        """
+        return _uri_in(Path(self.store_file or ""))
+
+
+def _uri_in(path: Path) -> str:
+    path = path.expanduser()
+    try:
+        mode, text = path.stat().st_mode, path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise InputError(
+            "the file with the URI of the store cannot be read",
+            given=f"HALOFLOW_STORE_FILE={path}: {error.strerror}",
+            remedy="copy it to this machine, or let `haloflow setup` write one",
+        ) from error
+    if mode & _OTHERS:
+        raise InputError(
+            "others can read the file with the password of the store",
+            given=f"HALOFLOW_STORE_FILE={path}",
+            remedy=f"chmod 600 {path}",
+        )
+    return text
 
 
 @lru_cache(maxsize=1)

@@ -110,9 +110,10 @@ def _asked(given: str | Path | None, option: str, question: str) -> str | Path:
 
 
 def _settings_of(site: Site) -> dict[str, str]:
-    """Return the variables by which a manager finds files that do not lie where it looks."""
+    """Return the variables that name files which do not lie where they are looked for."""
+    found = {} if site.store_file is None else {"HALOFLOW_STORE_FILE": str(site.store_file)}
     if site.folder == Path(_DEFAULT_FOLDERS[site.manager]).expanduser().absolute():
-        return {}
+        return found
     if site.manager == "fireworks":
-        return {"FW_CONFIG_FILE": str(site.folder / "FW_config.yaml")}
-    return {"JFREMOTE_PROJECTS_FOLDER": str(site.folder), "JFREMOTE_PROJECT": site.name}
+        return found | {"FW_CONFIG_FILE": str(site.folder / "FW_config.yaml")}
+    return found | {"JFREMOTE_PROJECTS_FOLDER": str(site.folder), "JFREMOTE_PROJECT": site.name}

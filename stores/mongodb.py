@@ -25,6 +25,7 @@ from pymongo.errors import (
 )
 
 from ..errors import StoreError, StoreTimeoutError
+from .credentials import remember, with_password, without_password
 from .limits import encode
 from .sqlite import opened_for_reading
 
@@ -251,7 +252,8 @@ class MongoDBStore(MongoStore):
     Parameters
     ----------
     uri
-        ``mongodb://...``, with credentials where the server asks for them.
+        ``mongodb://...``, with credentials where the server asks for them. A serialized store
+        has no password: see :func:`haloflow.stores.credentials.with_password`.
     collection_name
         Name of the collection.
     database
@@ -276,7 +278,12 @@ class MongoDBStore(MongoStore):
     ) -> None:
         self.files_dir = files_dir
         self.read_only = read_only
+        remember(uri)
         super().__init__(database, collection_name, uri=uri, **kwargs)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Serialize without the password."""
+        return super().as_dict() | {"uri": without_password(self.uri)}
 
     @property
     def name(self) -> str:
@@ -285,6 +292,7 @@ class MongoDBStore(MongoStore):
 
     def connect(self, force_reset: bool = False) -> None:  # noqa: FBT001, FBT002  (maggma's)
         """Connect to the server."""
+        self.uri = with_password(self.uri)
         super().connect(force_reset)
         collection: Any = self._coll
         if isinstance(collection, (ReadOnlyCollection, PersistentCollection)):

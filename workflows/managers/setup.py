@@ -49,10 +49,11 @@ def configuration(site: Site) -> dict[Path, str]:
         jobstore = JobStore(store.outputs)
     make = _fireworks_files if site.manager == "fireworks" else _project_file
     try:
-        return make(site, jobstore)
+        files = make(site, jobstore)
     except ModuleNotFoundError as error:
         package = (error.name or site.manager).partition(".")[0]
         raise MissingDependencyError.of(package, site.manager, "setup") from None
+    return files if site.store_file is None else {site.store_file: site.store + "\n", **files}
 
 
 def differences(files: Mapping[Path, str]) -> dict[Path, str]:
@@ -110,7 +111,7 @@ def write_configuration(files: Mapping[Path, str], *, force: bool = False) -> li
 def make_scratch(site: Site) -> None:
     """Make the folder in which jobflow-remote runs jobs from here, for the user alone.
 
-    The input of a job lies there, with the URI of its store and the password in that.
+    The input of a job lies there, as it was planned.
 
     Raises
     ------
@@ -176,7 +177,7 @@ def _fireworks_files(site: Site, jobstore: JobStore) -> dict[Path, str]:
         path = Path(place, "jobflow.yaml")
         path.write_text(files["jobflow.yaml"])
         found = JobflowSettings(CONFIG_FILE=str(path)).JOB_STORE
-    if found.docs_store != jobstore.docs_store:
+    if found.docs_store.as_dict() != jobstore.docs_store.as_dict():
         raise InputError(
             "jobflow would not use this store", given=found.name, allowed=jobstore.name
         )
@@ -188,6 +189,7 @@ def _fireworks_settings(folder: Path) -> dict[str, Any]:
 
     settings = {
         "CONFIG_FILE_DIR": str(folder),
+        "PRINT_FW_JSON": False,
         "PING_TIME_SECS": _PING_S,
         "RUN_EXPIRATION_SECS": _LOST_AFTER_S,
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from ...errors import InputError, UnknownNameError
+from ...stores.credentials import has_password
 from ...units import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
@@ -115,6 +116,11 @@ class Site:
                 )
 
     @property
+    def store_file(self) -> Path | None:
+        """Where workers find the URI of a store that asks for a password."""
+        return self.folder / "store.uri" if has_password(self.store) else None
+
+    @property
     def is_packed(self) -> bool:
         """Whether one job of the queue runs many steps."""
         return self.packed or self.side_by_side > 1
@@ -140,6 +146,8 @@ class Site:
             f"export HALOFLOW_DEVICE={'cuda' if self.job.gpus else 'cpu'}",
             f"export OMP_NUM_THREADS={self.job.cores}",
         ]
+        if self.store_file is not None:
+            lines.append(f'export HALOFLOW_STORE_FILE="{self.store_file}"')
         if self.scheduler != "shell" and (self.manager == "fireworks" or self.is_packed):
             lines.append(f"export HALOFLOW_WALLTIME_S={self.step_s:.0f}")
         return lines

@@ -7,6 +7,7 @@ import signal
 import psutil
 import pytest
 from cluster import wait_for
+from guarded_store import assert_nowhere, let_in
 from pair_potential import DELAY_S
 from queued_sweeps import assert_as_undisturbed, lay_out
 from remote_site import JobflowRemoteSite
@@ -33,7 +34,20 @@ def md_states(remote):
     return [row["state"] for row in remote.jobs(**MD)]
 
 
-def test_the_same_summary_though_runner_killed_and_walltime_over(remote, undisturbed):
+@pytest.fixture
+def guarded_remote(tmp_path, guarded, slurm):
+    made = JobflowRemoteSite(tmp_path, guarded, slurm.environment)
+    let_in(made, guarded)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_the_same_summary_though_runner_killed_and_walltime_over(
+    guarded_remote, guarded, undisturbed
+):
+    remote = guarded_remote  # its store asks for a password, which no job may carry
     remote.environment[DELAY_S] = "0.01"  # the runner hands its environment down
     said = remote.setup("--scheduler", "slurm", "--partition", "debug", "--walltime", "00:10:00")
     assert "Ready to take sweeps." in said
@@ -57,6 +71,8 @@ def test_the_same_summary_though_runner_killed_and_walltime_over(remote, undistu
     shown = remote.haloflow("status")
     assert "tiny on" in shown
     assert "about 0 left" in shown
+    files = assert_nowhere(remote, guarded, said + handed + shown)
+    assert [path for path in files if path.name == "jfremote_in.json"]
 
 
 def test_killed_jobs_pauses_and_cancelling(remote, slurm):

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 from ..errors import CheckpointError, TrajectoryError
 from .checkpoint import Checkpoint
-from .trajectory_files import INDEX_NAME, check_chunk, read_index, write_index
+from .trajectory_files import INDEX_NAME, TrajectoryFile, check_chunk, read_index, write_index
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from .trajectory_files import TrajectoryFile
 
 
 def remove_damage(directory: Path) -> list[str]:
@@ -38,7 +36,8 @@ def remove_damage(directory: Path) -> list[str]:
 
 def _of_run(run: Path) -> list[Path]:
     index = run / "trajectory" / INDEX_NAME
-    signature, listed, damaged = "", [], []
+    signature, listed = "", list[TrajectoryFile]()
+    damaged: list[Path] = []
     if index.is_file():
         try:
             signature, listed = read_index(index.parent)
@@ -69,7 +68,7 @@ def _has_its_frames(saved: Checkpoint, sound: list[TrajectoryFile]) -> bool:
     """Tell whether the files that a checkpoint counts on are among the sound ones."""
     if saved.meta.get("complete"):
         return bool(saved.meta["n_frames"] == sum(chunk.n_frames for chunk in sound))
-    return saved.meta.get("n_chunks", 0) <= len(sound)
+    return bool(saved.meta.get("n_chunks", 0) <= len(sound))
 
 
 def _sound(chunks: list[TrajectoryFile]) -> list[TrajectoryFile]:

@@ -127,15 +127,15 @@ def _await(
     while True:
         fate = probe.fate()  # first: a report may come between two looks
         report = (store.meta.query_one({"_id": token}) or {}).get("report")
+        if fate.words != last:
+            told(fate.words)
+            last = fate.words
         if report is not None:
             return [Check(**line) for line in report]
         if fate.failed:
             remedy = "mend what the job says; haloflow must be importable on the worker"
             said = f"{fate.words}\n{fate.tail}".strip()
             return [Check("worker", "problem", f"the job failed: {said}", remedy)]
-        if fate.words != last:
-            told(fate.words)
-            last = fate.words
         if time.monotonic() > deadline:
             message = f"no answer within {deadline_s:g} s: {fate.words}"
             return [Check("worker", "problem", message, probe.remedy)]

@@ -50,6 +50,7 @@ def test_the_same_summary_though_runner_killed_and_walltime_over(
     remote = guarded_remote  # its store asks for a password, which no job may carry
     remote.environment[DELAY_S] = "0.01"  # the runner hands its environment down
     said = remote.setup("--scheduler", "slurm", "--partition", "debug", "--walltime", "00:10:00")
+    assert "on worker here" in said
     assert "Ready to take sweeps." in said
     assert remote.jobs() == []  # the preflight leaves nothing
     limit_h = 6 / 3600

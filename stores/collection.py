@@ -16,6 +16,7 @@ import bson
 from .columns import create, load
 from .indexing import Lookup, lookups
 from .matching import compile_filter, normalized
+from .memory import Answers
 from .pushdown import Translator
 from .selection import count
 from .shaping import compile_projection, distinct_values, sort_documents
@@ -23,11 +24,12 @@ from .writing import Writer
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pymongo import ReplaceOne
 
     from .columns import Columns
+    from .memory import AnswerT
     from .sqlite import Database
 
     Document = dict[str, Any]
@@ -53,6 +55,7 @@ class SqliteCollection:
     def __init__(self, database: Database, name: str) -> None:
         self.sqlite = database
         self.name = name
+        self.answers = Answers()
 
     # -- reading -----------------------------------------------------------------------
 
@@ -71,16 +74,21 @@ class SqliteCollection:
         stop = skip + limit if limit else None
         with self.sqlite.reading() as connection:
             matches = (document for _, document in self.matching(connection, filter))
-            documents = list(matches if sort else islice(matches, stop))
-        if sort:
-            sort_documents(documents, sort)
-        yield from map(project, documents[skip:stop])
+            if sort:
+                documents = list(matches)
+                sort_documents(documents, sort)
+                found = [project(one) for one in documents[skip:stop]]
+            else:  # of each document no more is kept than was asked for
+                found = [project(one) for one in islice(matches, skip, stop)]
+        yield from found
 
     def count_documents(self, filter: Mapping[str, Any], **_hints: object) -> int:
         """Count the matching documents."""
         with self.sqlite.reading() as connection:
             if filter:
-                return count(self, connection, filter)
+                return self.remembered(
+                    {"count": dict(filter)}, lambda: count(self, connection, filter)
+                )
             query = "SELECT count(*) FROM documents WHERE collection = ?"
             return int(connection.execute(query, (self.name,)).fetchone()[0])
 
@@ -136,6 +144,14 @@ class SqliteCollection:
         return any(found.is_single for found in choices) or (
             _narrowest(connection, choices)[1] <= _NARROW
         )
+
+    def version(self) -> object:
+        """Return what differs after a write of anyone; ``None`` where nothing tells."""
+        return self.sqlite.version() if self.sqlite.read_only else None
+
+    def remembered(self, what: Mapping[str, Any], ask: Callable[[], AnswerT]) -> AnswerT:
+        """Return the answer to `what`, from memory if no one has written since it was given."""
+        return self.answers.get(self.version(), what, ask)
 
     def columns(self, connection: sqlite3.Connection) -> Columns | None:
         """Return the columns of this collection, ``None`` where it has none."""

@@ -76,12 +76,16 @@ class Columns:
     groups
         Of paths, and patterns that end with ``*``, between commas: the column of a number
         that is the same for documents with the same values there.
+    covers
+        Of columns and groups, the same texts and with `SEPARATOR` between them: an index that
+        holds them all, so that what asks for no others reads little.
     """
 
     table: str
     by_path: dict[str, Column]
     patterns: list[tuple[str, ...]] = field(default_factory=list)
     groups: dict[str, str] = field(default_factory=dict)
+    covers: set[str] = field(default_factory=set)
 
     def get(self, path: str) -> Column | None:
         """Return the column of `path`; one of nothing where no document can have the field."""
@@ -94,7 +98,7 @@ class Columns:
     def has(self, paths: Iterable[str]) -> bool:
         """Tell whether all these paths and patterns are known."""
         patterns = {".".join(pattern) for pattern in self.patterns}
-        known = self.by_path.keys() | patterns | self.groups.keys()
+        known = self.by_path.keys() | patterns | self.groups.keys() | self.covers
         return all(path in known for path in paths)
 
     def within(self, group: str) -> list[Column]:
@@ -162,6 +166,8 @@ def load(connection: sqlite3.Connection, collection: str) -> Columns | None:
             found.patterns.append(tuple(path.split(".")))
         elif kind == "group":
             found.groups[path] = name
+        elif kind == "cover":
+            found.covers.add(path)
         else:
             found.by_path[path] = Column(path, name, is_list=kind == "list")
     return found if found.by_path or found.patterns else None
@@ -177,7 +183,8 @@ def create(connection: sqlite3.Connection, collection: str, wanted: Mapping[str,
     collection
         Name of the collection.
     wanted
-        Path to ``scalar``, ``list`` or ``pattern``; paths between commas to ``group``.
+        Path to ``scalar``, ``list`` or ``pattern``; paths between commas to ``group``; last,
+        any of these between `SEPARATOR` to ``cover``.
     """
     assert _IDENTIFIER.fullmatch(collection), collection
     columns = load(connection, collection) or Columns(f"rows_of_{collection}", {})
@@ -187,7 +194,10 @@ def create(connection: sqlite3.Connection, collection: str, wanted: Mapping[str,
         connection.execute(f"CREATE TABLE {table} (seq INTEGER PRIMARY KEY, irregular INTEGER)")
         connection.execute(f"CREATE INDEX irregular_{table} ON {table} (seq) WHERE irregular = 1")
     for path, kind in new.items():
-        _add_column(connection, columns, collection, path, kind)
+        if kind == "cover":
+            _add_cover(connection, collection, path)
+        else:
+            _add_column(connection, columns, collection, path, kind)
     return load(connection, collection) or columns
 
 
@@ -196,13 +206,29 @@ def _add_column(
 ) -> Column:
     count = "SELECT count(*) FROM columns WHERE collection = ?"
     name = f"c{connection.execute(count, (collection,)).fetchone()[0]}"
-    row = (collection, path, kind, name)
-    connection.execute("INSERT INTO columns VALUES (?, ?, ?, ?)", row)
+    _remember(connection, collection, path, kind, name)
     if kind != "pattern":
         connection.execute(f"ALTER TABLE {columns.table} ADD COLUMN {name}")
     if kind == "list":
         connection.execute(f"ALTER TABLE {columns.table} ADD COLUMN {name}_last")
     return Column(path, name, is_list=kind == "list")
+
+
+def _add_cover(connection: sqlite3.Connection, collection: str, paths: str) -> None:
+    columns = load(connection, collection)
+    assert columns is not None
+    known = {path: column.sql for path, column in columns.by_path.items()} | columns.groups
+    within = ", ".join(known[path] for path in paths.split(SEPARATOR))
+    name = f"cover{len(columns.covers)}_of_{columns.table}"
+    connection.execute(f"CREATE INDEX {name} ON {columns.table} ({within}, irregular)")
+    _remember(connection, collection, paths, "cover", name)
+
+
+def _remember(
+    connection: sqlite3.Connection, collection: str, path: str, kind: str, name: str
+) -> None:
+    row = (collection, path, kind, name)
+    connection.execute("INSERT INTO columns VALUES (?, ?, ?, ?)", row)
 
 
 def column_value(value: Any) -> Any:

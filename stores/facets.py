@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .collection import SqliteCollection
 from .columns import SEPARATOR
 from .fields import FACET_PATHS
-from .mongodb import remembered
+from .memory import remembered
 from .selection import Search
 from .shaping import value_of
 
@@ -42,12 +42,10 @@ def count_facets(summaries: Store, criteria: Mapping[str, Any]) -> dict[str, dic
     that of one stage. The most frequent values come first, equally frequent ones by name.
     """
     collection = summaries._collection
-    if isinstance(collection, SqliteCollection):
-        counts = _by_columns(collection, criteria)
-    else:
-        what = {"facets": dict(criteria)}
-        counts = remembered(collection, what, lambda: _by_server(collection, criteria))
-    return in_order(counts)
+    embedded = isinstance(collection, SqliteCollection)
+    count = _by_columns if embedded else _by_server
+    what = {"facets": dict(criteria)}
+    return in_order(remembered(collection, what, lambda: count(collection, criteria)))
 
 
 def in_order(counts: Counts) -> dict[str, dict[str, int]]:

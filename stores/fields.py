@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import UnknownNameError
 from ..quantity import Status
+from .columns import SEPARATOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -188,11 +189,19 @@ FACET_PATHS = ",".join(
     )
 )
 """What facets count."""
+_READ_MOST = (
+    *("candidate_id", "family", "phase", "chemsys", "complete", "passes_screen", "last_updated"),
+    *(f"{name}.status" for name in ("energy_above_hull_ev_per_atom", "sigma_300k_ms_cm")),
+    *("energy_above_hull_ev_per_atom.value", "sigma_300k_ms_cm.value", "sigma_300k_ms_cm.lower"),
+    *("activation_energy_ev.value", "activation_energy_ev.status", FACET_PATHS),
+)
+"""What candidates are filtered, sorted and counted by most."""
 SUMMARY_COLUMNS: dict[str, str] = {
     **{field.path: "list" if field.type == "list" else "scalar" for field in _FIELDS},
     **dict.fromkeys(("variables.*", "levels.*"), "pattern"),
     **dict.fromkeys((f"diffusivity_cm2_s.*.{part}" for part in ("value", "status")), "pattern"),
     FACET_PATHS: "group",
+    SEPARATOR.join(_READ_MOST): "cover",
 }
 """What the embedded store keeps beside summaries to filter and sort by: path to kind."""
 DEFAULT_COLUMNS = ("label", "phase", "e_hull", "e_hull_status", "sigma", "sigma_status", "e_a")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
-from collections import OrderedDict
 from contextlib import contextmanager
 from functools import partialmethod
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import bson
 from maggma.stores import MongoStore
 from monty.json import jsanitize
 from pymongo.collection import Collection
@@ -27,6 +24,7 @@ from pymongo.errors import (
 from ..errors import StoreError, StoreTimeoutError
 from .credentials import remember, with_password, without_password
 from .limits import encode
+from .memory import Answers
 from .sqlite import opened_for_reading
 
 if TYPE_CHECKING:
@@ -36,7 +34,11 @@ if TYPE_CHECKING:
 
 AnswerT = TypeVar("AnswerT")
 
-_MOST_ANSWERS = 500
+SEEN: Final = "_summarized"
+"""Of a document: true when the builder dealt with it, else who deals with it, if anyone.
+
+It is not written with a document: what was written has not been dealt with.
+"""
 _WRITING_STAGES = {"$out", "$merge"}
 _WRITING_METHODS = frozenset(
     (
@@ -150,6 +152,8 @@ class ReadOnlyCollection:
     ----------
     database, name
         As of the collection.
+    answers
+        What is remembered.
     """
 
     def __init__(self, collection: Collection[Any], uri: str) -> None:
@@ -157,9 +161,7 @@ class ReadOnlyCollection:
         self._uri = uri
         self.database: Database[Any] = collection.database
         self.name: str = collection.name
-        self._answers: OrderedDict[bytes, Any] = OrderedDict()
-        self._state: object = None
-        self._guard = threading.Lock()
+        self.answers = Answers()
 
     def find(self, *args: Any, **kwargs: Any) -> Iterator[dict[str, Any]]:
         """Yield documents, as pymongo does."""
@@ -190,23 +192,9 @@ class ReadOnlyCollection:
 
     def remembered(self, what: Mapping[str, Any], ask: Callable[[], AnswerT]) -> AnswerT:
         """Return the answer to `what`, from memory if no one has written since it was given."""
-        state, key = self._written(), bson.encode(what)
-        with self._guard:
-            if state is None or state != self._state:
-                self._answers.clear()
-                self._state = state
-            elif key in self._answers:
-                self._answers.move_to_end(key)
-                return cast("AnswerT", self._answers[key])
-        answer = ask()
-        with self._guard:
-            if state is not None and state == self._state:
-                self._answers[key] = answer
-                if len(self._answers) > _MOST_ANSWERS:
-                    self._answers.popitem(last=False)
-        return answer
+        return self.answers.get(self.version(), what, ask)
 
-    def _written(self) -> object:
+    def version(self) -> object:
         """Return what differs after any write of anyone; ``None`` where the server tells not."""
         with translated(self._uri):
             try:
@@ -237,13 +225,6 @@ class ReadOnlyCollection:
         if name in _WRITING_METHODS:
             raise opened_for_reading(redacted(self._uri))
         raise AttributeError(name)
-
-
-def remembered(collection: Any, what: Mapping[str, Any], ask: Callable[[], AnswerT]) -> AnswerT:
-    """Return what `ask` returns, as :meth:`ReadOnlyCollection.remembered` where it is one."""
-    if isinstance(collection, ReadOnlyCollection):
-        return collection.remembered(what, ask)
-    return ask()
 
 
 class MongoDBStore(MongoStore):
@@ -319,5 +300,6 @@ class MongoDBStore(MongoStore):
         given = docs if isinstance(docs, list) else [docs]
         plain = [jsanitize(doc, allow_bson=True, recursive_msonable=True) for doc in given]
         for document in plain:
+            document.pop(SEEN, None)
             encode(document)
         super().update(plain, key=key)

@@ -26,6 +26,7 @@ _MOST_VALUES = 5000
 _LONGEST_PART = 200
 ALIKE = {"k": "\u212a", "s": "\u017f"}
 """Letters beyond ASCII that patterns without regard to case take for one of ASCII."""
+_WORDS = re.compile(r"\(\^\|-\)\(([0-9A-Za-z]+(?:\|[0-9A-Za-z]+){0,199})\)\(-\|\$\)")
 _RANGES = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
 
@@ -156,8 +157,9 @@ class Translator:
         if column.is_list:
             return UNKNOWN
         options = {"pattern": test} if isinstance(test, Regex) else _pattern_of(test)
-        if found := _part_of_text(column.sql, options):
-            return found
+        for plain in (_part_of_text, _word_of_text):
+            if found := plain(column.sql, options):
+                return found
         self._mine.append(next(_numbers))
         _patterns[self._mine[-1]] = text_search(**options)
         return Condition(f"matches({self._mine[-1]}, {column.sql})")
@@ -203,6 +205,21 @@ def _part_of_text(name: str, options: Mapping[str, Any]) -> Condition | None:
     escaped = re.sub(r"([%_!])", r"!\1", text)
     like = f"{searched} LIKE ? ESCAPE '!'"
     return Condition(f"(typeof({name}) = 'text' AND {like})", (f"%{escaped}%",))
+
+
+def _word_of_text(name: str, options: Mapping[str, Any]) -> Condition | None:
+    """Return the condition for a pattern that is one of some words between hyphens."""
+    pattern = options["pattern"]
+    found = _WORDS.fullmatch(pattern) if isinstance(pattern, str) else None
+    if found is None or options.get("options"):
+        return None
+    words = found[1].split("|")
+    conditions = []
+    for word in words:  # the end is also before a line feed that comes last
+        at_end = f"substr('-' || {name}, -{len(word) + 2}) = ?"
+        conditions.append(f"instr('-' || {name} || '-', ?) > 0 OR {at_end}")
+    values = tuple(text for word in words for text in (f"-{word}-", f"-{word}\n"))
+    return Condition(f"(typeof({name}) = 'text' AND ({' OR '.join(conditions)}))", values)
 
 
 def _absent(value: Any) -> Condition:

@@ -76,6 +76,7 @@ def select(collection: SqliteCollection, wanted: Selection) -> tuple[list[Docume
     """Return a page of the documents that match, and how many match."""
     by, skip, limit, projection = wanted.by, wanted.skip, wanted.limit, wanted.projection
     project = compile_projection(dict(projection) if projection else None)
+    version = collection.version()  # before anything is read
     with collection.sqlite.one_moment() as connection:
         columns = collection.columns(connection)
         if columns is None or any(columns.get(path) is None for path, _ in by):
@@ -85,7 +86,7 @@ def select(collection: SqliteCollection, wanted: Selection) -> tuple[list[Docume
             ]
             total, seqs = len(found), _page(found, skip, limit)
         else:
-            search = Search(collection, connection, columns, wanted.criteria)
+            search = Search(collection, connection, columns, wanted.criteria, version)
             total, seqs = search.page(by, skip, limit)
         documents = documents_of(connection, seqs)
     return [project(documents[seq]) for seq in seqs], total
@@ -124,12 +125,19 @@ def _page(found: list[tuple[Key, int]], skip: int, limit: int) -> list[int]:
 
 @dataclass
 class Search:
-    """A filter on a collection with columns."""
+    """A filter on a collection with columns.
+
+    Attributes
+    ----------
+    version
+        Of the collection, taken before the reading began; ``None`` where that is not known.
+    """
 
     collection: SqliteCollection
     connection: sqlite3.Connection
     columns: Columns
     criteria: Mapping[str, Any]
+    version: object = None
 
     @cached_property
     def condition(self) -> dict[str, Any]:
@@ -160,10 +168,12 @@ class Search:
         with self._translated() as where:
             if not where.is_exact:
                 return [], [document for _, document in self._checked(where)]
-            sql = (
-                f"SELECT n, {names} FROM {table} JOIN (SELECT min(seq) AS seq, count(*) AS n "  # noqa: S608  (no user text)
-                f"FROM {table} WHERE {_regular(where)} GROUP BY {group or 'seq'}) USING (seq)"
-            )
+            sql = f"SELECT 1, {names} FROM {table} WHERE {_regular(where)}"  # noqa: S608  (no user text)
+            if group is not None:
+                sql = (
+                    f"SELECT n, {names} FROM {table} JOIN (SELECT min(seq) AS seq, count(*) AS n "  # noqa: S608  (no user text)
+                    f"FROM {table} WHERE {_regular(where)} GROUP BY {group}) USING (seq)"
+                )
             rows = self.connection.execute(sql, where.values).fetchall()
             return rows, [document for _, document in self._irregular()]
 
@@ -180,7 +190,9 @@ class Search:
                 found = [(_key(document, by), seq) for seq, document in self._checked(where)]
                 return len(found), _page(found, skip, limit)
             strange = [(_key(document, by), seq) for seq, document in self._irregular()]
-            total = self._count(where) + len(strange)
+            asked = {"regular": self.condition}
+            n_regular = self.collection.answers.get(self.version, asked, lambda: self._count(where))
+            total = n_regular + len(strange)
             if not strange:
                 return total, [row[0] for row in self._sorted(where, by, skip, limit)]
             rows = self._sorted(where, by, 0, skip + limit if limit else 0)

@@ -55,6 +55,8 @@ NETWORK_FILE_SYSTEMS = frozenset(
     )
 )
 _FORMAT, _COLUMNS_SINCE = 2, 2
+_WATCH = -1
+"""Stands for a thread that only looks whether others have written."""
 _OUT_OF_TIME = (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
@@ -111,6 +113,7 @@ class Database:
         self.n_users = 0
         self._connections: dict[tuple[int, int], sqlite3.Connection] = {}
         self._deadlines: dict[int, float] = {}
+        self._watching = threading.Lock()
 
     @property
     def key(self) -> tuple[Path, bool, float | None]:
@@ -208,6 +211,25 @@ class Database:
             if getattr(error, "sqlite_errorcode", None) in _OUT_OF_TIME and self.timeout_s:
                 raise self._late() from error
             raise _unusable(self.path, error) from error
+
+    def version(self) -> tuple[int, int] | None:
+        """Return what differs after a write of anyone, ``None`` where nothing tells.
+
+        So inside :meth:`one_moment`, which may see less than what is written by now.
+        """
+        here = os.getpid(), threading.get_ident()
+        known = self._connections.get(here)
+        if (known is not None and known.in_transaction) or not self.path.exists():
+            return None
+        watch = os.getpid(), _WATCH
+        try:
+            with self._watching:  # one connection: each has numbers of its own
+                if watch not in self._connections:
+                    self._connections[watch] = self._open()
+                row = self._connections[watch].execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error:
+            return None
+        return os.getpid(), int(row[0])
 
     @contextmanager
     def one_moment(self) -> Iterator[sqlite3.Connection]:

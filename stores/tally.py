@@ -9,7 +9,6 @@ from ..quantity import Status
 from .collection import SqliteCollection
 from .facets import count_facets, count_values, group_id, in_order, no_counts
 from .fields import get_field
-from .mongodb import remembered
 from .paging import find_page
 from .selection import count, values_of
 
@@ -65,8 +64,7 @@ def tally(summaries: Store, criteria: Criteria, names: Sequence[str]) -> Tally:
     collection = summaries._collection
     if isinstance(collection, SqliteCollection):
         return _of_columns(summaries, collection, criteria, names)
-    what = {"tally": dict(criteria), "of": list(names)}
-    return remembered(collection, what, lambda: _of_server(collection, criteria, names))
+    return _of_server(collection, criteria, names)
 
 
 def _of_columns(

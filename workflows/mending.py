@@ -6,17 +6,19 @@ import re
 from typing import TYPE_CHECKING
 
 from ..engines.repair import remove_damage
+from ..errors import TrajectoryError
 from ..identity import file_sha256
 from ..makers.step import step_directory
 from ..stores.claims import Claims
+from ..stores.documents import FileReference
 from ..stores.results import failures, forget, stored_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from pathlib import Path
     from typing import Any
 
     from ..stores.connection import HaloflowStore
+    from ..stores.step_files import StepFiles
     from .plan import Plan
 
 _STEP_FOLDER = re.compile(r"\b([0-9a-f]{2})[/\\](\1[0-9a-f]{62})\b")
@@ -38,19 +40,22 @@ def mend(store: HaloflowStore, identities: Collection[str]) -> set[str]:
     blamed = {found.group(2) for error in named for found in _STEP_FOLDER.finditer(error)}
     blamed -= Claims(store.claims).live(blamed).keys()
     stored = stored_outputs(store, blamed)
-    lost = {i for i, document in stored.items() if not _is_whole(document, store.files_dir)}
+    lost = {i for i, document in stored.items() if not _is_whole(document, store.files)}
     forget(store, lost)
-    for identity in blamed:
+    for identity in blamed - (stored.keys() - lost):
         remove_damage(step_directory(store.files_dir, identity))
     return lost
 
 
-def _is_whole(document: Mapping[str, Any], folder: Path) -> bool:
-    """Tell whether the files of a document are there as it names them."""
-    return all(
-        (place := folder / file["path"]).is_file() and file_sha256(place) == file["sha256"]
-        for file in document.get("files", ())
-    )
+def _is_whole(document: Mapping[str, Any], files: StepFiles) -> bool:
+    """Tell whether the files of a document, less those released, are somewhere as it says."""
+    named = map(FileReference.model_validate, document.get("files", ()))
+    try:
+        return all(
+            file_sha256(files.local(file)) == file.sha256 for file in named if file.released is None
+        )
+    except TrajectoryError:
+        return False
 
 
 def dependants(plan: Plan, identities: Collection[str]) -> set[str]:

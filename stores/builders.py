@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from bson import ObjectId
 from maggma.core import Builder
 
 from ..errors import DocumentError, InputError
 from ..identity import step_uuid
 from .claims import Claims
+from .collection import SqliteCollection
+from .embedded_changes import EmbeddedChanges
 from .records import candidate_of, summary_record
+from .removals import pass_on_removals
+from .server_changes import ServerChanges
 from .summary import summarize
 
 if TYPE_CHECKING:
@@ -20,21 +23,23 @@ if TYPE_CHECKING:
 
     from maggma.core import Store
 
+    from .changes import Changes, Taken
     from .connection import HaloflowStore
 
-_WATERMARK = "summary_builder"
 _BUILT_FROM = "_candidate_updated"
 _DAMAGED = (DocumentError, InputError, ValueError, TypeError, LookupError)
 """What a damaged record raises when it is read: ValueError by pymatgen, on a formula."""
-_MARGIN = timedelta(minutes=10)
-"""How far the clocks of hosts may differ. Ids carry the time (UTC) when they were made."""
+_MOST_TRIES = 5
+"""How often a candidate is looked at that others change, or build, at the same time."""
 
 
 class SummaryBuilder(Builder):
     """Summarize the candidates that have changed; a second run changes nothing.
 
-    A candidate is looked at when it was changed after its summary, or has a step that was
-    stored since the last build, or that runs, has failed, or did when last looked at.
+    A candidate is looked at when it was written, or one of its steps was stored, failed or
+    was removed since it was last looked at, and as long as one runs; see
+    :mod:`~haloflow.stores.changes`. What that costs depends on how many these are, not on how
+    many candidates there are.
 
     Parameters
     ----------
@@ -45,7 +50,7 @@ class SummaryBuilder(Builder):
     candidate_ids
         Look at these candidates only, and at all of them.
     chunk_size
-        Candidates per write.
+        Candidates per reading and write.
 
     Attributes
     ----------
@@ -63,7 +68,7 @@ class SummaryBuilder(Builder):
         summaries: Store,
         meta: Store,
         candidate_ids: Sequence[str] | None = None,
-        chunk_size: int = 100,
+        chunk_size: int = 50,
     ) -> None:
         self.outputs = outputs
         self.candidates = candidates
@@ -73,7 +78,8 @@ class SummaryBuilder(Builder):
         self.meta = meta
         self.candidate_ids = None if candidate_ids is None else list(candidate_ids)
         self.unreadable: dict[str, str] = {}
-        self._seen: ObjectId | None = None
+        self._taken: dict[str, Taken] = {}
+        self._again: list[Any] = []
         super().__init__([outputs, candidates, claims, failures], [summaries, meta], chunk_size)
 
     @classmethod
@@ -89,38 +95,70 @@ class SummaryBuilder(Builder):
             candidate_ids,
         )
 
+    @property
+    def changes(self) -> Changes:
+        """What has changed in the connected stores."""
+        return changes_of(self.outputs, self.failures, self.candidates)
+
     def run(self, log_level: int | None = None) -> None:
         """Update the summaries; the stores stay open and logging as it is."""
         self.connect()
-        self.unreadable = {}
-        chunk: list[dict[str, Any]] = []
-        for item in self.get_items():
+        self.unreadable, self._taken, self._again = {}, {}, []
+        for keys in self._batches(self._keys()):
+            self._build(keys)
+        for _ in range(_MOST_TRIES - 1):
+            again, self._again = self._again, []
+            random.shuffle(again)  # whoever is in the way may be working in the same order
+            for keys in self._batches(again):
+                self._build(keys)
+
+    def _build(self, keys: Sequence[Any]) -> None:
+        chunk = []
+        for item in self._items(keys):
             with self._noting(item["candidate"].candidate_id):
                 chunk.append(self.process_item(item))
-            if len(chunk) == self.chunk_size:
-                self.update_targets(chunk)
-                chunk = []
         self.update_targets(chunk)
-        self._remember()
 
     def get_items(self) -> Iterator[dict[str, Any]]:
         """Yield each candidate to look at, with the documents of its steps."""
-        for record in self._stale():
-            candidate = None
-            with self._noting(str(record["candidate_id"])):
-                candidate = candidate_of(record)
-            if candidate is None:
-                continue
-            identities = list(candidate.steps.values())
+        for keys in self._batches(self._keys()):
+            yield from self._items(keys)
+
+    def _keys(self) -> list[Any]:
+        """Return what the candidates to look at are known by."""
+        changes = self.changes
+        changes.pass_on()
+        if self.candidate_ids is not None:
+            return changes.keys_of(self.candidate_ids)
+        sources = {"outputs": self.outputs, "failures": self.failures}
+        pass_on_removals(self.meta, sources, changes)
+        changes.touch(Claims(self.claims).live())
+        return changes.changed()
+
+    def _batches(self, keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        for start in range(0, len(keys), self.chunk_size):
+            yield keys[start : start + self.chunk_size]
+
+    def _items(self, keys: Sequence[Any]) -> Iterator[dict[str, Any]]:
+        found = []
+        for taken in self.changes.take(keys):
+            with self._noting(str(taken.record.get("candidate_id"))):
+                candidate = candidate_of(taken.record)
+                self._taken[candidate.candidate_id] = taken
+                found.append((candidate, taken.record.get("last_updated")))
+        identities = sorted({one for candidate, _ in found for one in candidate.steps.values()})
+        documents = self._documents(identities)
+        running = Claims(self.claims).live(identities).keys()
+        failed = self.failures.query({"identity": {"$in": identities}}, ["identity", "error"])
+        errors = {row["identity"]: row["error"] for row in failed}
+        for candidate, updated in found:
+            own = set(candidate.steps.values())
             yield {
                 "candidate": candidate,
-                "candidate_updated": record.get("last_updated"),
-                "steps": self._documents(identities),
-                "running": set(Claims(self.claims).live(identities)),
-                "failures": {
-                    row["identity"]: row["error"]
-                    for row in self.failures.query({"identity": {"$in": identities}})
-                },
+                "candidate_updated": updated,
+                "steps": {one: documents[one] for one in own & documents.keys()},
+                "running": own & running,
+                "failures": {one: errors[one] for one in own & errors.keys()},
             }
 
     @contextmanager
@@ -138,60 +176,22 @@ class SummaryBuilder(Builder):
 
     def update_targets(self, items: list[dict[str, Any]]) -> None:
         """Write the summaries that differ from those in the store."""
-        ids = [item["candidate_id"] for item in items]
+        by_id = {item["candidate_id"]: item for item in items}
         known = {
             row["candidate_id"]: _contents(row)
-            for row in self.summaries.query({"candidate_id": {"$in": ids}})
+            for row in self.summaries.query({"candidate_id": {"$in": list(by_id)}})
         }
-        changed = [item for item in items if known.get(item["candidate_id"]) != _contents(item)]
+        new = [{**item, "_id": name} for name, item in by_id.items() if name not in known]
+        changed = [
+            item for name, item in by_id.items() if name in known and known[name] != _contents(item)
+        ]
+        if new:  # by their _id, of which a server never has two
+            self.summaries.update(new, key="_id")
         if changed:
             self.summaries.update(changed, key="candidate_id")
-
-    def _stale(self) -> Iterator[dict[str, Any]]:
-        if self.candidate_ids is not None:
-            yield from self.candidates.query({"candidate_id": {"$in": self.candidate_ids}})
-            return
-        moving = self._fresh() | set(Claims(self.claims).live())
-        moving |= {row["identity"] for row in self.failures.query({}, ["identity"])}
-        unsettled = {"steps.state": {"$in": ["running", "failed"]}}
-        moved = set(self.summaries.distinct("candidate_id", unsettled)) | self._were_unreadable()
-        built = {
-            row["candidate_id"]: row.get(_BUILT_FROM)
-            for row in self.summaries.query({}, ["candidate_id", _BUILT_FROM])
-        }
-        for record in self.candidates.query({}):
-            name = record["candidate_id"]
-            if (
-                built.get(name) != record.get("last_updated")
-                or name in moved
-                or not moving.isdisjoint(_identities(record))
-            ):
-                yield record
-
-    def _fresh(self) -> set[str]:
-        """Return the steps stored since the last build, and note how far this one sees."""
-        mark = self.meta.query_one({"_id": _WATERMARK})
-        self._seen = mark["seen"] if mark else None
-        criteria: dict[str, Any] = {}
-        if self._seen:
-            since = self._seen.generation_time - _MARGIN
-            criteria = {"_id": {"$gte": ObjectId.from_datetime(since)}}
-        rows = list(self.outputs.query(criteria, ["_id", "output.identity"]))
-        self._seen = max((row["_id"] for row in rows), default=self._seen)
-        outputs = [row.get("output") for row in rows]  # other jobs may return anything
-        return {one["identity"] for one in outputs if isinstance(one, dict) and "identity" in one}
-
-    def _were_unreadable(self) -> set[str]:
-        mark = self.meta.query_one({"_id": _WATERMARK}) or {}
-        return set(mark.get("unreadable") or ())
-
-    def _remember(self) -> None:
-        """Keep how far this build saw; what it could not read, a newer haloflow may."""
-        known = self._were_unreadable()
-        lost = known | self.unreadable.keys() if self.candidate_ids else self.unreadable.keys()
-        if self._seen:
-            mark = {"_id": _WATERMARK, "seen": self._seen, "unreadable": sorted(lost)}
-            self.meta.update(mark, key="_id")
+        taken = [(self._taken.pop(name, None), item) for name, item in by_id.items()]
+        at_rest = [one for one, item in taken if one is not None and not _runs(item)]
+        self._again += self.changes.settle(at_rest)
 
     def _documents(self, identities: list[str]) -> dict[str, dict[str, Any]]:
         by_uuid = {step_uuid(identity): identity for identity in identities}
@@ -200,11 +200,18 @@ class SummaryBuilder(Builder):
         return {by_uuid[row["uuid"]]: row["output"] for row in rows}
 
 
-def _identities(record: dict[str, Any]) -> list[Any]:
-    steps = record.get("steps")
-    return (
-        [one for one in steps.values() if isinstance(one, str)] if isinstance(steps, dict) else []
-    )
+def changes_of(outputs: Store, failures: Store, candidates: Store) -> Changes:
+    """Return the changes of connected stores."""
+    stores = {"outputs": outputs, "failures": failures, "candidates": candidates}
+    collections = {name: store._collection for name, store in stores.items()}
+    if isinstance(collections["candidates"], SqliteCollection):
+        return EmbeddedChanges(collections["candidates"])
+    return ServerChanges(collections)
+
+
+def _runs(summary: dict[str, Any]) -> bool:
+    """Tell whether a step runs: that it ends leaves no trace, so it is looked at again."""
+    return any(step["state"] == "running" for step in summary["steps"])
 
 
 def _contents(record: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakValueDictionary
@@ -13,9 +12,8 @@ from pymongo.uri_parser import parse_uri
 
 from ..errors import StoreError
 from ..settings import get_settings
-from .collection import SqliteCollection
 from .embedded import DATABASE_FILE, SqliteStore
-from .fields import SUMMARY_COLUMNS
+from .indexes import missing_indexes, prepare_indexes
 from .jobstore import StepJobStore
 from .migrations import MIGRATIONS
 from .mongodb import MongoDBStore, redacted, translated
@@ -45,41 +43,6 @@ _COLLECTIONS: dict[str, dict[str, Any]] = {
     "saved": {"key": "identity"},
     "meta": {"key": "_id"},
 }
-_INDEXES = {
-    "outputs": ("uuid", "index", "completed_at", "output.kind"),
-    "candidates": ("candidate_id", "family", "sweeps"),
-    "failures": ("identity",),
-    "saved": ("identity",),
-    "summaries": (
-        "candidate_id",
-        "family",
-        "phase",
-        "chemsys",
-        "elements",
-        "sweeps",
-        "sigma_300k_ms_cm.lower",
-    ),
-}
-_SORTED = (
-    "energy_above_hull_ev_per_atom.value",
-    "sigma_300k_ms_cm.value",
-    "activation_energy_ev.value",
-    "density_g_cm3.value",
-    "label",
-    "last_updated",
-)
-"""What summaries are sorted by most, on a server with the id to tell equal ones apart."""
-_FILTERED = (
-    ("phase", "sigma_300k_ms_cm.status"),
-    ("sigma_300k_ms_cm.status",),
-    ("energy_above_hull_ev_per_atom.status",),
-    ("activation_energy_ev.status",),
-    ("passes_screen",),
-    ("formula",),
-    ("variables.$**",),
-    ("levels.$**",),
-)
-"""What they are filtered by beside that."""
 
 
 class HaloflowStore:
@@ -143,48 +106,16 @@ class HaloflowStore:
         _check_version(self.meta, self.name)
         if self.read_only:
             return
-        for name, field in self._indexed():
-            self._stores[name].ensure_index(field)
-        self._prepare_summaries()
+        prepare_indexes(self._stores)
+        self._complete_summaries()
         self.files_dir.mkdir(parents=True, exist_ok=True)
-
-    def _indexed(self) -> Iterator[tuple[str, str]]:
-        for name, fields in _INDEXES.items():
-            beside = name == "summaries" and isinstance(self.summaries, SqliteStore)
-            for field in fields[:1] if beside else fields:  # columns stand for the others
-                yield name, field
 
     def missing_indexes(self) -> list[str]:
         """Return what opening the store for writing would index, as ``collection.field``."""
-        wanted: list[tuple[str, tuple[str, ...]]]
-        wanted = [(name, (field,)) for name, field in self._indexed()]
-        collection = self.summaries._collection
-        if isinstance(collection, SqliteCollection):
-            with collection.sqlite.reading() as connection:
-                columns = collection.columns(connection)
-            lacking = [] if columns and columns.has(SUMMARY_COLUMNS) else ["summaries (columns)"]
-        else:
-            lacking = []
-            wanted += [("summaries", (path, "candidate_id")) for path in _SORTED]
-            wanted += [("summaries", paths) for paths in _FILTERED]
-        known = {
-            (name, tuple(field for field, _ in index["key"]))
-            for name, store in self._stores.items()
-            for index in store._collection.index_information().values()
-        }
-        missing = dict.fromkeys(pair for pair in wanted if pair not in known)
-        return [f"{name}.{'+'.join(fields)}" for name, fields in missing] + lacking
+        return missing_indexes(self._stores)
 
-    def _prepare_summaries(self) -> None:
-        """Let the database sort and filter summaries; complete those of earlier versions."""
-        collection = self.summaries._collection
-        if isinstance(collection, SqliteCollection):
-            collection.create_columns(SUMMARY_COLUMNS)
-        else:
-            for path, direction in product(_SORTED, (1, -1)):
-                collection.create_index([(path, direction), ("candidate_id", 1)])
-            for paths in _FILTERED:
-                collection.create_index([(path, 1) for path in paths])
+    def _complete_summaries(self) -> None:
+        """Give summaries of earlier versions the elements, which pages ask for."""
         old = list(self.summaries.query({"elements": None, "chemsys": {"$ne": None}}))
         if old:
             self.summaries.update([{**row, "elements": row["chemsys"].split("-")} for row in old])

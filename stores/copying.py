@@ -11,7 +11,8 @@ from .builders import SummaryBuilder
 from .checksums import Checksum, digest
 from .exclusive import alone, refuse_running
 from .file_copying import FileCopies, survey_files
-from .mongodb import translated
+from .mongodb import SEEN, translated
+from .records import STEP_KEYS
 from .streams import BATCH, batches
 
 if TYPE_CHECKING:
@@ -171,8 +172,9 @@ def copy_store(
         _take_version(source, target, merge=merge)
         _verify(source, target, plan, report, merge=merge)
         if merge:
-            target.meta.remove_docs({"_id": "summary_builder"})
             SummaryBuilder.of(target).run()
+        elif (unsettled := SummaryBuilder.of(source).changes.pending()) is not None:
+            SummaryBuilder.of(target).changes.settle_all(unsettled)
         target.meta.remove_docs({"_id": COPY_MARK})
     return replace(plan, damaged=damaged)
 
@@ -269,10 +271,12 @@ def _fields(store: Store) -> tuple[str, ...]:
 
 def _without(name: str, fields: tuple[str, ...], *, merge: bool) -> frozenset[str]:
     """Return fields that do not count when documents are compared."""
-    if not merge:
-        return frozenset()
-    ids = frozenset() if fields == ("_id",) else frozenset(("_id",))
-    return ids | ({"last_updated"} if name == "candidates" else frozenset())
+    derived = {STEP_KEYS} if name == "candidates" else set()
+    if merge and name == "candidates":
+        derived.add("last_updated")
+    if merge and fields != ("_id",):
+        derived.add("_id")
+    return frozenset(derived)
 
 
 def _taken(
@@ -282,6 +286,7 @@ def _taken(
     fields = _fields(store.collections[name])
     left_out = _NOT_MERGED if merge else {*_OWN_MARKS, "schema"}
     for document in documents:
+        document.pop(SEEN, None)
         if name != "meta" or document["_id"] not in left_out:
             yield tuple(document.get(one) for one in fields), document
 

@@ -13,7 +13,7 @@ from pymongo import ReplaceOne
 from ..errors import DocumentError, StoreError
 from .exclusive import alone
 from .migrations import COLLECTIONS, MIGRATIONS, version_of
-from .mongodb import translated
+from .mongodb import SEEN, translated
 from .records import candidate_of, step_of, summary_of
 from .streams import BATCH, batches
 
@@ -255,6 +255,7 @@ def _replacement(name: str, row: dict[str, Any]) -> ReplaceOne[dict[str, Any]] |
         return None
     new = MIGRATIONS.upgraded(name, document)
     changed = {**row, "output": new} if name == "outputs" else new
+    changed.pop(SEEN, None)  # summaries are made of it anew
     path = "output.schema_version" if name == "outputs" else "schema_version"
     seen = {"_id": row["_id"], path: document.get("schema_version")}
     return ReplaceOne(seen, changed)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..identity import step_uuid
+from .removals import remove
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -55,7 +56,10 @@ def used_all(document: Mapping[str, Any], parents: Iterable[str]) -> bool:
 def forget(store: HaloflowStore, identities: Collection[str]) -> None:
     """Remove the documents of steps, so that they run again; their files are kept."""
     for some in _batches(identities):
-        store.outputs.remove_docs({"uuid": {"$in": [step_uuid(i) for i in some]}})
+        by_uuid = {step_uuid(identity): identity for identity in some}
+        rows = store.outputs.query({"uuid": {"$in": list(by_uuid)}}, ["_id", "uuid"])
+        found = {row["_id"]: by_uuid[row["uuid"]] for row in rows}
+        remove(store.outputs, store.meta, "outputs", found)
     clear_failures(store, identities)
 
 
@@ -70,7 +74,9 @@ def record_failure(store: HaloflowStore, identity: str, step: str, error: str) -
 def clear_failures(store: HaloflowStore, identities: Iterable[str]) -> None:
     """Drop the notes of earlier failures."""
     for some in _batches(identities):
-        store.failures.remove_docs({"identity": {"$in": some}})
+        rows = store.failures.query({"identity": {"$in": some}}, ["_id", "identity"])
+        found = {row["_id"]: row["identity"] for row in rows}
+        remove(store.failures, store.meta, "failures", found)
 
 
 def failures(store: HaloflowStore, identities: Iterable[str]) -> dict[str, str]:

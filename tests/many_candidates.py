@@ -22,6 +22,7 @@ from functools import cache
 from itertools import islice
 
 from haloflow.quantity import Quantity, Status
+from haloflow.stores.builders import SummaryBuilder
 from haloflow.stores.connection import open_store
 from haloflow.stores.documents import (
     CandidateDocument,
@@ -31,7 +32,7 @@ from haloflow.stores.documents import (
     PotentialRecord,
     StepState,
 )
-from haloflow.stores.records import candidate_record, summary_record
+from haloflow.stores.records import STEP_KEYS, candidate_record, step_keys, summary_record
 from haloflow.stores.samples import step_state
 from haloflow.systems.families import list_families
 from haloflow.workflows.candidates import Candidate, expand
@@ -176,7 +177,8 @@ def _records(base, number, hostile):
         shared |= dict.fromkeys(("label", "family", "formula", "phase_note"), hostile)
         shared["sweeps"] = [*base.candidate.sweeps, HOSTILE_SWEEP]
     identities = {step: identity_of(number, step) for step in step_names(base.candidate.phase)}
-    candidate = base.record | shared | {"steps": identities}
+    steps = {"steps": identities, STEP_KEYS: step_keys(identities)}
+    candidate = base.record | shared | steps
     return candidate, base.summary | shared | _numbers(base, identities, rng, hostile)
 
 
@@ -268,10 +270,11 @@ def fill(store, n, *, n_full=0, n_hostile=0):
         write_documents(store, n_full)
     rows = records(n - n_full, start=n_full, n_hostile=n_hostile)
     while batch := list(islice(rows, _BATCH)):
-        for candidate, summary in batch:  # up to date as they are: no builder looks for documents
+        for candidate, summary in batch:
             summary["_candidate_updated"] = candidate["last_updated"]
         for at, collection in enumerate((store.candidates, store.summaries)):
             collection._collection.insert_many([pair[at] for pair in batch])
+    SummaryBuilder.of(store).changes.settle_all()  # made up as they are, not by a builder
 
 
 def main():

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import pytest
-from bson import ObjectId
 from jobflow import job, run_locally
 from pymatgen.core import Lattice, Structure
 
@@ -105,21 +102,6 @@ def build(store, *names):
     return sorted(looked), sorted(written)
 
 
-def grow_old(store, days=3):
-    """Let all outputs be stored `days` ago, and the last build half as long ago."""
-    past = dt.timedelta(days=days)
-    for row in list(store.outputs.query({})):
-        store.outputs.remove_docs({"_id": row["_id"]})
-        store.outputs.update({**row, "_id": older(row["_id"], past)})
-    mark = store.meta.query_one({"_id": "summary_builder"})
-    store.meta.update({**mark, "seen": older(mark["seen"], past / 2)}, key="_id")
-
-
-def older(made, past):
-    time = ObjectId.from_datetime(made.generation_time - past).binary[:4]
-    return ObjectId(time + made.binary[4:])
-
-
 def test_only_what_changed_is_built_again(store, tmp_path):
     record(store, "done", "a")
     record(store, "open", "b", "c")
@@ -134,7 +116,6 @@ def test_only_what_changed_is_built_again(store, tmp_path):
     assert build(store)[1] == []
     assert summary(store, "open") == before
 
-    grow_old(store)
     assert build(store) == ([], [])
     run_step(store, "c", tmp_path)
     assert build(store) == (["open"], ["open"])
@@ -148,11 +129,9 @@ def test_a_changed_candidate_and_a_step_made_anew_are_noticed(store, tmp_path):
     for identity in "ab":
         run_step(store, identity, tmp_path)
     build(store)
-    grow_old(store)
     assert build(store) == ([], [])
     record(store, "c1", "a", "b")
     assert build(store) == (["c1"], ["c1"])
-    grow_old(store)
     output = {**stored_output(store, "b"), "note": "made anew"}
     store.jobstore.update({"uuid": step_uuid("b"), "index": 2, "output": output})
     assert build(store) == (["c1", "c2"], ["c1", "c2"])
@@ -230,7 +209,6 @@ def test_what_could_not_be_read_is_looked_at_again(store, tmp_path):
         run_step(store, identity, tmp_path)
     damage_output(store, "b", level=None)
     assert update_summaries(store).keys() == {"damaged"}
-    grow_old(store)
     assert update_summaries(store, ["whole"]) == {}
     assert update_summaries(store).keys() == {"damaged"}
     assert states(store, "damaged") == ["waiting"]

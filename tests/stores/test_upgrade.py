@@ -26,7 +26,9 @@ def old(tmp_path):
     with open_store(tmp_path) as store:
         many_candidates.fill(store, N)
     with sqlite3.connect(tmp_path / "haloflow.sqlite") as connection:
-        for table in ("columns", "rows_of_summaries"):
+        for event in ("insert", "update", "delete"):
+            connection.execute(f"DROP TRIGGER changes_by_{event}")
+        for table in ("columns", "rows_of_summaries", "changes"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("PRAGMA user_version=1")
     connection.close()

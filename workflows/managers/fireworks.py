@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from contextlib import redirect_stderr
-from datetime import UTC
 from functools import cached_property
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from fireworks import LaunchPad, fw_config
-from fireworks.core.fworker import FWorker
-from fireworks.core.launchpad import WFLock
 from jobflow.managers.fireworks import flow_to_workflow
 from monty.serialization import loadfn
 
@@ -18,7 +15,8 @@ from ...errors import InputError
 from ...stores.mongodb import translated
 from .base import NONE_ABANDONED, JobState, Submission, require_server
 from .batch import end_jobs, look_at_queue
-from .fireworks_states import LAUNCH_FIELDS, job_states, queue_id_of, started_at
+from .fireworks_recovery import Recovery, lost_after_s
+from .fireworks_states import LAUNCH_FIELDS, job_states
 from .fireworks_task import IDENTITY, ORDERS, StepFiretask
 from .flows import pending_components
 from .resources import Resources, resources_of
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
     from .flows import Component
 
 _SERVER_TIMEOUT_MS = 5000
-_LOCK_S = 10.0
-"""Longest time that FireWorks itself keeps a workflow to itself, some times over."""
 _BATCH = 1000
 _IDENTITY_FIELD = f"spec.{IDENTITY}"
 _GONE = ("DEFUSED", "ARCHIVED")
@@ -70,6 +66,10 @@ class FireWorksManager:
     def _scheduler(self) -> str | None:
         place = fw_config.QUEUEADAPTER_LOC
         return None if place is None else loadfn(place).get("_fw_q_type")
+
+    @cached_property
+    def _recovery(self) -> Recovery:
+        return Recovery(self.launchpad, self._scheduler)
 
     def submit(self, plan: Plan, store: HaloflowStore) -> Submission:
         """Add the steps of `plan` without a result; what the LaunchPad has is left there."""
@@ -118,7 +118,7 @@ class FireWorksManager:
             ids = self._ids(
                 identities, ["FIZZLED", "WAITING", "PAUSED", "READY", "RESERVED", "RUNNING"]
             )
-            sent = [job_id for _, job_id in self._sent(ids)]
+            sent = [job_id for _, job_id in self._recovery.sent(ids)]
             for fw_id in ids:
                 self.launchpad.defuse_fw(fw_id)
         end_jobs(self._scheduler, sent)
@@ -141,48 +141,11 @@ class FireWorksManager:
     ) -> set[str]:
         """Run again what FireWorks finds lost, was abandoned, or this machine's queue forgot."""
         with translated(self._where):
-            self._unlock(identities)
+            all_of_them = self._fireworks(identities, {}, {"fw_id": 1})
+            self._recovery.unlock([row["fw_id"] for row in all_of_them])
             running = self._ids(identities, ["RUNNING", "RESERVED"])
-            mine = {"fw_id": {"$in": list(running)}}
-            lost = set(self.launchpad.detect_lostruns(rerun=True, refresh=True, query=mine)[1])
-            lost |= self._lost(self._left_by_the_dead(running, abandoned), mine)
-            lost |= self._dropped(running, mine)
+            lost = self._recovery.put_back(running, abandoned, lost_after_s())
         return {running[fw_id] for fw_id in lost if fw_id in running}
-
-    def _dropped(self, fw_ids: Collection[int], mine: dict[str, Any]) -> set[int]:
-        """Run again what the queue of this machine had from here and no longer knows."""
-        sent = list(self._sent(fw_ids))
-        if (queue := look_at_queue(self._scheduler)) is None:
-            return set()
-        gone = [launch for launch, job_id in sent if job_id not in queue.ids]
-        lost = self._lost(gone, mine)
-        waited = [launch for launch in gone if launch["state"] == "RESERVED"]
-        for launch in waited:
-            self.launchpad.cancel_reservation(launch["launch_id"])
-        return {*lost, *(launch["fw_id"] for launch in waited)}
-
-    def _lost(self, launches: Iterable[Mapping[str, Any]], mine: dict[str, Any]) -> set[int]:
-        """Let FireWorks take these launches as lost now, if they still run for it."""
-        ids = [launch["launch_id"] for launch in launches]
-        if not ids:
-            return set()
-        only = {"launch_id": {"$in": ids}}
-        _, fw_ids, _ = self.launchpad.detect_lostruns(
-            expiration_secs=0, rerun=True, query=mine, launch_query=only
-        )
-        return set(fw_ids)
-
-    def _left_by_the_dead(
-        self, running: Mapping[int, str], abandoned: Mapping[str, datetime]
-    ) -> Iterator[dict[str, Any]]:
-        """Yield launches that began before a claim that its process left without a word."""
-        claimed = {fw_id: abandoned[i] for fw_id, i in running.items() if i in abandoned}
-        for some in _batches(claimed):
-            wanted = {"fw_id": {"$in": some}, "state": "RUNNING"}
-            for launch in self.launchpad.launches.find(wanted, LAUNCH_FIELDS):
-                began = started_at(launch)
-                if began is not None and began <= claimed[launch["fw_id"]].replace(tzinfo=UTC):
-                    yield launch
 
     def prepare(self) -> None:
         """Give a new LaunchPad its counters, and an index to find steps by."""
@@ -206,29 +169,6 @@ class FireWorksManager:
             identities, {"state": {"$in": states}}, {"fw_id": 1, _IDENTITY_FIELD: 1}
         )
         return {row["fw_id"]: row["spec"][IDENTITY] for row in rows}
-
-    def _sent(self, fw_ids: Iterable[int]) -> Iterator[tuple[dict[str, Any], str]]:
-        """Yield the unfinished launches that this worker sent to the queue, with the id there."""
-        worker = FWorker.auto_load().name
-        for some in _batches(fw_ids):
-            wanted = {
-                "fw_id": {"$in": some},
-                "state": {"$in": ["RESERVED", "RUNNING"]},
-                "fworker.name": worker,
-            }
-            for launch in self.launchpad.launches.find(wanted, LAUNCH_FIELDS):
-                if (job_id := queue_id_of(launch)) is not None:
-                    yield launch, job_id
-
-    def _unlock(self, identities: Collection[str]) -> None:
-        """Open workflows that a process locked and was killed."""
-        pad = self.launchpad
-        ids = [row["fw_id"] for row in self._fireworks(identities, {}, {"fw_id": 1})]
-        for some in _batches(ids):
-            locked = {"nodes": {"$in": some}, "locked": {"$exists": True}}
-            for workflow in list(pad.workflows.find(locked, {"nodes": 1})):
-                with WFLock(pad, workflow["nodes"][0], expire_secs=_LOCK_S, kill=True):
-                    continue
 
 
 def _configured_launchpad() -> LaunchPad:

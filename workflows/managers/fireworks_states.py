@@ -137,7 +137,7 @@ def started_at(launch: Mapping[str, Any]) -> datetime | None:
     """Return when the launch began to run, if it did."""
     for entry in launch["state_history"]:
         if entry["state"] == "RUNNING":
-            return _time(entry["created_on"])
+            return time_of(entry["created_on"])
     return None
 
 
@@ -148,11 +148,12 @@ def _run_s(launch: Mapping[str, Any]) -> float:
     ended = (
         datetime.now(UTC)
         if launch["state"] == "RUNNING"
-        else _time(last.get("updated_on", last["created_on"]))
+        else time_of(last.get("updated_on", last["created_on"]))
     )
     return max((ended - started).total_seconds(), 0.0)
 
 
-def _time(value: str | datetime) -> datetime:
+def time_of(value: str | datetime) -> datetime:
+    """Return a time as FireWorks writes it here or there, in UTC."""
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     return moment.replace(tzinfo=moment.tzinfo or UTC)

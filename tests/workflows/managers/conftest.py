@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from cluster import FireWorksSite, SlurmCluster
 from conftest import running_mongod
 from guarded_store import ROOT
@@ -12,7 +13,7 @@ from pymongo import MongoClient
 from queued_sweeps import lay_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -42,3 +43,41 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
         yield cluster
     finally:
         cluster.stop()
+
+
+@pytest.fixture
+def manager_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Let this process be configured for the site that the fixture is called with."""
+    from fireworks import LaunchPad, fw_config
+    from fireworks.core import fworker
+
+    from haloflow.workflows.managers import campaigns
+    from haloflow.workflows.managers.fireworks import FireWorksManager
+
+    made: list[FireWorksManager] = []
+    sites: list[FireWorksSite] = []
+
+    def open_manager(name: str) -> FireWorksManager:
+        assert name == "fireworks"
+        pad = str(sites[-1].config / "my_launchpad.yaml")
+        made.append(FireWorksManager(LaunchPad.from_file(pad)))
+        return made[-1]
+
+    def configure(site: FireWorksSite) -> Callable[[], FireWorksManager]:
+        sites.append(site)
+        settings = yaml.safe_load((site.config / "FW_config.yaml").read_text())
+        for name, value in settings.items():
+            monkeypatch.setattr(fw_config, name, value)
+        adapter = site.config / "my_qadapter.yaml"
+        monkeypatch.setattr(
+            fw_config, "QUEUEADAPTER_LOC", str(adapter) if adapter.exists() else None
+        )
+        monkeypatch.setattr(fworker, "FWORKER_LOC", str(site.config / "my_fworker.yaml"))
+        for name in {"PATH", "SLURM_CONF"} & site.environment.keys():
+            monkeypatch.setenv(name, site.environment[name])
+        monkeypatch.setattr(campaigns, "open_manager", open_manager)
+        return lambda: open_manager("fireworks")
+
+    yield configure
+    for manager in made:
+        manager.close()

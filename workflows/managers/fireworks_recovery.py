@@ -1,0 +1,143 @@
+"""Finding fireworks that were lost with a process, and putting them back."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from fireworks import fw_config
+from fireworks.core.fworker import FWorker
+from fireworks.core.launchpad import WFLock
+from pymongo.errors import DuplicateKeyError
+
+from .batch import look_at_queue
+from .fireworks_states import LAUNCH_FIELDS, queue_id_of, started_at, time_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from fireworks import LaunchPad
+
+BATCH = 1000
+_LOCK_S = 10.0
+"""Longest time that FireWorks itself keeps a workflow to itself, some times over."""
+
+
+class Recovery:
+    """What became of fireworks that seem to run or to wait in a queue.
+
+    Parameters
+    ----------
+    scheduler
+        Of the queue that this machine submits to, as FireWorks calls it.
+    """
+
+    def __init__(self, launchpad: LaunchPad, scheduler: str | None) -> None:
+        self._pad = launchpad
+        self._scheduler = scheduler
+
+    def put_back(
+        self, running: Mapping[int, str], abandoned: Mapping[str, datetime], after_s: float
+    ) -> set[int]:
+        """Let run again what is lost, and return it.
+
+        Parameters
+        ----------
+        running
+            Fireworks that are RUNNING or RESERVED: id to identity of the step.
+        abandoned
+            Steps that a process claimed at this time and left without a word.
+        after_s
+            Silence after which a job counts as lost.
+        """
+        mine = {"fw_id": {"$in": list(running)}}
+        found = self._pad.detect_lostruns(after_s, rerun=True, refresh=True, query=mine)
+        lost = set(found[1])
+        lost |= self._lost(self._left_by_the_dead(running, abandoned), mine)
+        lost |= self._forgotten_by_the_queue(running, mine)
+        return lost | self._never_sent(running, after_s)
+
+    def unlock(self, fw_ids: Iterable[int]) -> None:
+        """Open workflows that a process locked and was killed."""
+        wanted = list(fw_ids)
+        for start in range(0, len(wanted), BATCH):
+            some = {"$in": wanted[start : start + BATCH]}
+            locked = {"nodes": some, "locked": {"$exists": True}}
+            for workflow in list(self._pad.workflows.find(locked, {"nodes": 1})):
+                with WFLock(self._pad, workflow["nodes"][0], expire_secs=_LOCK_S, kill=True):
+                    continue
+
+    def sent(self, fw_ids: Iterable[int]) -> Iterator[tuple[dict[str, Any], str]]:
+        """Yield the unfinished launches that this worker sent to the queue, with the id there."""
+        worker = FWorker.auto_load().name
+        states = {"state": {"$in": ["RESERVED", "RUNNING"]}, "fworker.name": worker}
+        for launch in self._launches(fw_ids, states):
+            if (job_id := queue_id_of(launch)) is not None:
+                yield launch, job_id
+
+    def _launches(
+        self, fw_ids: Iterable[int], criteria: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        wanted = list(fw_ids)
+        for start in range(0, len(wanted), BATCH):
+            some = {"fw_id": {"$in": wanted[start : start + BATCH]}}
+            yield from self._pad.launches.find({**some, **criteria}, LAUNCH_FIELDS)
+
+    def _forgotten_by_the_queue(self, fw_ids: Collection[int], mine: dict[str, Any]) -> set[int]:
+        """Put back what the queue of this machine had from here and no longer knows."""
+        sent = list(self.sent(fw_ids))  # before the queue is asked: a job may start meanwhile
+        if not sent or (queue := look_at_queue(self._scheduler)) is None:
+            return set()
+        gone = [launch for launch, job_id in sent if job_id not in queue.ids]
+        waited = [launch for launch in gone if launch["state"] == "RESERVED"]
+        return self._lost(gone, mine) | self._cancelled(waited)
+
+    def _never_sent(self, fw_ids: Collection[int], after_s: float) -> set[int]:
+        """Put back what was taken, long ago, by a process that was killed before it sent it."""
+        reserved = {"fw_id": {"$in": list(fw_ids)}, "state": "RESERVED"}
+        before = datetime.now(UTC) - timedelta(seconds=after_s)
+        rows = self._pad.fireworks.find(reserved, {"fw_id": 1, "updated_on": 1})
+        old = {row["fw_id"] for row in rows if time_of(row["updated_on"]) < before}
+        launches = list(self._launches(old, {"state": "RESERVED"}))
+        in_queue = {launch["fw_id"] for launch in launches if queue_id_of(launch) is not None}
+        left = [launch for launch in launches if launch["fw_id"] not in in_queue]
+        bare = old - {launch["fw_id"] for launch in launches}
+        for fw_id in bare:
+            self._pad.rerun_fw(fw_id)
+        return bare | self._cancelled(left)
+
+    def _cancelled(self, launches: Iterable[Mapping[str, Any]]) -> set[int]:
+        """Cancel reservations; one whose job has begun meanwhile is left alone."""
+        done = set()
+        for launch in launches:
+            with suppress(DuplicateKeyError):
+                self._pad.cancel_reservation(launch["launch_id"])
+                done.add(launch["fw_id"])
+        return done
+
+    def _lost(self, launches: Iterable[Mapping[str, Any]], mine: dict[str, Any]) -> set[int]:
+        """Let FireWorks take these launches as lost now, if they still run for it."""
+        ids = [launch["launch_id"] for launch in launches]
+        if not ids:
+            return set()
+        only = {"launch_id": {"$in": ids}}
+        _, fw_ids, _ = self._pad.detect_lostruns(
+            expiration_secs=0, rerun=True, query=mine, launch_query=only
+        )
+        return set(fw_ids)
+
+    def _left_by_the_dead(
+        self, running: Mapping[int, str], abandoned: Mapping[str, datetime]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield launches that began before a claim that its process left without a word."""
+        claimed = {fw_id: abandoned[i] for fw_id, i in running.items() if i in abandoned}
+        for launch in self._launches(claimed, {"state": "RUNNING"}):
+            began = started_at(launch)
+            if began is not None and began <= claimed[launch["fw_id"]].replace(tzinfo=UTC):
+                yield launch
+
+
+def lost_after_s() -> float:
+    """Return the silence after which FireWorks is configured to take a job as lost."""
+    return float(fw_config.RUN_EXPIRATION_SECS)

@@ -114,7 +114,7 @@ def run_group(run: StepDocument, files_dir: Path, most: int) -> Group | None:
         stride = decorrelation_stride(thermo["energy_ev"][sound])
         strides.append(stride)
         for index in np.flatnonzero(sound)[stride - 1 :: stride].tolist():
-            frames.append(_frame(reader, index))
+            frames.append(frame_at(reader, index))
             temperatures.append(float(thermo["target_temperature_k"][index]))
     if not frames:
         return None
@@ -127,7 +127,8 @@ def run_group(run: StepDocument, files_dir: Path, most: int) -> Group | None:
     return group
 
 
-def _frame(reader: TrajectoryReader, index: int) -> Atoms:
+def frame_at(reader: TrajectoryReader, index: int) -> Atoms:
+    """Return a frame of a trajectory, its atoms wrapped into the cell."""
     (positions,) = reader.positions(index, index + 1)
     (cell,) = reader.cells(index, index + 1)
     atoms = Atoms(numbers=reader.numbers, positions=positions, cell=cell, pbc=True)

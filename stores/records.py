@@ -23,6 +23,7 @@ from .documents import (
     StepDocument,
 )
 from .migrations import MIGRATIONS, version_of
+from .models import TrainedModelDocument
 from .registry_documents import RegistryDocument
 from .training import TrainingSetDocument
 
@@ -48,6 +49,7 @@ STEP_DOCUMENTS: dict[str, type[StepDocument]] = {
         StructureDocument,
         LandscapeDocument,
         TrainingSetDocument,
+        TrainedModelDocument,
     )
 }
 _COLLECTION_OF: dict[type[Model], str] = {

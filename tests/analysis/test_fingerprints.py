@@ -25,7 +25,7 @@ def test_same_whatever_the_order_the_image_and_the_orientation():
     assert first.shape == (6 * 14,)
     order = np.random.default_rng(2).permutation(len(positions))
     turn = Rotation.from_euler("xyz", [0.3, 1.0, 2.0]).as_matrix()
-    moved = (positions + [3.0, -9.0, 1.0])[order] @ turn
+    moved = np.add(positions, [3.0, -9.0, 1.0])[order] @ turn
     assert frame_fingerprint(
         moved, cell @ turn, [species[i] for i in order], ELEMENTS
     ) == pytest.approx(first, abs=1e-9)

@@ -38,6 +38,11 @@ class Workshop:
         return [self.store.files_dir / f.path for f in document.files if f.role == role]
 
 
+@pytest.fixture(scope="session")
+def make_workshop():
+    return Workshop
+
+
 @pytest.fixture
 def workshop(tmp_path):
     with open_store(tmp_path / "store") as store:

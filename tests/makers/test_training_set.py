@@ -33,8 +33,10 @@ def runs_of(workshop, salt, *seeds):
 
 
 def maker(**settings):
-    defaults = {"frames_per_run": 8, "least_distance": 0.05, "strains": (0.0, 0.03),
-                "rattles_a": (0.1,), "packing_density_scales": (0.8,), "packing_n_atoms": 12}  # fmt: skip
+    defaults = {
+        "frames_per_run": 8, "least_distance": 0.05, "strains": (0.0, 0.03), "rattles_a": (0.1,),
+        "packing_density_scales": (0.8,), "packing_n_atoms": 12,
+    }  # fmt: skip
     return TrainingSetMaker(level=LEVEL, **defaults | settings)
 
 

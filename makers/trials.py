@@ -1,0 +1,202 @@
+"""A student's own MD, which looks for the end of what the student knows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..analysis.fingerprints import farthest_points, frame_fingerprint
+from ..engines.domain import domain_guard
+from ..engines.md import MDSettings, run_md
+from ..engines.trajectory import TrajectoryReader
+from ..units import density_g_cm3
+from .frames import frame_at, reduced_formula
+from .guards import Stage, dynamics_guards
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+
+    from ..engines.domain import NepDomain
+    from ..engines.md import MDResult
+
+_GRADED_FRAMES = 200
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a student.
+
+    Attributes
+    ----------
+    name
+        Of its folder.
+    start
+        Structure that it starts from.
+    settings
+        Ensemble, temperatures, length.
+    """
+
+    name: str
+    start: Atoms
+    settings: MDSettings
+
+
+@dataclass
+class Tried:
+    """A trial that ran.
+
+    Attributes
+    ----------
+    frames, grades
+        Evenly spread over the run, and their largest grades.
+    """
+
+    trial: Trial
+    result: MDResult
+    frames: list[Atoms]
+    grades: list[float]
+
+    def share_above(self, grade: float) -> float:
+        """Return the share of frames above `grade`."""
+        return float(np.mean(np.array(self.grades) > grade))
+
+    @property
+    def density_g_cm3(self) -> tuple[float, float]:
+        """From and to."""
+        mass = float(self.frames[0].get_masses().sum())
+        volumes = self.result.thermo["volume_a3"]
+        volumes = volumes[np.isfinite(volumes)]
+        return density_g_cm3(mass, float(volumes.max())), density_g_cm3(mass, float(volumes.min()))
+
+
+def plan_trials(
+    starts: Sequence[Atoms],
+    crystals: Sequence[Atoms],
+    *,
+    temperatures_k: Sequence[float],
+    density_scales: Sequence[float],
+    n_steps: int,
+    timestep_fs: float,
+    seed: int,
+) -> list[Trial]:
+    """Return the trials of a student.
+
+    From one disordered frame of each formula: constant pressure at each temperature, a quench
+    from the highest to the lowest, and constant volume at each density at the highest. From
+    each crystal: its whole cell free at the lowest temperature.
+    """
+    hot, cold = max(temperatures_k), min(temperatures_k)
+    common = {"n_steps": n_steps, "timestep_fs": timestep_fs, "trajectory_interval": 10}
+    trials: list[Trial] = []
+
+    def add(kind: str, start: Atoms, ensemble: str, start_k: float, end_k: float | None) -> None:
+        name = f"{len(trials):02d}-{reduced_formula(start)}-{kind}"
+        settings = MDSettings(
+            ensemble, start_k, temperature_end_k=end_k, seed=seed + len(trials), **common  # type: ignore[arg-type]  # numbers by name
+        )  # fmt: skip
+        trials.append(Trial(name, start, settings))
+
+    for start in starts:
+        for temperature in sorted(temperatures_k):
+            add(f"{temperature:g}K", start, "npt-isotropic", temperature, None)
+        if hot > cold:
+            add("quench", start, "npt-isotropic", hot, cold)
+        for scale in density_scales:
+            squeezed = start.copy()
+            squeezed.set_cell(start.cell.array * scale ** (-1 / 3), scale_atoms=True)
+            add(f"density{scale:g}", squeezed, "nvt-langevin", hot, None)
+    for crystal in crystals:
+        add("crystal", crystal, "npt-full", cold, None)
+    return trials
+
+
+def run_trial(
+    trial: Trial,
+    calculator: Calculator,
+    domain: NepDomain,
+    directory: Path,
+    *,
+    signature: str,
+    stop_grade: float,
+    on_progress: Callable[[int, int], None] | None = None,
+    walltime_s: float | None = None,
+) -> Tried:
+    """Run a trial, or go on with it, and grade its frames; guards end it where they must."""
+    settings = trial.settings
+    guards = dynamics_guards(trial.start, settings, Stage(settled=False))
+    result = run_md(
+        trial.start,
+        calculator,
+        settings,
+        directory,
+        signature=signature,
+        guards=[*guards, domain_guard(domain, stop_grade=stop_grade, every_steps=10)],
+        on_progress=on_progress,
+        walltime_s=walltime_s,
+    )
+    reader = TrajectoryReader(result.trajectory)
+    n = reader.n_frames
+    indices = np.unique(np.linspace(0, n - 1, min(n, _GRADED_FRAMES)).round()).astype(int).tolist()
+    frames = []
+    for index in indices:
+        frame = frame_at(reader, index)
+        frame.info["temperature_k"] = round(
+            settings.target_temperature_k(index * settings.trajectory_interval), 3
+        )
+        frames.append(frame)
+    return Tried(trial, result, frames, [domain.grade(frame) for frame in frames])
+
+
+def select_new(
+    tried: Sequence[Tried],
+    *,
+    above: float,
+    most: int,
+    known: Sequence[Atoms],
+    least_distance: float,
+) -> list[list[Atoms]]:
+    """Choose frames of high grade, different from each other and from those known.
+
+    Returns
+    -------
+    list of list of ase.Atoms
+        For each run; the highest grade of a run comes first, and runs share `most` equally.
+    """
+    pools = [
+        sorted(
+            (i for i, g in enumerate(one.grades) if g > above),
+            key=lambda i, one=one: -one.grades[i],  # type: ignore[misc]  # mypy knows no default here
+        )
+        for one in tried
+    ]
+    n_pools = sum(bool(pool) for pool in pools)
+    elements = sorted({s for one in tried for f in one.frames[:1] for s in f.symbols}
+                      | {s for frame in known for s in frame.symbols})  # fmt: skip
+    seen = [_fingerprint(frame, elements) for frame in known]
+    chosen: list[list[Atoms]] = []
+    for one, pool in zip(tried, pools, strict=True):
+        if not pool:
+            chosen.append([])
+            continue
+        share = math.ceil(most / n_pools)
+        prints = np.array([_fingerprint(one.frames[i], elements) for i in pool])
+        picks = farthest_points(
+            prints,
+            share,
+            least_distance=least_distance,
+            known=np.array(seen) if seen else None,
+        ).tolist() or [0]
+        chosen.append([one.frames[pool[i]] for i in picks])
+        seen += [prints[i] for i in picks]
+    return chosen
+
+
+def _fingerprint(frame: Atoms, elements: list[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return frame_fingerprint(frame.positions, frame.cell.array, list(frame.symbols), elements)

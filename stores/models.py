@@ -1,0 +1,76 @@
+"""The document of a trained model: what it is, what made it, how wrong it is, where it holds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ..quantity import Status  # noqa: TC001  (pydantic reads it at run time)
+from .documents import Model, StepDocument
+from .training import DataDomain  # noqa: TC001  (idem)
+
+
+class ErrorTable(Model):
+    """Errors of a model against the labels of some frames."""
+
+    energy_mae_mev_per_atom: float
+    energy_rmse_mev_per_atom: float
+    force_mae_mev_a: float
+    force_rmse_mev_a: float
+    stress_mae_gpa: float
+    stress_rmse_gpa: float
+    force_rms_mev_a: float = Field(description="Of the labels.")
+    force_mae_of_element_mev_a: dict[str, float]
+    n_frames: int
+
+
+class TrialRun(Model):
+    """An MD run of a student that looked for the end of what it knows."""
+
+    name: str
+    formula: str
+    ensemble: str
+    temperature_k: float
+    temperature_end_k: float | None = None
+    density_g_cm3: tuple[float, float] = Field(description="From and to.")
+    n_steps: int
+    status: Status
+    note: str = ""
+    share_above: float = Field(description="Of frames above the grade that is selected.")
+    largest_grade: float
+    n_selected: int
+    teacher_errors: ErrorTable | None = Field(description="On frames of this very run.")
+
+
+class LearningRound(Model):
+    """One training and the runs that tried the student."""
+
+    n_train: int
+    epochs: int
+    best_epoch: int
+    rmse: dict[str, float]
+    runs: list[TrialRun]
+    n_new: int = Field(description="Frames that went into the next training.")
+
+
+class TrainedModelDocument(StepDocument):
+    """A model that haloflow trained, with its weights in a file."""
+
+    kind: Literal["trained_model"] = "trained_model"
+    architecture: Literal["nep", "chgnet", "mace"]
+    level: str = Field(description="Its own level of theory, by the hash of its weights.")
+    weights_sha256: str
+    teacher: str = Field(description="Level of its labels.")
+    teacher_sha256: str
+    data_hash: str = Field(description="Content hash of the training set it began with.")
+    parent: str | None = Field(None, description="sha256 of the weights it began with.")
+    errors: dict[str, ErrorTable] = Field(description="Per split; test frames chose nothing.")
+    domain: DataDomain = Field(description="Of all frames that it was trained on.")
+    select_grade: float
+    stop_grade: float
+    rounds: list[LearningRound]
+    repulsion_ev_a: dict[str, float] = Field(
+        description="Weakest outward force of each pair of elements from 0.5 to 1.2 A."
+    )
+    us_per_atom_step: float = Field(description="Processor time where it was trained.")

@@ -1,0 +1,121 @@
+"""Distillation: the student learns until its own MD stays inside what it knows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pair_potential import LEVEL
+from tiny_frames import TINY
+
+from haloflow.engines.domain import NepDomain
+from haloflow.engines.potentials import identify, load_potential
+from haloflow.errors import InputError
+from haloflow.identity import file_sha256
+from haloflow.makers.distill import DistillMaker
+from haloflow.makers.md import MDMaker
+from haloflow.makers.training_set import TrainingSetMaker, read_set
+from haloflow.quantity import Status
+from haloflow.stores.connection import open_store
+from haloflow.systems.phases import get_phase
+
+OTHER = "ase:pair_potential:Pair?depth_ev=0.08&size_a=2.5"
+
+
+def cold_set(workshop):
+    """Return a set of crystals of eight atoms at 50 K: a melt is far outside."""
+    salt = get_phase("NaCl_B1").structure().to_conventional()
+    maker = {"level": LEVEL, "temperature_k": 50, "equilibration_steps": 0,
+             "production_steps": 300, "trajectory_interval": 5, "full_cell": True}  # fmt: skip
+    runs = [workshop.run(MDMaker(**maker, seed=seed), salt) for seed in (1, 2, 3)]
+    made = TrainingSetMaker(level=LEVEL, frames_per_run=20, least_distance=0.02)
+    return workshop.run(made, runs)
+
+
+def maker(**settings):
+    defaults = {
+        "nep": {**TINY, "epochs": 30}, "refine_epochs": 12, "temperatures_k": (100.0, 400.0),
+        "density_scales": (), "trial_steps": 300, "max_rounds": 3, "most_new": 12, "n_checked": 2,
+        "accepted_share": 0.05, "least_distance": 0.05,
+    }  # fmt: skip
+    return DistillMaker(level=LEVEL, **defaults | settings)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, make_workshop):
+    with open_store(tmp_path_factory.mktemp("distill") / "store") as store:
+        workshop = make_workshop(store)
+        frames = cold_set(workshop)
+        yield workshop, frames, workshop.run(maker(), frames)
+
+
+def worst_share(one):
+    return max(run.share_above for run in one.runs)
+
+
+def test_the_loop_brings_the_runs_inside(made):
+    _, frames, student = made
+    first, last = student.rounds[0], student.rounds[-1]
+    assert first.n_train == frames.n_frames["train"]
+    assert worst_share(first) > 0.3
+    assert any(run.status is Status.OUT_OF_DOMAIN for run in first.runs)
+    assert worst_share(last) < worst_share(first) / 2
+    assert last.n_train == first.n_train + sum(one.n_new for one in student.rounds[:-1])
+    hottest = [next(r for r in one.runs if r.name.endswith("400K")) for one in (first, last)]
+    assert hottest[1].n_steps > hottest[0].n_steps
+    assert {run.name for run in last.runs} == {"00-ClNa-100K", "01-ClNa-400K", "02-ClNa-quench"}
+
+
+def test_the_teacher_checks_frames_of_every_run(made):
+    _, _, student = made
+    for run in (run for one in student.rounds for run in one.runs):
+        assert run.teacher_errors.n_frames <= 2
+        assert 0 < run.teacher_errors.force_mae_mev_a < run.teacher_errors.force_rms_mev_a
+
+
+def test_files_name_the_student_wherever_they_lie(made):
+    workshop, frames, student = made
+    (weights,), (domain,) = (workshop.files(student, role) for role in ("weights", "domain"))
+    assert weights.name == "Cl-Na.nep.txt"
+    assert domain.name == "Cl-Na.nep.domain.npz"
+    assert file_sha256(weights) == student.weights_sha256
+    assert identify(f"nep:{weights}").level == student.level
+    assert (student.teacher, student.data_hash) == (LEVEL, frames.content_hash)
+    trained = read_set(frames, workshop.store.files_dir, "train")
+    grades = [NepDomain.load(weights).grade(frame) for frame in trained]
+    assert max(grades) <= 1.02, "training frames lie inside"
+
+
+def test_errors_are_those_of_the_stored_student(made):
+    workshop, frames, student = made
+    (weights,) = workshop.files(student, "weights")
+    calculator = load_potential(f"nep:{weights}").calculator
+    differences = []
+    for frame in read_set(frames, workshop.store.files_dir, "test"):
+        calculator.calculate(frame.copy())
+        differences.append(calculator.results["forces"] - frame.get_forces())
+    table = student.errors["test"]
+    assert table.n_frames == frames.n_frames["test"]
+    assert table.force_mae_mev_a == pytest.approx(1e3 * np.abs(differences).mean())
+    assert set(table.force_mae_of_element_mev_a) == {"Cl", "Na"}
+    assert min(student.repulsion_ev_a.values()) > 1.0
+    assert 0 < student.us_per_atom_step < 1e4
+
+
+def test_run_again_from_its_folders_it_is_the_same_student(made):
+    """Nothing is computed twice: each training, run and labelling returns what it has."""
+    workshop, frames, student = made
+    workshop.store.outputs.remove_docs({"output.identity": student.identity})
+    (weights,) = workshop.files(student, "weights")
+    before = {p: p.stat().st_mtime_ns for p in weights.parent.glob("round-*/training/*")}
+    again = workshop.run(maker(), frames)
+    assert again.weights_sha256 == student.weights_sha256
+    assert [one.model_dump() for one in again.rounds] == [o.model_dump() for o in student.rounds]
+    after = {p: p.stat().st_mtime_ns for p in before if p.name != "lock"}
+    assert after == {p: t for p, t in before.items() if p.name != "lock"}
+
+
+def test_labels_must_be_the_teachers(made):
+    workshop, frames, _ = made
+    with pytest.raises(InputError, match="are not those of the teacher") as caught:
+        workshop.run(DistillMaker(level=OTHER), frames)
+    assert f"labels of {LEVEL}, teacher {OTHER}" in str(caught.value)

@@ -109,7 +109,7 @@ def _show_copy(done: CopyReport, *, dry_run: bool) -> None:
     out.print(made)
     files = done.files
     out.print(
-        f"{len(files.new)} files ({size_text(files.n_bytes)}) {new}, {files.n_there} there already"
+        f"{files.n_new} files ({size_text(files.n_bytes)}) {new}, {files.n_there} there already"
     )
     for names, what in (
         (files.missing, "that documents name are not in the source"),
@@ -181,6 +181,10 @@ def check_documents(store: str | None, *, fast: bool) -> bool:
         f"Looked at {found.n_documents} documents and the {looked} of {found.n_files} files "
         f"({size_text(found.n_bytes)})."
     )
+    if found.n_released:
+        out.print(f"{found.n_released} files were released by rules and are not looked for.")
+    if found.n_only_here:
+        out.print(f"{found.n_only_here} files are in the folder of this machine alone.")
     if found.n_old:
         out.print(f"{found.n_old} are of an older schema: haloflow db migrate upgrades them.")
     many = "1 finding." if len(found.findings) == 1 else f"{len(found.findings)} findings."

@@ -7,7 +7,7 @@ documents in memory and needs an index beside; blocks go past that, as objects
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from maggma.stores import MemoryStore
@@ -116,7 +116,7 @@ class S3Blobs:
         """Yield the blocks of an object."""
         with self._translated(sha256):
             found = self._client.get_object(Bucket=self._place.bucket, Key=self._key(sha256))
-            with found["Body"] as body:
+            with closing(found["Body"]) as body:
                 yield from body.iter_chunks(BLOCK)
 
     def remove(self, sha256: str) -> None:

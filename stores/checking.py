@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DocumentError
-from ..identity import file_sha256, step_uuid
+from ..identity import step_uuid
+from .checking_files import CONTENT, MISSING, OUTSIDE, SIZE, FileLook
 from .copying import COPY_MARK
 from .migrating import MIGRATION_MARK, name_of, read_record, versioned
 from .migrations import COLLECTIONS, MIGRATIONS, version_of
@@ -16,10 +17,8 @@ from .mongodb import translated
 from .streams import batches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from .connection import HaloflowStore
+    from .step_files import StepFiles
     from .streams import Report
 
 
@@ -31,10 +30,10 @@ class Fault(StrEnum):
     INVALID = "document not valid"
     IDENTITY = "identity does not hold"
     REFERENCE = "reference leads nowhere"
-    FILE_MISSING = "file missing"
-    FILE_SIZE = "file of another size"
-    FILE_CONTENT = "file of other content"
-    FILE_OUTSIDE = "file outside the folder"
+    FILE_MISSING = MISSING
+    FILE_SIZE = SIZE
+    FILE_CONTENT = CONTENT
+    FILE_OUTSIDE = OUTSIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,10 @@ class Examination:
         Versioned documents, and those of them of an older schema, which is not wrong.
     n_files, n_bytes
         Files that documents name, and their size by the documents.
+    n_released
+        Files that were released by a rule, which are not looked for.
+    n_only_here
+        Files in the folder of this machine alone, though there is a place for all.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -66,6 +69,8 @@ class Examination:
     n_old: int = 0
     n_files: int = 0
     n_bytes: int = 0
+    n_released: int = 0
+    n_only_here: int = 0
 
     def add(self, fault: Fault, subject: str, message: str) -> None:
         """Take in a finding."""
@@ -128,7 +133,7 @@ def check_store(
                 if report is not None:
                     report("reading documents", done, total)
     _check_references(found, seen)
-    _check_files(store.files_dir, found, seen, report, fast=fast)
+    _check_files(store.files, found, seen, report, fast=fast)
     return found
 
 
@@ -181,6 +186,9 @@ def _take_step(
     for parent in step.provenance.parents:
         seen.parents.setdefault(parent, subject)
     for file in step.files:
+        if file.released is not None:
+            found.n_released += 1
+            continue
         known = seen.files.setdefault(file.path, (file.sha256, file.n_bytes, subject))
         if known[:2] != (file.sha256, file.n_bytes):
             message = f"{known[2]} names the same file with another sha256 or size"
@@ -205,28 +213,18 @@ def _check_references(found: Examination, seen: _Seen) -> None:
 
 
 def _check_files(
-    folder: Path, found: Examination, seen: _Seen, report: Report | None, *, fast: bool
+    files: StepFiles, found: Examination, seen: _Seen, report: Report | None, *, fast: bool
 ) -> None:
     found.n_files = len(seen.files)
     found.n_bytes = sum(n_bytes for _, n_bytes, _ in seen.files.values())
+    look = FileLook.at(files, fast=fast) if seen.files else None
     done = 0
     for path, (sha256, n_bytes, subject) in sorted(seen.files.items()):
-        for fault, message in _faults_of(folder, path, sha256, n_bytes, fast=fast):
-            found.add(fault, f"{subject}, file {path}", message)
+        assert look is not None
+        faults, is_elsewhere = look.faults_of(path, sha256, n_bytes)
+        for fault, message in faults:
+            found.add(Fault(fault), f"{subject}, file {path}", message)
+        found.n_only_here += bool(files.places) and not is_elsewhere and not faults
         done += n_bytes
         if report is not None:
             report("looking at files" if fast else "reading files", done, found.n_bytes)
-
-
-def _faults_of(
-    folder: Path, path: str, sha256: str, n_bytes: int, *, fast: bool
-) -> Iterator[tuple[Fault, str]]:
-    place = folder / path
-    if not place.resolve().is_relative_to(folder.resolve()):
-        yield Fault.FILE_OUTSIDE, f"it leads out of {folder}"
-    elif not place.is_file():
-        yield Fault.FILE_MISSING, f"not in {folder}"
-    elif (size := place.stat().st_size) != n_bytes:
-        yield Fault.FILE_SIZE, f"{size} bytes instead of {n_bytes}"
-    elif not fast and (hashed := file_sha256(place)) != sha256:
-        yield Fault.FILE_CONTENT, f"sha256 {hashed[:12]} instead of {sha256[:12]}"

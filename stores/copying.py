@@ -14,6 +14,7 @@ from .file_copying import FileCopies, survey_files
 from .mongodb import SEEN, translated
 from .records import STEP_KEYS
 from .streams import BATCH, batches
+from .trajectory_places import PLACES_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,7 +29,7 @@ _NOT_COPIED = frozenset(("claims", "saved"))
 """Claims name processes; no step may be running while a store is copied. What is saved of
 unfinished steps lies in a place of the source's."""
 _DERIVED = "summaries"
-_OWN_MARKS = frozenset((COPY_MARK, "migration"))
+_OWN_MARKS = frozenset((COPY_MARK, "migration", PLACES_MARK))
 _NOT_MERGED = frozenset((*_OWN_MARKS, "schema", "summary_builder"))
 _TASK = "copying into"
 _MOST_NAMED = 5
@@ -118,7 +119,7 @@ def survey_copy(
         files = FileCopies()
         if target is None or source.files_dir != target.files_dir:
             place = None if target is None else target.files_dir
-            files = survey_files(source.files_dir, place, references, report)
+            files = survey_files(source.files, place, references, report)
         return CopyReport(collections, files)
 
 
@@ -158,7 +159,7 @@ def copy_store(
         _refuse_differing(plan)
         mark = {"_id": COPY_MARK, "source": source.name, "started_at": _now()}
         target.meta._collection.replace_one({"_id": COPY_MARK}, mark, upsert=True)
-        damaged = plan.files.copy(source.files_dir, target.files_dir, report)
+        damaged = plan.files.copy(source.files, target.files, report)
         tell = _Teller(report, "copying documents", plan.n_new)
         for one in plan.collections:
             for batch in batches(source.collections[one.name]):
@@ -338,7 +339,9 @@ def _survey(
 def _references(document: dict[str, Any]) -> dict[str, tuple[str, int]]:
     output = document.get("output")
     files = output.get("files", ()) if isinstance(output, dict) else ()
-    return {one["path"]: (one["sha256"], one["n_bytes"]) for one in files}
+    return {
+        one["path"]: (one["sha256"], one["n_bytes"]) for one in files if not one.get("released")
+    }
 
 
 def _take_version(source: HaloflowStore, target: HaloflowStore, *, merge: bool) -> None:

@@ -101,6 +101,27 @@ def mongod_uri(tmp_path_factory):
         yield uri
 
 
+@pytest.fixture(scope="session")
+def s3_endpoint():
+    """Run a server that speaks S3, with a bucket ``haloflow``; give its URL."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        url = f"http://{host}:{port}"
+        boto3.client("s3", endpoint_url=url).create_bucket(Bucket="haloflow")
+        yield url
+        server.stop()
+
+
 @pytest.fixture
 def guarded_mongod_uris(tmp_path):
     """Run a mongod that asks who one is; give the URIs of a user that writes and of a reader."""

@@ -1,0 +1,82 @@
+"""Places for trajectories in tests: a store with each, and harm done to what lies there."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from haloflow.settings import get_settings
+from haloflow.stores.connection import HaloflowStore, open_store
+from haloflow.stores.trajectory_places import use_place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUCKET = "haloflow"
+KINDS = ("folder", "gridfs", "s3")
+
+
+class Elsewhere:
+    """A store whose trajectories go to a place of `kind`."""
+
+    def __init__(self, kind: str, folder: Path, request: pytest.FixtureRequest) -> None:
+        self.kind, self.folder = kind, folder
+        name = f"elsewhere{time.time_ns()}"
+        self.store = str(folder / "store")
+        self.environment: dict[str, str] = {}
+        if kind == "folder":
+            self.text = str(folder / "shared")
+        elif kind == "gridfs":
+            self.store = f"{request.getfixturevalue('mongod_uri')}/{name}"
+            self.text = "gridfs"
+        else:
+            self.endpoint = request.getfixturevalue("s3_endpoint")
+            self.prefix = f"campaigns/{name}"
+            self.text = f"s3://{BUCKET}/{self.prefix}?endpoint={self.endpoint}"
+
+    @contextmanager
+    def opened(self, machine: str = "a", **options: Any) -> Iterator[HaloflowStore]:
+        """Open the store as the machine does whose files lie in a folder of this name."""
+        with open_store(self.store, files_dir=self.folder / machine, **options) as store:
+            yield store
+
+    def use(self) -> None:
+        with self.opened() as store:
+            use_place(store, self.text)
+
+    def damage(self, sha256: str) -> None:
+        """Change one byte of what lies there."""
+        if self.kind == "folder":
+            path = self.folder / "shared" / sha256[:2] / sha256
+            path.write_bytes(_changed(path.read_bytes()))
+        elif self.kind == "gridfs":
+            with self.opened() as store:
+                chunks = store.meta._collection.database["trajectories.chunks"]
+                chunk = chunks.find_one({"files_id": sha256})
+                changed = {"$set": {"data": _changed(chunk["data"])}}
+                chunks.update_one({"_id": chunk["_id"]}, changed)
+        else:
+            client = boto3.client("s3", endpoint_url=self.endpoint)
+            where = {"Bucket": BUCKET, "Key": f"{self.prefix}/{sha256[:2]}/{sha256}"}
+            body = client.get_object(**where)["Body"].read()
+            client.put_object(**where, Body=_changed(body))
+
+
+def _changed(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+@pytest.fixture
+def quick_settings(tmp_path, monkeypatch):
+    """Keep fetched files in the test's folder, and wait for no server for long."""
+    monkeypatch.setenv("HALOFLOW_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("HALOFLOW_PATIENCE_S", "1")
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()

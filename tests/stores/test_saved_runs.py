@@ -1,0 +1,162 @@
+"""What is saved of running steps: brought back elsewhere, never older than what is here."""
+
+from __future__ import annotations
+
+import pytest
+from kept_elsewhere import KINDS, Elsewhere, quick_settings  # noqa: F401  (a fixture)
+
+from haloflow.errors import StoreError, TrajectoryError
+from haloflow.stores.connection import open_store
+from haloflow.stores.documents import FileReference
+from haloflow.stores.saved_runs import RunSaver, forget_saved
+
+pytestmark = pytest.mark.usefixtures("quick_settings")
+IDENTITY = "5a" * 32
+
+
+@pytest.fixture(params=KINDS)
+def elsewhere(request, tmp_path):
+    made = Elsewhere(request.param, tmp_path, request)
+    made.use()
+    return made
+
+
+@pytest.fixture
+def on_folder(request, tmp_path):
+    made = Elsewhere("folder", tmp_path, request)
+    made.use()
+    return made
+
+
+def saver_of(store, interval_s=0.0):
+    directory = store.files_dir / IDENTITY[:2] / IDENTITY
+    return RunSaver(store, IDENTITY, directory, interval_s), directory
+
+
+def work_on(directory, step, *, n_chunks):
+    """Leave what a run leaves after a step: chunks, an index, a checkpoint, and what stays."""
+    for name, text in {
+        "npt/checkpoints/step.ckpt": f"state {step}",
+        "npt/trajectory/index.json": f"{n_chunks} chunks",
+        **{f"npt/trajectory/chunk-{n:06d}.h5": f"frames {n}" for n in range(n_chunks)},
+        "npt/lock": "",
+        "progress.json": f"{step}",
+        "npt/trajectory/chunk-000009.h5.tmp": "half",
+    }.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def test_a_run_goes_on_elsewhere_and_comes_back(elsewhere):
+    with elsewhere.opened("a") as here, elsewhere.opened("b") as there:
+        ours, a = saver_of(here)
+        theirs, b = saver_of(there)
+        assert not ours.restore()
+        work_on(a, 500, n_chunks=2)
+        ours.offer()
+        assert not ours.restore(), "this machine is as far"
+        assert theirs.restore()
+        assert (b / "npt/checkpoints/step.ckpt").read_text() == "state 500"
+        assert (b / "npt/trajectory/chunk-000001.h5").read_text() == "frames 1"
+        assert not list(b.rglob("lock")) + list(b.rglob("*.tmp")) + list(b.rglob("progress.json"))
+        before = dict(there.files.target.sizes())
+        work_on(b, 900, n_chunks=3)
+        theirs.save_now()
+        after = dict(there.files.target.sizes())
+        assert len(after) == len(before) + 1, "the old checkpoint and index are gone"
+        work_on(a, 700, n_chunks=2)  # what was done here after the last saving is older by now
+        assert ours.restore()
+        assert (a / "npt/checkpoints/step.ckpt").read_text() == "state 900"
+        assert len(list(a.parent.iterdir())) == 1
+        assert not ours.restore()
+        ours.forget()
+        assert here.saved.query_one({}) is None
+        assert len(dict(here.files.target.sizes())) == 3, "chunks stay, for the document"
+        ours.forget()
+
+
+def test_a_fetch_that_was_killed_goes_on(on_folder):
+    with on_folder.opened("a") as here, on_folder.opened("b") as there:
+        ours, a = saver_of(here)
+        work_on(a, 500, n_chunks=2)
+        ours.save(0.0)
+        theirs, b = saver_of(there)
+        half = b.with_name(f"{b.name}.saved") / "npt/trajectory"
+        half.mkdir(parents=True)
+        (half / "chunk-000000.h5").write_text("frames 0")
+        (half / "chunk-000001.h5").write_text("frames ?")
+        assert theirs.restore()
+        assert (b / "npt/trajectory/chunk-000001.h5").read_text() == "frames 1"
+
+
+def test_a_damaged_saving_is_left_alone_and_said(elsewhere, caplog):
+    with elsewhere.opened("a") as here:
+        ours, a = saver_of(here)
+        work_on(a, 500, n_chunks=1)
+        ours.save(0.0)
+        (row,) = here.saved.query({})
+        chunk = next(r for r in row["files"] if r["path"].endswith("chunk-000000.h5"))
+    elsewhere.damage(chunk["sha256"])
+    with elsewhere.opened("b") as there:
+        theirs, b = saver_of(there)
+        assert not theirs.restore()
+        assert "cannot go on from elsewhere" in caplog.text
+        assert "chunk-000000.h5" in caplog.text
+        assert not b.exists()
+        assert not b.parent.exists() or not list(b.parent.iterdir())
+
+
+def test_an_outage_does_not_end_a_run_but_keeps_its_document_back(on_folder, caplog, tmp_path):
+    with on_folder.opened("a") as here:
+        ours, a = saver_of(here)
+        work_on(a, 500, n_chunks=1)
+        (tmp_path / "shared").rename(tmp_path / "away")
+        ours.offer()
+        assert "could not be saved elsewhere" in caplog.text
+        assert here.saved.query_one({}) is None
+        path = a / "npt/trajectory/chunk-000000.h5"
+        chunk = FileReference(
+            path=path.relative_to(here.files_dir).as_posix(), sha256="0" * 64, n_bytes=8, role="x"
+        )
+        with pytest.raises(StoreError, match="is not here"):
+            ours.secure([chunk])
+        (tmp_path / "away").rename(tmp_path / "shared")
+        with pytest.raises(TrajectoryError, match="is not what its step wrote"):
+            ours.secure([chunk])
+        path.unlink()
+        with pytest.raises(TrajectoryError, match="gone before it was stored"):
+            ours.secure([chunk])
+
+
+def test_savings_keep_their_distance(on_folder):
+    with on_folder.opened("a") as here:
+        ours, a = saver_of(here, interval_s=3600.0)
+        work_on(a, 500, n_chunks=1)
+        ours.offer()
+        assert here.saved.query_one({}) is None
+        ours.save_now()
+        assert here.saved.query_one({"identity": IDENTITY})["files"]
+        forget_saved(here, [IDENTITY])
+        assert here.saved.query_one({}) is None
+
+
+def test_a_saved_path_that_leads_out_is_not_followed(on_folder, caplog):
+    with on_folder.opened("a") as here:
+        row = {"path": "../../../x", "sha256": "0" * 64, "n_bytes": 1, "role": "saved"}
+        here.saved.update([{"identity": IDENTITY, "token": "t", "files": [row], "host": "evil"}])
+        assert not saver_of(here)[0].restore()
+        assert "leads out of its folder" in caplog.text
+
+
+def test_without_a_place_nothing_is_done(tmp_path):
+    with open_store(tmp_path / "store") as store:
+        saver, directory = saver_of(store)
+        work_on(directory, 500, n_chunks=1)
+        saver.offer()
+        saver.save_now()
+        saver.secure([])
+        saver.forget()
+        assert not saver.is_needed
+        assert not saver.restore()
+        assert store.saved.query_one({}) is None

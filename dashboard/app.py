@@ -19,6 +19,7 @@ from .answers import EntityTagMiddleware
 from .api import HEAVY_ROUTERS, ROUTERS
 from .api.candidates import CandidateResource
 from .api.dependencies import PREFIX
+from .api.kept import kept_answers
 from .api.models import PROBLEMS
 from .api.openapi import described
 from .api.parameters import refuse_unknown_parameters
@@ -81,7 +82,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.store, app.state.turns = store, Turns()
+    app.state.store, app.state.turns, app.state.kept = store, Turns(), kept_answers()
     for router in (CandidateResource(store.summaries).router, *ROUTERS):
         app.include_router(router, prefix=PREFIX, responses=PROBLEMS, dependencies=_CHECKS)
     for router in HEAVY_ROUTERS:

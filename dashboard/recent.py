@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from threading import Lock
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 ValueT = TypeVar("ValueT")
+
+_SHARE: Final = 2.0
+"""To make a value takes at most one part in this of the time."""
 
 
 class Recent(Generic[ValueT]):
@@ -35,45 +38,51 @@ class Recent(Generic[ValueT]):
                 return self._known[key]
         value = make()
         with self._lock:
-            self._known[key] = value
+            value = self._known.setdefault(key, value)
             while len(self._known) > self._size:
                 self._known.popitem(last=False)
         return value
 
 
 class Lately(Generic[ValueT]):
-    """Values that may be some seconds old: the older, the longer they take to make.
+    """Values that are good as long as nothing was written, and else for some seconds.
 
     Parameters
     ----------
     size
         How many are kept.
-    least_s
-        How long a value is good at least.
+    good_for_s
+        How long a value is good whatever was written meanwhile. One that takes more than half
+        of this to make is good for twice as long as it took.
     """
 
-    def __init__(self, size: int, least_s: float) -> None:
-        self._least_s = least_s
+    def __init__(self, size: int, good_for_s: float) -> None:
+        self._good_for_s = good_for_s
         self._known = Recent[_Dated[ValueT]](size)
 
-    def get(self, key: Hashable, make: Callable[[], ValueT]) -> ValueT:
-        """Return the value of `key`; of several who ask at once, one makes it."""
+    def get(self, key: Hashable, make: Callable[[], ValueT], version: object = None) -> ValueT:
+        """Return the value of `key`; of several who ask at once, one makes it.
+
+        Parameters
+        ----------
+        version
+            What differs after any write to what the value is made of, taken before this call;
+            ``None`` where that is not known.
+        """
         held = self._known.get(key, _Dated[ValueT])
         with held.lock:
-            now = time.monotonic()
-            if not held.made or now > held.good_until:
-                held.made = [make()]
-                cost_s = time.monotonic() - now
-                held.good_until = time.monotonic() + max(self._least_s, _SHARE * cost_s)
+            is_same = version is not None and version == held.version
+            if not held.made or not (is_same or time.monotonic() <= held.good_until):
+                started = time.monotonic()
+                held.made, held.version = [make()], version
+                cost_s = time.monotonic() - started
+                held.good_until = started + max(self._good_for_s, _SHARE * cost_s)
             return held.made[0]
-
-
-_SHARE = 10.0
-"""A value is kept for this many times of what it took to make it."""
 
 
 class _Dated(Generic[ValueT]):
     def __init__(self) -> None:
         self.lock = Lock()
         self.made: list[ValueT] = []
+        self.version: object = None
         self.good_until = 0.0

@@ -227,7 +227,7 @@ class SqliteCollection:
         ----------
         wanted
             Path to ``scalar``, ``list`` (of texts) or ``pattern`` (with ``*`` for any name);
-            paths between commas to ``group``.
+            paths between commas to ``group``, between `SEPARATOR` to ``cover``.
         """
         with self.sqlite.reading() as connection:
             if self._has_columns(connection, wanted):
@@ -235,9 +235,12 @@ class SqliteCollection:
         with self.sqlite.writing() as connection:
             if self._has_columns(connection, wanted):
                 return  # another process was faster
+            known = self.columns(connection)
+            new = {kind for path, kind in wanted.items() if not (known and known.has([path]))}
             columns = create(connection, self.name, wanted)
-            for seq, document in self.matching(connection, None):
-                columns.write(connection, self.name, seq, document)
+            if new != {"cover"}:
+                for seq, document in self.matching(connection, None):
+                    columns.write(connection, self.name, seq, document)
 
     def _has_columns(self, connection: sqlite3.Connection, wanted: Iterable[str]) -> bool:
         known = self.columns(connection)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 _BATCH = 1000
+_LARGE_BATCH = 20_000
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,23 @@ def find_keys(summaries: Store, criteria: Mapping[str, Any]) -> list[str]:
     if not isinstance(collection, SqliteCollection):
         rows = collection.find(criteria, {key: 1, "_id": 0}, sort=[(key, 1)])
         return [row[key] for row in rows]
-    return sorted(values_of(collection, criteria, key))
+    return sorted(name for (name,) in values_of(collection, criteria, [key]))
+
+
+def find_values(
+    summaries: Store, criteria: Mapping[str, Any], fields: Sequence[Field]
+) -> list[tuple[Any, ...]]:
+    """Return key and numbers, or short texts, of all summaries for which `criteria` hold.
+
+    ``None`` stands for what is not there.
+    """
+    collection, key = summaries._collection, str(summaries.key)
+    paths = [key, *(field.path for field in fields)]
+    if isinstance(collection, SqliteCollection):
+        return values_of(collection, criteria, paths)
+    wanted = {**dict.fromkeys(paths, 1), "_id": 0}
+    rows = collection.find(criteria, wanted, batch_size=_LARGE_BATCH)
+    return [(row[key], *(field.of(row) for field in fields)) for row in rows]
 
 
 def _from_server(collection: Any, wanted: Selection) -> tuple[list[Document], int]:

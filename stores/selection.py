@@ -92,20 +92,27 @@ def select(collection: SqliteCollection, wanted: Selection) -> tuple[list[Docume
     return [project(documents[seq]) for seq in seqs], total
 
 
-def values_of(collection: SqliteCollection, criteria: Mapping[str, Any], path: str) -> list[Any]:
-    """Return the value at `path` of each document that matches, in any order.
+def values_of(
+    collection: SqliteCollection, criteria: Mapping[str, Any], paths: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """Return the values at `paths` of each document that matches, in any order.
 
     For values that are in a column as they are in the document: numbers and short texts.
     """
     with collection.sqlite.one_moment() as connection:
-        columns = collection.columns(connection)
-        column = columns.get(path) if columns is not None else None
-        if columns is None or column is None:
-            known, others = [], [one for _, one in collection.matching(connection, criteria)]
+        known = collection.columns(connection)
+        columns = [known.get(path) if known is not None else None for path in paths]
+        there = [column for column in columns if column is not None]
+        if known is None or len(there) < len(paths):
+            rows, others = [], [one for _, one in collection.matching(connection, criteria)]
         else:
-            rows, others = Search(collection, connection, columns, criteria).values([column], None)
-            known = [value for _, value in rows]
-    return known + [value_of(document, path) for document in others]
+            rows, others = Search(collection, connection, known, criteria).values(there, None)
+    found = [tuple(values) for _, *values in rows]
+    return found + [tuple(_plain(value_of(one, path)) for path in paths) for one in others]
+
+
+def _plain(value: Any) -> Any:
+    return None if value is MISSING else value
 
 
 def count(

@@ -91,7 +91,7 @@ def _of_columns(
 def _values(collection: SqliteCollection, criteria: Criteria, name: str) -> list[float]:
     field, status = _fields(name)
     ok = _both(criteria, {status.path: Status.OK.value, field.path: {"$ne": None}})
-    return sorted(map(float, values_of(collection, ok, field.path)))
+    return sorted(float(value) for (value,) in values_of(collection, ok, [field.path]))
 
 
 def _fields(name: str) -> tuple[Field, Field]:

@@ -14,6 +14,7 @@ from ..identity import step_uuid
 from ..makers.progress import read_progress
 from ..makers.step import step_directory
 from ..stores.claims import Claims
+from ..stores.facets import count_facets
 from ..units import SECONDS_PER_HOUR
 from .campaign_steps import count_steps
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from ..stores.claims import Claim
     from ..stores.connection import HaloflowStore
-    from .campaign_steps import KnownStep, Stage
+    from .campaign_steps import CountedSteps, KnownStep, Stage
 
 STATES: Final = ("waiting", "running", "done", "failed", "skipped")
 _STAGES: Final = ("relax", "static", "registries", "melt_quench", "hull", "md", "diffusion")
@@ -98,25 +99,31 @@ class Campaign:
     note: str = ""
 
 
-def campaign(store: HaloflowStore, sweep_name: str | None = None) -> Campaign:
+def of_sweep(name: str | None) -> dict[str, Any]:
+    """Return the filter of the candidates of a sweep; of all for ``None``."""
+    return {} if name is None else {"sweeps": name}
+
+
+def campaign(
+    store: HaloflowStore, sweep_name: str | None = None, count: CountedSteps | None = None
+) -> Campaign:
     """Say how far a sweep, or all that a store holds, has come.
 
     States are those of the summaries, which a run brings up to date after each step; what
     runs and what failed is read anew. Of very many candidates numbers of steps are estimates,
-    see :func:`~haloflow.workflows.campaign_steps.count_steps`.
+    see :func:`~haloflow.workflows.campaign_steps.count_steps`; `count` is what that gave of
+    these candidates, if they were counted lately.
 
     Raises
     ------
     UnknownNameError
         If no candidate belongs to the sweep.
     """
-    count = count_steps(store, {} if sweep_name is None else {"sweeps": sweep_name})
+    count = count_steps(store, of_sweep(sweep_name)) if count is None else count
     if sweep_name is not None and not count.n_candidates:
-        raise UnknownNameError.of("sweep", sweep_name, store.candidates.distinct("sweeps"))
+        raise UnknownNameError.of("sweep", sweep_name, [one["name"] for one in sweeps(store)])
     claims = {i: c for i, c in Claims(store.claims).live().items() if i in count.open}
-    for identity in claims:
-        count.now_running(identity)
-    stages = sorted(count.stages.values(), key=_order)
+    stages = sorted(count.stages_with(claims), key=_order)
     running = [_running(store, count.open[i], claim) for i, claim in claims.items()]
     threads = {one.stage: _threads(store, count.samples.get(one.stage)) for one in stages}
     eta_s, note = _eta(stages, running)
@@ -137,14 +144,11 @@ def campaign(store: HaloflowStore, sweep_name: str | None = None) -> Campaign:
 
 def sweeps(store: HaloflowStore) -> list[dict[str, Any]]:
     """Return each sweep of the store with the number of its candidates, and of complete ones."""
-    names = sorted(name for name in store.candidates.distinct("sweeps") if isinstance(name, str))
+    known = count_facets(store.summaries, {})["sweep"]
+    complete = count_facets(store.summaries, {"complete": True})["sweep"]
     return [
-        {
-            "name": name,
-            "n_candidates": store.candidates.count({"sweeps": name}),
-            "n_complete": store.summaries.count({"sweeps": name, "complete": True}),
-        }
-        for name in names
+        {"name": name, "n_candidates": known[name], "n_complete": complete.get(name, 0)}
+        for name in sorted(known)
     ]
 
 

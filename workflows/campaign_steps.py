@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ..stores.fields import get_field
 from ..stores.paging import find_page
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ..stores.connection import HaloflowStore
     from ..stores.fields import Field
@@ -82,12 +82,14 @@ class CountedSteps:
     samples: dict[str, str]
     note: str = ""
 
-    def now_running(self, identity: str) -> None:
-        """Count a step as running that the summaries may not know to run yet."""
-        states = self.stages[self.open[identity].kind].states
-        states[self.states[identity]] -= 1
-        states["running"] += 1
-        self.states[identity] = "running"
+    def stages_with(self, running: Iterable[str]) -> list[Stage]:
+        """Return the stages, with steps as running that the summaries may not know to run yet."""
+        stages = {name: replace(one, states=Counter(one.states)) for name, one in self.stages.items()}
+        for identity in running:
+            states = stages[self.open[identity].kind].states
+            states[self.states[identity]] -= 1
+            states["running"] += 1
+        return list(stages.values())
 
 
 def count_steps(

@@ -9,7 +9,7 @@ from pymatgen.core import Composition
 
 from ..quantity import Quantity, Status
 from ..stores.fields import get_field
-from ..stores.paging import find_keys, find_page
+from ..stores.paging import find_keys, find_page, find_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _STABILITY: Final = "energy_above_hull_ev_per_atom"
 _CONDUCTIVITY: Final = "sigma_300k_ms_cm"
 _E_HULL: Final = f"{_STABILITY}.value"
+_SIGMA: Final = f"{_CONDUCTIVITY}.value"
 _PROPERTIES: Final = (
     "candidate_id",
     "label",
@@ -159,32 +160,18 @@ def _one_of(ids: Sequence[str]) -> dict[str, Any]:
 
 
 def _front_rows(store: HaloflowStore, criteria: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the trusted candidates down to the best conductor that none is more stable than.
-
-    All of the Pareto front is among them.
-    """
+    """Return the trusted candidates that no other one beats in both numbers."""
     ok = {f"{path}.status": Status.OK.value for path in (_STABILITY, _CONDUCTIVITY)}
-    known: dict[str, Any] = {f"{_CONDUCTIVITY}.value": {"$gt": 0}, _E_HULL: {"$ne": None}}
+    known: dict[str, Any] = {_SIGMA: {"$gt": 0}, _E_HULL: {"$ne": None}}
     wanted = {"$and": [dict(criteria), ok, known]} if criteria else {"$and": [ok, known]}
-    by_sigma = [(get_field("sigma"), True)]
-    by_stability = [(get_field("e_hull"), False)]
-    first = find_page(store.summaries, wanted, sort=by_stability, limit=1, properties=_PROPERTIES)
-    if not first.rows:
-        return []
-    least = float(first.rows[0][_STABILITY]["value"])
-    found: list[dict[str, Any]] = []
-    while True:
-        page = find_page(
-            store.summaries,
-            wanted,
-            sort=by_sigma,
-            skip=len(found),
-            limit=_BLOCK,
-            properties=_PROPERTIES,
-        )
-        found += page.rows
-        if not page.rows or any(row[_STABILITY]["value"] <= least for row in page.rows):
-            return found
+    fields = [get_field("e_hull"), get_field("sigma")]
+    numbers = find_values(store.summaries, wanted, fields)
+    best, front = 0.0, []
+    for name, _, sigma in sorted(numbers, key=lambda row: (row[1], -row[2], row[0])):
+        if sigma > best:
+            best = sigma
+            front.append(name)
+    return list(_rows(store, wanted, front).values())
 
 
 def _point(row: Mapping[str, Any], components: Mapping[str, float]) -> OverviewPoint:

@@ -6,14 +6,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from ...workflows.campaign import STATES, Campaign, campaign, sweeps
-from ...workflows.campaign_steps import Stage
+from ...stores.memory import version_of
+from ...workflows.campaign import STATES, Campaign, campaign, of_sweep, sweeps
+from ...workflows.campaign_steps import CountedSteps, Stage, count_steps
 from ..recent import Lately
 from .bodies import Answer, answer, answer_list
 from .dependencies import StoreDep
+from .kept import GOOD_FOR_S, kept
 
 router = APIRouter(tags=["campaign"])
-_LEAST_S = 3.0
 _KEPT = 8
 
 
@@ -29,16 +30,22 @@ def show_campaign(
     grouped by cause with examples, cost in core-hours. Taken at `taken_at`, some seconds ago.
     Of more than 4,000 candidates `note` says that numbers of steps are estimates.
     """
-    if not hasattr(request.app.state, "campaigns"):
-        request.app.state.campaigns = Lately[dict[str, Any]](_KEPT, _LEAST_S)
-    lately: Lately[dict[str, Any]] = request.app.state.campaigns
-    return answer(lately.get(sweep, lambda: _shown(campaign(store, sweep))))
+    if not hasattr(request.app.state, "steps"):
+        request.app.state.steps = Lately[CountedSteps](_KEPT, GOOD_FOR_S)
+    steps: Lately[CountedSteps] = request.app.state.steps
+
+    def make() -> Response:
+        version = version_of(store.summaries)
+        counted = steps.get(sweep, lambda: count_steps(store, of_sweep(sweep)), version)
+        return answer(_shown(campaign(store, sweep, counted)))
+
+    return kept(request, make)  # how far a step is stands in no store
 
 
 @router.get("/sweeps", response_model=Answer)
-def list_sweeps(store: StoreDep) -> Response:
+def list_sweeps(request: Request, store: StoreDep) -> Response:
     """List the sweeps of the store with their numbers of candidates."""
-    return answer_list(sweeps(store))
+    return kept(request, lambda: answer_list(sweeps(store)), store.summaries)
 
 
 def _shown(found: Campaign) -> dict[str, Any]:

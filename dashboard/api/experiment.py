@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from ...workflows.experiment import (
     COMPARED,
@@ -17,6 +17,10 @@ from ...workflows.experiment import (
 from ..wording import literature_label, literature_text, reason
 from .bodies import Answer, answer_list
 from .dependencies import StoreDep
+from .kept import kept
+
+if TYPE_CHECKING:
+    from ...stores.connection import HaloflowStore
 
 router = APIRouter(tags=["experiment"])
 
@@ -27,12 +31,16 @@ Quantities = Annotated[
 
 
 @router.get("/literature", response_model=Answer)
-def literature(store: StoreDep) -> Response:
+def literature(request: Request, store: StoreDep) -> Response:
     """List all published values with the phases that were present, and what was computed.
 
     Units stand in the names of the quantities: mS/cm, eV, eV/atom, V. Of the candidates that
     published values belong to, at most 300 are read; `is_cut` tells whether there are more.
     """
+    return kept(request, lambda: _literature(store), store.summaries)
+
+
+def _literature(store: HaloflowStore) -> Response:
     rows = {one.key: _published(one) | {"computed": []} for one in published_values()}
     candidates, is_cut = literature_candidates(store)
     for pair in comparisons(candidates):
@@ -46,6 +54,7 @@ def literature(store: StoreDep) -> Response:
 
 @router.get("/experiment", response_model=Answer)
 def experiment(
+    request: Request,
     store: StoreDep,
     quantity: Quantities = None,
     kind: Annotated[
@@ -58,6 +67,10 @@ def experiment(
     computed less published. `caution` says why a pair is not like with like. At most 300
     candidates are read; `is_cut` tells whether there are more.
     """
+    return kept(request, lambda: _experiment(store, quantity, kind), store.summaries)
+
+
+def _experiment(store: HaloflowStore, quantity: str | None, kind: str | None) -> Response:
     wanted = set(quantity.split(",")) if quantity else set(COMPARED)
     candidates, is_cut = literature_candidates(store)
     found = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -23,23 +22,19 @@ from ..figures_pareto import pareto_figure
 from ..figures_parity import parity_figure, residual_figure
 from ..figures_sections import section_figures
 from ..overview_marks import MOST_POINTS, thinned
-from ..recent import Lately
 from ..theme import drawable
 from ..view import ranked_views
 from .bodies import Answer, answer
 from .dependencies import StoreDep
 from .filters import FILTER_PARAMETERS, Criteria
+from .kept import kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ...workflows.overview import MixedSystem, OverviewPoint
     from ..theme import Figure
 
 router = APIRouter(tags=["figures"])
 
-_KEPT = 32
-_LEAST_S = 20.0
 _DRAWN_AT_MOST: Final = 10_000
 MOST_HULLS: Final = {"section": 60, "ternary": 60, "segregation": 20}
 Most = Annotated[
@@ -71,7 +66,7 @@ def composition_map(
     Binary systems as a line, ternary ones as a triangle; `systems` lists those that there are.
     """
 
-    def make() -> dict[str, Any]:
+    def make() -> Response:
         seen = overview(store, criteria, with_components=True)
         systems = mixed_systems(seen.points)
         chosen = _chosen(systems, system)
@@ -90,7 +85,7 @@ def composition_map(
             n_unplaced=len(seen.points) - n_placed,
         )
 
-    return _recent(request, ("map", system, most, _text(criteria)), make)
+    return kept(request, make, store.summaries, store.candidates)
 
 
 @router.get("/figures/pareto", response_model=Answer, openapi_extra=FILTER_PARAMETERS)
@@ -99,7 +94,7 @@ def pareto(
 ) -> Response:
     """Draw E_hull (meV/atom) against sigma(300 K) (mS/cm) with the Pareto front of what is ok."""
 
-    def make() -> dict[str, Any]:
+    def make() -> Response:
         seen = overview(store, criteria, with_front=True)
         return _shown(
             "pareto",
@@ -112,7 +107,7 @@ def pareto(
             n_read=len(seen.points),
         )
 
-    return _recent(request, ("pareto", most, _text(criteria)), make)
+    return kept(request, make, store.summaries)
 
 
 @router.get("/figures/hull", response_model=Answer, openapi_extra=FILTER_PARAMETERS)
@@ -134,7 +129,7 @@ def hull(
     The latter reads the hulls of at most 60 candidates, that with segregation of 20.
     """
 
-    def make() -> dict[str, Any]:
+    def make() -> Response:
         seen = overview(store, criteria, with_components=True)
         systems = mixed_systems(seen.points)
         counts = {"n_candidates": seen.total, "n_read": len(seen.points)}
@@ -157,7 +152,7 @@ def hull(
         chosen_id = chosen.id if chosen is not None else None
         return _shown(f"hull-{show}", title, caption + cut, figure, system=chosen_id, **shared)
 
-    return _recent(request, ("hull", show, system, most, _text(criteria)), make)
+    return kept(request, make, store.summaries, store.candidates, store.outputs)
 
 
 @router.get("/figures/parity", response_model=Answer, openapi_extra=FILTER_PARAMETERS)
@@ -174,7 +169,7 @@ def parity(
 ) -> Response:
     """Draw computed against measured values, intervals on both axes, like with like only."""
 
-    def make() -> dict[str, Any]:
+    def make() -> Response:
         field = SIGMA if quantity == "sigma" else ENERGY
         candidates, is_cut = literature_candidates(store, criteria)
         pairs = [
@@ -199,7 +194,7 @@ def parity(
             is_cut=is_cut,
         )
 
-    return _recent(request, ("parity", quantity, show, _text(criteria)), make)
+    return kept(request, make, store.summaries)
 
 
 def _chosen(systems: list[MixedSystem], name: str | None) -> MixedSystem | None:
@@ -228,23 +223,8 @@ def _id_of(point: OverviewPoint) -> str:
     return point.candidate_id
 
 
-def _shown(
-    name: str, title: str, caption: str, figure: Figure | None, **meta: object
-) -> dict[str, Any]:
-    """Return a figure as its answer; without data where there is nothing to draw."""
+def _shown(name: str, title: str, caption: str, figure: Figure | None, **meta: object) -> Response:
+    """Answer with a figure; without data where there is nothing to draw."""
     body = drawable(figure) if figure is not None else {"data": [], "layout": {}}
     head = {"id": name, "title": title, "caption": caption, "is_empty": figure is None}
-    return head | body | {"meta": meta}
-
-
-def _text(criteria: dict[str, Any]) -> str:
-    return json.dumps(criteria, sort_keys=True, default=str)
-
-
-def _recent(request: Request, key: tuple[object, ...], make: Callable[[], Any]) -> Response:
-    """Answer with a figure that may be some seconds old."""
-    if not hasattr(request.app.state, "overviews"):
-        request.app.state.overviews = Lately[dict[str, Any]](_KEPT, _LEAST_S)
-    lately: Lately[dict[str, Any]] = request.app.state.overviews
-    made = lately.get(key, make)
-    return answer({name: made[name] for name in made if name != "meta"}, made["meta"])
+    return answer(head | body, meta)

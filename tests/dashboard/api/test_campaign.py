@@ -6,10 +6,12 @@ import json
 import time
 from collections import Counter
 
+import many_candidates
 import pytest
 import sample_candidates
 from web_client import WebClient
 
+from haloflow.dashboard.api.kept import GOOD_FOR_S
 from haloflow.dashboard.app import create_app
 from haloflow.dashboard.recent import Lately, Recent
 from haloflow.makers.progress import FILE_NAME
@@ -204,7 +206,7 @@ def test_the_recent_are_kept_and_the_oldest_dropped():
     assert made[-1] == "b"
 
 
-def test_what_is_dear_is_kept_longer(monkeypatch):
+def test_what_is_dear_is_made_again_half_of_the_time_at_most(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("haloflow.dashboard.recent.time.monotonic", lambda: now[0])
 
@@ -212,13 +214,47 @@ def test_what_is_dear_is_kept_longer(monkeypatch):
         now[0] += 2.0
         return now[0]
 
-    lately = Lately(4, least_s=1.0)
+    lately = Lately(4, good_for_s=1.0)
     assert lately.get("a", make) == 2.0
-    now[0] += 19.0
+    now[0] += 1.9
     assert lately.get("a", make) == 2.0
-    now[0] += 2.0
-    assert lately.get("a", make) == 25.0
-    lately = Lately(4, least_s=1.0)
+    now[0] += 0.2
+    assert lately.get("a", make) == pytest.approx(6.1)
+    lately = Lately(4, good_for_s=1.0)
     assert [lately.get("b", lambda: "x"), lately.get("b", lambda: "y")] == ["x", "x"]
     now[0] += 1.5
     assert lately.get("b", lambda: "y") == "y"
+
+
+def test_what_nobody_has_written_to_is_kept_for_ever_and_else_for_some_seconds(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("haloflow.dashboard.recent.time.monotonic", lambda: now[0])
+    lately = Lately(4, good_for_s=5.0)
+    assert lately.get("a", lambda: "x", version=1) == "x"
+    now[0] += 1e6
+    assert lately.get("a", lambda: "y", version=1) == "x"
+    assert lately.get("a", lambda: "y", version=2) == "y"
+    now[0] += 4.9
+    assert lately.get("a", lambda: "z", version=3) == "y"
+    now[0] += 0.2
+    assert lately.get("a", lambda: "z", version=3) == "z"
+
+
+@pytest.mark.parametrize("path", ["/stats", "/figures/pareto", "/sweeps", "/campaign"])
+def test_what_is_written_is_told_after_some_seconds(tmp_path, monkeypatch, path):
+    now = [0.0]
+    monkeypatch.setattr("haloflow.dashboard.recent.time.monotonic", lambda: now[0])
+    with open_store(tmp_path) as writer:
+        many_candidates.fill(writer, 20)
+        with open_store(tmp_path, read_only=True) as reader:
+            client = WebClient(create_app(reader))
+
+            def look():
+                found = client.data(path)
+                return found if isinstance(found, list) else {**found, "taken_at": ""}
+
+            first = look()
+            row = writer.summaries.query_one({"sigma_300k_ms_cm.status": "ok"})
+            writer.summaries.remove_docs({"candidate_id": row["candidate_id"]})
+            now[0] += GOOD_FOR_S + 0.1
+            assert look() != first

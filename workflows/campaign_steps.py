@@ -84,7 +84,9 @@ class CountedSteps:
 
     def stages_with(self, running: Iterable[str]) -> list[Stage]:
         """Return the stages, with steps as running that the summaries may not know to run yet."""
-        stages = {name: replace(one, states=Counter(one.states)) for name, one in self.stages.items()}
+        stages = {
+            name: replace(one, states=Counter(one.states)) for name, one in self.stages.items()
+        }
         for identity in running:
             states = stages[self.open[identity].kind].states
             states[self.states[identity]] -= 1

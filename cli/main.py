@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import HaloflowError, InputError
+from .data import app as data_app
 from .db import app as db_app
 from .looking import app as looking_app
 from .options import (
@@ -59,6 +60,7 @@ app = typer.Typer(
 )
 
 
+app.add_typer(data_app)
 app.add_typer(db_app, name="db")
 app.add_typer(looking_app)
 app.add_typer(queue_app)

@@ -158,6 +158,9 @@ class StepFiles:
             A place does not answer, or `target` cannot be written.
         """
         damaged: list[str] = []
+        path = self.here(file)
+        if path is not None and not self._is_whole(path, file):
+            damaged.append(f"{file_sha256(path)[:12]} in the folder of files")
         for attempt in range(2):
             for place in self.places:
                 found = persistent(
@@ -173,7 +176,7 @@ class StepFiles:
             self._look_again()
         if damaged:
             raise TrajectoryError(
-                "the checksum of a file in the store of trajectories does not match its content",
+                "the checksum of a trajectory file does not match its content",
                 given=f"{file.path}: sha256 {'; '.join(damaged)}",
                 allowed=f"sha256 {file.sha256[:12]} and {file.n_bytes} bytes",
                 remedy="restore it from a backup, or run its step again: haloflow run --force",

@@ -97,7 +97,7 @@ def test_a_damaged_file_is_found_refused_and_named(elsewhere, tmp_path):
         store.files.put(path, file.sha256)
     elsewhere.damage(file.sha256)
     with elsewhere.opened("b", read_only=True) as store:
-        with pytest.raises(TrajectoryError, match="store of trajectories does not match") as caught:
+        with pytest.raises(TrajectoryError, match="checksum of a trajectory file does not") as caught:
             store.files.local(file)
         assert file.path in str(caught.value)
         assert store.files.target.name in str(caught.value)

@@ -1,0 +1,56 @@
+"""Commands that give data away: ``haloflow fetch`` and ``haloflow export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import StoreOption
+
+app = typer.Typer()
+
+
+@app.command()
+def fetch(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="Candidate (id or label), step (identity) or job (UUID); ids may be cut short.",
+        ),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="DIR", help="Folder to write to. Default: one named by ID."),
+    ] = None,
+    step: Annotated[
+        list[str] | None,
+        typer.Option("--step", metavar="NAME", help="Only this step, e.g. md-600K; repeatable."),
+    ] = None,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="native: all files as they are; extxyz, traj (ASE): trajectories, unwrapped.",
+        ),
+    ] = "native",
+    stride: Annotated[
+        int, typer.Option("--stride", min=1, help="With extxyz and traj: every so many frames.")
+    ] = 1,
+    store: StoreOption = None,
+) -> None:
+    """Fetch the files of a candidate, step or job, wherever they are kept.
+
+    Trajectories are looked for in the folder of files, in this machine's cache, and in the
+    trajectory store (a shared folder, GridFS, S3). Every file is checked against its sha256.
+    What is there already stays: started again, it goes on. Exits with 1 if something is
+    missing, damaged or was released by a rule, and names it; the rest is fetched.
+
+    Example: `haloflow fetch "NaCl crystal" --to nacl --step md-600K`
+    """
+    from .fetching import fetch_to
+
+    if not fetch_to(store, name, to, steps=step or [], kind=kind, stride=stride):
+        raise typer.Exit(1)

@@ -7,16 +7,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from .base import JobPhase, JobState, cause_of, tail_of
-from .jobflow_remote_task import IDENTITY
+from .jobflow_remote_task import EARLIER, IDENTITY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from .batch import QueueView
 
-_EARLIER = "haloflow_earlier"
-EARLIER_FIELD = f"job.metadata.{_EARLIER}"
-"""Causes of failed attempts that were run again."""
+EARLIER_FIELD = f"job.metadata.{EARLIER}"
 _ORDERS = "job.function_kwargs.orders"
 FIELDS = (
     *("uuid", "index", "db_id", "state", "start_time", "end_time", "worker", "error", "remote"),
@@ -100,7 +98,7 @@ def job_state(row: Mapping[str, Any], queue: QueueView | None) -> JobState:
         queue_position=queue.positions.get(queue_id) if queue and queue_id else None,
         cause=cause_of_row(row) if failed else "",
         tail=_tail(row) if failed else "",
-        earlier=tuple(row["job"]["metadata"].get(_EARLIER, ())),
+        earlier=tuple(row["job"]["metadata"].get(EARLIER, ())),
         run_s=run_s(row),
         cores=int(orders["cores"]),
         estimated_core_hours=float(orders["estimated_core_hours"]),

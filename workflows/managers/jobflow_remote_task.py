@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from jobflow import Job, JobStore, OnMissing, Response, job
+from jobflow import CURRENT_JOB, Job, JobStore, OnMissing, Response, job
 from monty.json import MontyDecoder, MontyEncoder
 
 from ...errors import EngineError
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 IDENTITY = "haloflow_identity"
 SWEEP = "haloflow_sweep"
+EARLIER = "haloflow_earlier"
+"""In the metadata of a job: why its attempts before this one ended without a result."""
 
 
 def carrier(
@@ -93,10 +95,13 @@ def carry(step: str, orders: dict[str, Any], store: str, after: list[Any]) -> Re
             given=str(orders.get("name")),
             remedy="install the version of haloflow that made the plan",
         )
+    said: list[str] = []
     with HaloflowStore.of_jobstore(json.loads(store, cls=MontyDecoder)) as opened:
-        ending = run_queued(read, Orders.of(orders), opened)
+        ending = run_queued(read, Orders.of(orders), opened, said.append)
     if ending is not Ending.INTERRUPTED:
         return Response(output=ending.value)
     again: Job = carry(step=step, orders=orders, store=store, after=after)
     again.name = str(orders["name"])
+    own: dict[str, Any] = CURRENT_JOB.job.metadata  # the replacement inherits it
+    own[EARLIER] = [*own.get(EARLIER, ()), *said]
     return Response(output=ending.value, replace=again)

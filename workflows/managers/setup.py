@@ -154,12 +154,12 @@ def _fireworks_files(site: Site, jobstore: JobStore) -> dict[Path, str]:
     from jobflow.settings import JobflowSettings  # noqa: PLC0415
 
     folder = site.folder
-    patient = {"serverSelectionTimeoutMS": round(1000 * get_settings().patience_s)}
+    patience_ms = round(1000 * get_settings().patience_s)
     pad = LaunchPad(
         host=site.store,
         name=database_of(site.store),
         uri_mode=True,
-        mongoclient_kwargs=patient,
+        mongoclient_kwargs={"serverSelectionTimeoutMS": patience_ms, "journal": True},
     )
     pad.connection.close()
     files = {

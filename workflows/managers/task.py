@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 from ...errors import ClaimError, InterruptedRunError, StoreError
 from ...makers.step import limited_to, release_claims
 from ...quantity import Status
-from ...stores.results import clear_failures, failures, heads, record_failure
+from ...stores.results import clear_failures, failures, heads, record_failure, used_all
 from ..status import update_summaries
 
 if TYPE_CHECKING:
@@ -92,8 +92,9 @@ def run_queued(
         return Ending.SKIPPED
     noted = failures(store, [orders.identity])
     try:
-        with limited_to(orders.walltime_s):
-            job.run(store.jobstore)
+        if not _is_done(job, orders, store):
+            with limited_to(orders.walltime_s):
+                job.run(store.jobstore)
     except (InterruptedRunError, ClaimError) as reason:  # a checkpoint, or another is at it
         if tell is not None:
             tell(reason.problem)
@@ -110,6 +111,14 @@ def run_queued(
     if len(orders.candidate_ids) <= _MOST_CANDIDATES:
         update_summaries(store, list(orders.candidate_ids))
     return Ending.DONE
+
+
+def _is_done(job: Job, orders: Orders, store: HaloflowStore) -> bool:
+    """Tell whether the document is stored, from all that is there to start from by now."""
+    own = heads(store, [orders.identity]).get(orders.identity)
+    if own is None:
+        return False
+    return job.maker.needs_all_inputs or used_all(own, heads(store, orders.after))
 
 
 def _can_start(job: Job, orders: Orders, store: HaloflowStore) -> bool:

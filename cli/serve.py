@@ -7,15 +7,15 @@ import secrets
 import socket
 import webbrowser
 from ipaddress import ip_address
-from threading import Thread
 from urllib.parse import quote
 
 import psutil
 from rich.text import Text
 
-from ..errors import HaloflowError, InputError, MissingDependencyError
+from ..errors import InputError, MissingDependencyError
 from .console import console
-from .stores import bring_up_to_date, existing_store
+from .stores import existing_store
+from .upkeep import Upkeep
 
 PACKAGES = ("fastapi", "uvicorn")
 _BACKLOG = 128
@@ -44,7 +44,6 @@ def serve_store(
 
     token = checked_token(token, host)
     with bind(host, port) as listening, existing_store(store, read_only=True) as opened:
-        Thread(target=_bring_up_to_date, args=(store,), daemon=True).start()
         port = listening.getsockname()[1]
         hosts = [*LOOPBACK_HOSTS, *host_names(host)]
         optimade_url = None
@@ -56,7 +55,8 @@ def serve_store(
         if open_browser:
             webbrowser.open(address)
         try:
-            answer_requests(app, listening)
+            with Upkeep(store, opened):
+                answer_requests(app, listening)
         finally:
             if optimade_url:
                 app.state.optimade.state.mirror.close()
@@ -71,18 +71,6 @@ def _announce(address: str, optimade_url: str | None, *, with_token: bool) -> No
     if with_token:
         out.print("The address holds the token: who has it sees the store. Shown only now.")
     out.print("Stop with Ctrl-C.")
-
-
-def _bring_up_to_date(store: str | None) -> None:
-    """Update the summaries, once, while pages are shown; a run that goes on does it itself.
-
-    The app itself only reads. Where this user may not write, it shows what is stored.
-    """
-    try:
-        with existing_store(store) as opened:
-            bring_up_to_date(opened)
-    except HaloflowError as error:
-        console().print(Text(f"Summaries are shown as they were stored: {error}", style="yellow"))
 
 
 def checked_token(token: str | None, host: str) -> str | None:

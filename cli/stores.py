@@ -26,8 +26,10 @@ def existing_store(given: str | None, *, read_only: bool = False) -> HaloflowSto
     return open_store(store_uri(given), must_exist=True, read_only=read_only)
 
 
-def bring_up_to_date(opened: HaloflowStore) -> None:
+def bring_up_to_date(opened: HaloflowStore, told: set[str] | None = None) -> None:
     """Update the summaries; on stderr, name the candidates that cannot be read.
+
+    Those in `told` were named before, and what is said is added to it.
 
     Raises
     ------
@@ -38,4 +40,7 @@ def bring_up_to_date(opened: HaloflowStore) -> None:
         unreadable = update_summaries(opened)
     for name, problem in unreadable.items():
         words = f"{name} cannot be read, its summary stays as it was: {problem}"
-        console(stderr=True).print(Text(words, style="yellow"))
+        if told is None or words not in told:
+            console(stderr=True).print(Text(words, style="yellow"))
+        if told is not None:
+            told.add(words)

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+import sample_candidates
 import uvicorn
 from many_candidates import fill
 from pymongo.errors import OperationFailure
@@ -24,10 +25,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 from uvicorn.server import ServerState
 
-from haloflow.cli import serve
+from haloflow.cli import serve, upkeep
 from haloflow.cli.main import app
+from haloflow.cli.upkeep import Upkeep
 from haloflow.dashboard import server
 from haloflow.errors import InputError, MissingDependencyError
+from haloflow.stores.builders import SummaryBuilder
 from haloflow.stores.connection import open_store
 
 START_S = 60
@@ -163,11 +166,16 @@ def test_another_host_needs_the_token_which_is_shown_once(mongod_uri, tmp_path):
 def test_who_may_not_write_sees_what_is_stored(tmp_path, monkeypatch, capsys):
     with open_store(tmp_path) as store:
         fill(store, 3)
-    open_existing = serve.existing_store
-    monkeypatch.setattr(serve, "existing_store", lambda name: open_existing(name, read_only=True))
-    serve._bring_up_to_date(str(tmp_path))
+        change_all(store)
+    open_existing = upkeep.existing_store
+    monkeypatch.setattr(upkeep, "existing_store", lambda name: open_existing(name, read_only=True))
+    with open_store(tmp_path, read_only=True) as store:
+        mine = Upkeep(str(tmp_path), store)
+        for _ in range(3):  # it is said once
+            mine.look()
     shown = " ".join(capsys.readouterr().out.split())
     assert shown.startswith("Summaries are shown as they were stored: ")
+    assert shown.count("Summaries") == 1
     assert "reading" in shown
 
 
@@ -177,7 +185,11 @@ def test_one_candidate_that_cannot_be_read_is_named_and_the_others_updated(tmp_p
         rows = sorted(store.candidates.query({}), key=lambda row: row["candidate_id"])
         store.candidates.update([{**rows[0], "formula": "no formula!"}, *rows[1:]])
         store.summaries.remove_docs({})
-    serve._bring_up_to_date(str(tmp_path))
+        change_all(store)
+    with open_store(tmp_path, read_only=True) as store:
+        mine = Upkeep(str(tmp_path), store)
+        for _ in range(3):
+            mine.look()
     shown = " ".join(capsys.readouterr().err.split())
     name = rows[0]["candidate_id"]
     assert shown.startswith(f"{name} cannot be read, its summary stays as it was: no formula!")
@@ -190,11 +202,52 @@ def test_a_server_that_refuses_is_told_of(mongod_uri, tmp_path, monkeypatch, cap
         raise OperationFailure("not authorized on haloflow", 13)
 
     monkeypatch.setattr("haloflow.cli.stores.update_summaries", refuse)
-    monkeypatch.setattr(serve, "existing_store", lambda uri: open_store(uri, files_dir=tmp_path))
-    serve._bring_up_to_date(f"{mongod_uri}/serve{time.time_ns()}")
+    monkeypatch.setattr(upkeep, "existing_store", lambda uri: open_store(uri, files_dir=tmp_path))
+    uri = f"{mongod_uri}/serve{time.time_ns()}"
+    with open_store(uri, files_dir=tmp_path, read_only=True) as store:
+        Upkeep(uri, store).look()
     shown = " ".join(capsys.readouterr().out.split())
     assert shown.startswith("Summaries are shown as they were stored: the MongoDB server cannot be")
     assert "OperationFailure" in shown
+
+
+def test_what_ends_while_pages_are_shown_is_seen_by_itself(tmp_path, monkeypatch):
+    updates = []
+    update = upkeep.bring_up_to_date
+    monkeypatch.setattr(
+        upkeep, "bring_up_to_date", lambda *given: updates.append(1) or update(*given)
+    )
+    candidate, documents = sample_candidates.searched_crystal()
+    first = min(documents)
+    with open_store(tmp_path) as store:
+        sample_candidates.fill(store, [(candidate, {})])
+    with open_store(tmp_path, read_only=True) as shown:
+
+        def states():
+            row = shown.summaries.query_one({}) or {"steps": []}
+            return {step["name"]: step["state"] for step in row["steps"]}
+
+        with Upkeep(str(tmp_path), shown, every_s=0.05):
+            wait_until(lambda: states().get(first) == "waiting")
+            with open_store(tmp_path) as store:
+                sample_candidates.fill(store, [(candidate, {first: documents[first]})])
+            wait_until(lambda: states()[first] == "done")
+            n_updates = len(updates)
+            time.sleep(0.5)  # ten looks, and no more than what its own writing makes of them
+            assert len(updates) <= n_updates + 2
+
+
+def change_all(store):
+    """Let all candidates count as changed."""
+    steps = [step for row in store.candidates.query({}) for step in row["steps"].values()]
+    SummaryBuilder.of(store).changes.touch(steps)
+
+
+def wait_until(is_so, timeout_s=30):
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline, f"not so after {timeout_s} s"
+        time.sleep(0.02)
 
 
 # -- what is refused -----------------------------------------------------------------------

@@ -54,3 +54,59 @@ def fetch(
 
     if not fetch_to(store, name, to, steps=step or [], kind=kind, stride=stride):
         raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    sweep: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SWEEP]",
+            help="Name of a sweep, or its file, which then goes along. Default: all candidates.",
+        ),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="DIR|FILE.tar[.gz]", help="What to write; must not exist."),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", "-w", metavar="FILTER", help="As of haloflow query; repeatable."),
+    ] = None,
+    trajectories: Annotated[
+        bool, typer.Option("--trajectories", help="Let the files of steps go along.")
+    ] = False,
+    licence: Annotated[
+        str | None,
+        typer.Option("--license", help="CC-BY-4.0, CC-BY-SA-4.0, CC0-1.0 or ODC-By-1.0."),
+    ] = None,
+    title: Annotated[str | None, typer.Option("--title", help="Heading of its README.")] = None,
+    verify: Annotated[
+        Path | None,
+        typer.Option("--verify", metavar="DIR|FILE", help="Only check an export that is there."),
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Write a campaign as a dataset: tables, documents, structures, provenance, README, checksums.
+
+    The same store gives the same bytes. It appears under its name when it is complete, or not
+    at all. With --verify, every file of an export is checked against the manifest; exits with
+    1 if one is missing, changed or strange.
+
+    Example: `haloflow export quickstart --to quickstart-data.tar.gz --license CC-BY-4.0`
+    """
+    from .exporting import export_to, verify_export
+
+    if verify is not None:
+        if not verify_export(verify):
+            raise typer.Exit(1)
+        return
+    export_to(
+        store,
+        to,
+        sweep,
+        where=where or [],
+        trajectories=trajectories,
+        licence=licence,
+        title=title,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from ..engines.trajectory_files import write_index
@@ -12,17 +12,14 @@ from ..identity import file_sha256
 from ..makers.stored_trajectories import ROLE, chunks_of, open_stored, parts_of
 from ..stores.records import step_of
 from ..stores.step_files import require_kept
-from ..units import FS_PER_PS
+from .frame_files import write_frames
 from .lookup import stored_documents
 from .status import find_candidate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ase import Atoms
-
-    from ..engines.trajectory import TrajectoryReader
     from ..stores.connection import HaloflowStore
     from ..stores.documents import FileReference, StepDocument
     from ..stores.step_files import StepFiles
@@ -33,7 +30,6 @@ _LEAST_DIGITS: Final = 4
 _HEX: Final = frozenset("0123456789abcdef-")
 _MOST_NAMED: Final = 10
 _PART: Final = ".part"
-_FRAMES_AT_ONCE: Final = 100
 
 
 @dataclass
@@ -172,7 +168,7 @@ def fetch_frames(
     for name, chunks in parts:
         place = target / f"{name}.{kind}"
         try:
-            _write_frames(open_stored(chunks, files), place, kind, stride)
+            write_frames(open_stored(chunks, files), place, kind, stride)
             done.n_fetched += 1
         except HaloflowError as error:
             done.failures[name] = str(error)
@@ -223,60 +219,44 @@ def _within(document: StepDocument, file: FileReference) -> str:
     return file.path.removeprefix(own)
 
 
+def write_indexes(
+    document: StepDocument,
+    part: str,
+    references: Sequence[FileReference],
+    files: StepFiles,
+    target: Path,
+) -> None:
+    """Write the index of a trajectory whose chunks lie below `target` under their own paths.
+
+    Raises
+    ------
+    TrajectoryError, StoreError
+        The numbers of their frames cannot be found out.
+    """
+    _write_index(document, part, references, files, [target / file.path for file in references])
+
+
 def _index(
     step: str, document: StepDocument, files: StepFiles, target: Path, done: Fetched
 ) -> None:
     for part, references in parts_of(document).items():
         places = [target / _safe(step) / _within(document, file) for file in references]
-        if not all(place.is_file() for place in places):
-            continue
-        try:
-            chunks = chunks_of(references, files)
-        except HaloflowError as error:
-            done.failures[f"{step}: {ROLE}{part}"] = str(error)
-            continue
-        folder = places[0].parent
-        write_index(
-            folder,
-            f"{document.identity}/{part}",
-            [
-                type(chunk)(place, chunk.sha256, chunk.n_bytes, chunk.n_frames)
-                for chunk, place in zip(chunks, places, strict=True)
-            ],
-        )
+        if all(place.is_file() for place in places):
+            try:
+                _write_index(document, part, references, files, places)
+            except HaloflowError as error:
+                done.failures[f"{step}: {ROLE}{part}"] = str(error)
 
 
-def _write_frames(reader: TrajectoryReader, place: Path, kind: str, stride: int) -> None:
-    from ase.io import Trajectory, write  # noqa: PLC0415  (slow to import)
-
-    part = place.with_name(f".{place.name}{_PART}")
-    part.unlink(missing_ok=True)
-    with part.open("w") if kind == "extxyz" else Trajectory(str(part), "w") as out:
-        for start in range(0, reader.n_frames, _FRAMES_AT_ONCE * stride):
-            for atoms in _atoms(reader, start, start + _FRAMES_AT_ONCE * stride, stride):
-                if kind == "extxyz":
-                    write(out, atoms, format="extxyz")
-                else:
-                    out.write(atoms)
-    part.replace(place)
-
-
-def _atoms(reader: TrajectoryReader, start: int, stop: int, stride: int) -> list[Atoms]:
-    from ase import Atoms  # noqa: PLC0415  (slow to import)
-
-    thermo = reader.thermo(start, stop, stride)
-    positions, cells = reader.positions(start, stop, stride), reader.cells(start, stop, stride)
-    return [
-        Atoms(
-            numbers=reader.numbers,
-            positions=frame,
-            cell=cell,
-            pbc=True,
-            info={
-                "time_ps": float(thermo["time_fs"][row]) / FS_PER_PS,
-                "temperature_k": float(thermo["temperature_k"][row]),
-                "energy_ev": float(thermo["energy_ev"][row]),
-            },
-        )
-        for row, (frame, cell) in enumerate(zip(positions, cells, strict=True))
+def _write_index(
+    document: StepDocument,
+    part: str,
+    references: Sequence[FileReference],
+    files: StepFiles,
+    places: Sequence[Path],
+) -> None:
+    chunks = [
+        replace(chunk, path=place)
+        for chunk, place in zip(chunks_of(references, files), places, strict=True)
     ]
+    write_index(places[0].parent, f"{document.identity}/{part}", chunks)

@@ -21,7 +21,7 @@ from ..stores.manifest import write_manifest
 from ..stores.query import find_summaries
 from ..stores.records import step_of
 from ..stores.results import stored_outputs
-from .export_bytes import line_of, pack, write_json, write_tables
+from .export_bytes import line_of, pack, write_json, write_lines, write_tables
 from .export_texts import LICENSES, licence_text, readme_text
 from .fetching import bring, write_indexes
 

@@ -15,6 +15,7 @@ from ase.data import chemical_symbols
 from ..errors import InputError, PotentialError, UnknownNameError
 from .dispersion import D3_BJ, D3Parameters
 from .potential_loaders import Setting, load_ase, load_chgnet, load_mace, load_nep, load_sevennet
+from .vasp_levels import VASP_LEVELS
 from .weights import CachedDownload, LocalFile, ModuleSource, WeightsSource, WheelFile
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def find_recipe(name: str) -> Recipe:
         return _mace_file(name, path, keywords) if scheme == "mace" else _nep_file(name, path)
     if found and scheme == "ase":
         return _ase_calculator(name, rest)
-    raise UnknownNameError.of("potential", name, [*registered(), *SCHEMES])
+    raise UnknownNameError.of("potential", name, [*registered(), *VASP_LEVELS, *SCHEMES])
 
 
 def _split_keywords(text: str) -> tuple[str, dict[str, Setting]]:

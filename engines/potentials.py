@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 from ..errors import CoverageError, InputError, PotentialError, UnknownNameError
 from ..identity import canonical
 from .dispersion import DispersionCorrected
+from .domain import domain_path
 from .potential_loaders import Setting, covered_elements, optional_package, set_threads
 from .potential_registry import Recipe, find_recipe, registered
+from .vasp_levels import is_vasp, potcar_symbols, vasp_level
 from .weights import cached_sha256, package_version
 
 if TYPE_CHECKING:
@@ -144,6 +146,8 @@ def identify(name: str) -> PotentialIdentity:
     MissingDependencyError, PotentialError
         If the package or the weights cannot be had.
     """
+    if is_vasp(name):
+        return _vasp_identity(name)
     return _identity(find_recipe(name))
 
 
@@ -180,6 +184,13 @@ def load_potential(name: str, *, device: str = "cpu", threads: int = 1) -> Poten
     UnknownNameError, InputError, MissingDependencyError, PotentialError
         As `identify`; also if the model cannot be loaded.
     """
+    if is_vasp(name):
+        raise InputError(
+            "VASP evaluates this level, in runs of its own; nothing else can be done with it",
+            given=name,
+            allowed="relaxation, hull and single points at this level",
+            remedy="choose a potential for molecular dynamics, registries and melt-quench",
+        )
     recipe = find_recipe(name)
     identity = _identity(recipe)
     if threads < 1:
@@ -224,6 +235,13 @@ def require_coverage(identity: PotentialIdentity, elements: Iterable[str]) -> No
     )
 
 
+def _vasp_identity(name: str) -> PotentialIdentity:
+    """Identify a level of VASP by its settings and POTCARs; the version is known after a run."""
+    level = vasp_level(name)
+    elements = tuple(potcar_symbols())
+    return PotentialIdentity(name, name, level.theory, "vasp", "6", level.sha256(), elements)
+
+
 def _identity(recipe: Recipe) -> PotentialIdentity:
     version = (
         package_version(recipe.package, recipe.extra)
@@ -235,6 +253,8 @@ def _identity(recipe: Recipe) -> PotentialIdentity:
     if recipe.dispersion is not None:
         settings["d3_version"] = package_version("dftd3", recipe.extra)
         settings |= recipe.dispersion.as_settings()
+    if recipe.extra == "nep" and (domain := domain_path(recipe.weights.obtain())).is_file():
+        settings["domain"] = _content_name(domain)
     return PotentialIdentity(
         name=recipe.name,
         level=_level(recipe),

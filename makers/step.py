@@ -24,6 +24,7 @@ from ..settings import get_settings
 from ..stores.claims import Claims, Owner
 from ..stores.connection import store_of_job
 from ..stores.documents import FileReference, PotentialRecord, Provenance, StepDocument
+from ..stores.purpose import is_for_tests
 from ..stores.results import record_failure, stored_output, used_all
 from ..stores.saved_runs import RunSaver
 from ..stores.step_files import StepFiles
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from ..engines.md import MDResult
-    from ..engines.potentials import Potential
+    from ..engines.potentials import Potential, PotentialIdentity
     from ..stores.connection import HaloflowStore
 
 DocumentT = TypeVar("DocumentT", bound=StepDocument)
@@ -74,6 +75,8 @@ class StepContext:
     n_resumes: int = 0
     saver: RunSaver | None = None
     stored: StepFiles | None = None
+    evaluated_by: PotentialIdentity | None = None
+    for_tests: bool = False
 
     @property
     def files(self) -> StepFiles:
@@ -97,6 +100,7 @@ class StepContext:
         self.potential = load_potential(
             level, device=settings.device, threads=settings.threads_per_worker
         )
+        self.evaluated_by = self.potential.identity
         return self.potential
 
     def trajectories(self, parts: Mapping[str, MDResult]) -> list[FileReference]:
@@ -263,6 +267,7 @@ class StepMaker(Maker):
             context = StepContext(
                 identity, directory, store.files_dir, arrived, saver=saver, stored=store.files
             )
+            context.for_tests = is_for_tests(store)
             document = self._work(work, context, store)
             Claims(store.claims).require(identity, owner)  # or else another process is at it
             held.callback(_forget_saved, store, identity, saver)
@@ -303,8 +308,7 @@ class StepMaker(Maker):
         """Describe how a document of this step came about."""
         settings = get_settings()
         record = None
-        if context.potential is not None:
-            known = context.potential.identity
+        if (known := context.evaluated_by) is not None:
             record = PotentialRecord(
                 name=known.name,
                 level=known.level,

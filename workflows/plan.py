@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from ..engines.potentials import identify, level_of, require_coverage
+from ..engines.vasp_levels import is_vasp
 from ..errors import InputError, SweepError
 from ..identity import content_hash
 from ..quantity import Status
@@ -177,6 +178,7 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
     """
     candidates = expand(sweep)
     _require_levels(sweep, candidates)
+    _require_vasp_fits(sweep)
     _require_tethers(sweep, candidates)
     _require_chains(sweep, candidates)
     drafts = [_draft(candidate, sweep) for candidate in candidates]
@@ -254,6 +256,21 @@ def _require_levels(sweep: Sweep, candidates: list[Candidate]) -> None:
         except InputError as error:
             error.problem = f"stages.{stage}: {error.problem}"
             raise
+
+
+def _require_vasp_fits(sweep: Sweep) -> None:
+    """Refuse stages that VASP does not run here."""
+    asked = {name: getattr(sweep.stages, name) for name in ("melt_quench", "md")}
+    if sweep.registries:
+        asked["relax, with registries"] = sweep.stages.relax
+    for stage, level in asked.items():
+        if is_vasp(level):
+            raise SweepError(
+                f"stages.{stage}: VASP relaxes candidates and the phases of the hull",
+                given=level,
+                allowed="the name of a potential",
+                remedy=f"write stages: {{relax: {level}, hull: {level}}} and leave the others out",
+            )
 
 
 def _require_tethers(sweep: Sweep, candidates: list[Candidate]) -> None:

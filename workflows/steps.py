@@ -10,6 +10,7 @@ import numpy as np
 from jobflow import Job, OutputReference
 
 from ..engines.potentials import level_of
+from ..engines.vasp_levels import is_vasp
 from ..errors import InputError
 from ..identity import step_uuid, structure_hash
 from ..makers.diffusion import DiffusionMaker
@@ -20,6 +21,7 @@ from ..makers.registries import RegistryMaker
 from ..makers.relax import RelaxMaker
 from ..makers.step import StepMaker, plan_job
 from ..makers.trajectory_makers import LandscapeMaker, StructureMaker, TransportMaker
+from ..makers.vasp import VaspRelaxMaker
 from ..systems.phases import get_phase
 from ..systems.registries import chain_registries, find_chains
 from .cost import Cost, analysis_cost, dynamics_cost
@@ -245,9 +247,8 @@ def _relax(
     *,
     n_atoms: int = 0,
 ) -> PlannedStep:
-    maker = RelaxMaker(
-        level=level, fmax_ev_a=sweep.relax.fmax_ev_a, max_steps=sweep.relax.max_steps
-    )
+    make = VaspRelaxMaker if is_vasp(level) else RelaxMaker
+    maker = make(level=level, fmax_ev_a=sweep.relax.fmax_ev_a, max_steps=sweep.relax.max_steps)
     cost = dynamics_cost(level, n_atoms or len(start), sweep.relax.max_steps // 2, 0)  # type: ignore[arg-type]
     if isinstance(start, PlannedStep):
         return chain.add(

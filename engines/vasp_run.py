@@ -1,0 +1,363 @@
+"""One run of VASP through custodian: with its handlers, a walltime, and an end with a reason."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shlex
+import signal
+import threading
+import time
+import warnings
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import psutil
+from custodian.custodian import Custodian, CustodianError, ReturnCodeError, ValidationError
+from custodian.vasp import handlers as known_handlers
+from custodian.vasp.io import load_vasprun
+from custodian.vasp.jobs import VaspJob
+from custodian.vasp.validators import VaspFilesValidator, VasprunXMLValidator
+
+from ..errors import EngineError, InterruptedRunError
+from .durable import write_durably
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator
+
+    from custodian.custodian import ErrorHandler
+
+    from .interrupts import StopRequest
+
+FINISHED: Final = "finished"
+"""File in the folder of a run that VASP ended by itself."""
+_PROCESS: Final = "process.json"
+_ANY_RUN: Final = (
+    "VaspErrorHandler", "MeshSymmetryErrorHandler", "PositiveEnergyErrorHandler",
+    "StdErrHandler", "LargeSigmaHandler", "IncorrectSmearingHandler",
+)  # fmt: skip
+_AT_REST: Final = (
+    "NonConvergingErrorHandler", "PotimErrorHandler",
+    "KspacingMetalHandler",
+)  # fmt: skip
+"""Handlers that do not apply to molecular dynamics."""
+_LOOK_S: Final = 0.5
+_LOOKS_PER_CHECK: Final = 6
+_TAIL_LINES: Final = 5
+_NO_MEMORY: Final = (
+    "allocation would exceed memory limit",
+    "out of memory",
+    "insufficient virtual memory",
+)
+_NO_ROOM: Final = ("no space left on device", "disk quota exceeded")
+_SHELL_SIGNAL: Final = 128
+
+
+@dataclass(frozen=True)
+class VaspHost:
+    """How VASP runs on this machine; nothing here changes a result.
+
+    Attributes
+    ----------
+    command, gamma_command
+        Command lines of ``vasp_std`` and ``vasp_gam``, with the launcher of MPI.
+    poll_s
+        Seconds between looks at whether it has ended; errors are looked for at every sixth.
+    hang_s
+        Seconds without output after which it counts as hung.
+    max_errors
+        Errors that custodian mends in one run.
+    """
+
+    command: str
+    gamma_command: str
+    poll_s: float = 5.0
+    hang_s: float = 21_600.0
+    max_errors: int = 5
+
+
+def run_vasp(
+    folder: Path,
+    host: VaspHost,
+    stop: StopRequest,
+    *,
+    walltime_s: float | None = None,
+    is_dynamics: bool = False,
+    on_steps: Callable[[int], None] | None = None,
+) -> list[str]:
+    """Run VASP on the input files in `folder`; return what custodian corrected.
+
+    Parameters
+    ----------
+    folder
+        Holds the inputs; all output goes there and stays there, whatever happens.
+    host
+        How it runs here.
+    stop
+        Signals that were noted, and the clock of the walltime.
+    walltime_s
+        End on `stop`'s clock: before it VASP is asked for a last step through STOPCAR, and
+        killed if it does not come in time.
+    is_dynamics
+        Leave out the handlers of relaxations.
+    on_steps
+        Called with the number of ionic steps that are done, about twice a second.
+
+    Raises
+    ------
+    InterruptedRunError
+        After a signal or the walltime; what was computed is in `folder`.
+    EngineError
+        VASP failed and custodian could not mend it; names the cause.
+    """
+    watch = _Watch(folder, stop, walltime_s, on_steps)
+    job = _Job(
+        shlex.split(os.path.expandvars(host.command)),
+        gamma_vasp_cmd=shlex.split(os.path.expandvars(host.gamma_command)),
+        auto_npar=False,
+    )
+    job.watch = watch
+    custodian = Custodian(
+        _handlers(host, is_dynamics=is_dynamics),
+        [job],
+        validators=[VasprunXMLValidator(), VaspFilesValidator()],
+        max_errors=host.max_errors,
+        polling_time_step=host.poll_s,
+        monitor_freq=_LOOKS_PER_CHECK,
+        directory=str(folder),
+    )
+    stop_previous(folder)
+    problem: Exception | None = None
+    with watch.watching(), warnings.catch_warnings():
+        # said by pymatgen of a POTCAR.spec
+        warnings.filterwarnings("ignore", message="No POTCAR file with matching TITEL")
+        # and of what the handlers are here to find
+        warnings.filterwarnings("ignore", message=r"[\s\S]* is an unconverged VASP run")
+        try:
+            custodian.run()
+        except FileNotFoundError as error:
+            raise _not_started(job, error) from error
+        except (CustodianError, OSError, RuntimeError, TypeError, ValueError) as error:
+            problem = error  # handlers of custodian fail in these ways on files that are cut short
+    if watch.reason:
+        raise InterruptedRunError(
+            f"VASP was stopped by {watch.reason}; what it computed is kept",
+            given=str(folder),
+            remedy="start the same run again to go on",
+        ) from problem
+    log = custodian.run_log[-1] if custodian.run_log else {}
+    if problem is not None or log.get("handler"):
+        raise _failure(folder, problem, log, job, host) from problem
+    (folder / FINISHED).touch()
+    return _corrections(log)
+
+
+def stop_previous(folder: Path) -> None:
+    """End a VASP that a killed process has left behind in `folder`."""
+    try:
+        noted = json.loads((folder / _PROCESS).read_text())
+        process = psutil.Process(noted["pid"])
+        if process.create_time() != noted["created"]:
+            return
+        group = [process, *process.children(recursive=True)]
+    except (OSError, ValueError, KeyError, psutil.Error):
+        return
+    for member in group:
+        with suppress(psutil.Error):
+            member.kill()
+    psutil.wait_procs(group, timeout=30)
+
+
+class _Job(VaspJob):
+    """A VASP job whose process is known to the watch, and which does not start after a stop."""
+
+    watch: _Watch
+
+    def run(self, directory: str = "./") -> subprocess.Popen[bytes]:
+        if self.watch.reason:
+            raise RuntimeError(self.watch.reason)
+        process: subprocess.Popen[bytes] = super().run(directory)
+        self.watch.process = process
+        with suppress(psutil.Error):  # it has ended already
+            created = psutil.Process(process.pid).create_time()
+            noted = {"pid": process.pid, "created": created}
+            write_durably(Path(directory) / _PROCESS, json.dumps(noted).encode())
+        return process
+
+
+class _ElectronsUnconverged(known_handlers.UnconvergedErrorHandler):
+    """Mends the electrons only: where atoms have not come to rest, a next run goes on."""
+
+    def check(self, directory: str = "./") -> bool:
+        try:
+            run = load_vasprun(os.path.join(directory, self.output_filename))  # noqa: PTH118  (the key of custodian's cache)
+        except Exception:  # noqa: BLE001  (damaged files are the validators' business)
+            return False
+        return not run.converged_electronic
+
+
+class _Watch:
+    """Ends VASP at a signal, and before the walltime is over."""
+
+    def __init__(
+        self,
+        folder: Path,
+        stop: StopRequest,
+        walltime_s: float | None,
+        on_steps: Callable[[int], None] | None,
+    ) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        self.reason = ""
+        self._folder, self._stop, self._on_steps = folder, stop, on_steps
+        self._walltime_s = walltime_s
+        self._started_s = stop.elapsed_s
+        self._over = threading.Event()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._loop, name="haloflow-vasp-watch", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+            if self.process is not None and self.process.poll() is None:
+                self._kill()
+
+    def _loop(self) -> None:
+        while not self._over.wait(_LOOK_S):
+            n_steps = _count_steps(self._folder)
+            if self._on_steps is not None:
+                self._on_steps(n_steps)
+            if name := self._stop.signalled:
+                self.reason = name
+                self._kill()
+            elif self._walltime_s is not None:
+                self._mind_walltime(self._walltime_s, n_steps)
+
+    def _mind_walltime(self, walltime_s: float, n_steps: int) -> None:
+        """Ask for a last step when the next but one would come too late; then insist."""
+        spent_s = self._stop.elapsed_s - self._started_s
+        left_s = walltime_s - self._stop.elapsed_s
+        step_s = spent_s / max(n_steps, 1)
+        if left_s <= min(step_s, 0.05 * walltime_s):
+            self.reason = self.reason or f"the walltime of {walltime_s:g} s"
+            self._kill()
+        elif left_s <= 2 * step_s and not self.reason:
+            self.reason = f"the walltime of {walltime_s:g} s"
+            with suppress(EngineError):  # no room for it: it will be killed
+                write_durably(self._folder / "STOPCAR", b"LSTOP = .TRUE.\n")
+
+    def _kill(self) -> None:
+        process = self.process
+        if process is None or process.poll() is not None:
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, number)  # it leads a group of its own
+            deadline = time.monotonic() + 10
+            while time.monotonic() < deadline:
+                if process.poll() is not None:
+                    return
+                time.sleep(0.05)
+
+
+def _handlers(host: VaspHost, *, is_dynamics: bool) -> list[ErrorHandler]:
+    names = _ANY_RUN if is_dynamics else (*_ANY_RUN, *_AT_REST)
+    found = [getattr(known_handlers, name)() for name in names]
+    if not is_dynamics:
+        found.append(_ElectronsUnconverged())
+    return [*found, known_handlers.FrozenJobErrorHandler(timeout=host.hang_s)]
+
+
+def _count_steps(folder: Path) -> int:
+    try:
+        with (folder / "OSZICAR").open(errors="replace") as file:
+            return sum(" F= " in line for line in file)
+    except OSError:
+        return 0
+
+
+def _corrections(log: dict[str, Any]) -> list[str]:
+    """Say what custodian corrected, e.g. ``brmix: ISTART 1``."""
+    said = []
+    for correction in log.get("corrections", []):
+        changed = [_changed(action) for action in correction.get("actions") or []]
+        said.append(f"{', '.join(correction['errors'])}: {'; '.join(changed) or 'nothing'}")
+    return said
+
+
+def _changed(action: dict[str, Any]) -> str:
+    made = action["action"]
+    if "_set" in made:
+        return ", ".join(f"{key} {value}" for key, value in made["_set"].items())
+    return f"from {action.get('file')}" if "_file_copy" in made else f"without {action.get('file')}"
+
+
+def _not_started(job: VaspJob, error: FileNotFoundError) -> EngineError:
+    if error.filename not in {job.vasp_cmd[0], (job.gamma_vasp_cmd or [""])[0]}:
+        return EngineError("a file of a VASP run is gone", given=str(error))
+    return EngineError(
+        "VASP cannot be started",
+        given=str(error.filename),
+        remedy="set ATOMATE2_VASP_CMD and ATOMATE2_VASP_GAMMA_CMD, e.g. to 'srun vasp_std' and "
+        "'srun vasp_gam'",
+    )
+
+
+def _failure(
+    folder: Path, problem: Exception | None, log: dict[str, Any], job: _Job, host: VaspHost
+) -> EngineError:
+    """Name the cause of a run that custodian gave up."""
+    tail = _tail(folder / "std_err.txt") or _tail(folder / "vasp.out")
+    errors = [error for c in log.get("corrections", []) for error in c["errors"]]
+    code = None if job.watch.process is None else job.watch.process.poll()
+    said = (tail + _tail(folder / "vasp.out")).lower()
+    full = isinstance(problem, OSError) and problem.errno in {errno.ENOSPC, errno.EDQUOT}
+    if full or any(words in said for words in _NO_ROOM):
+        cause, remedy = "the disk is full", "make room on that disk"
+    elif any(words in said for words in _NO_MEMORY):
+        cause = "memory ran out"
+        remedy = "give the step more memory or more nodes"
+    elif "Frozen job" in errors:
+        cause = f"it hung: no output for {host.hang_s:g} s"
+        remedy = "look at the node it ran on"
+    elif errors and not isinstance(problem, ValidationError | ReturnCodeError):
+        cause = f"{len(errors)} corrections did not mend it: {', '.join(dict.fromkeys(errors))}"
+        remedy = "look at custodian.json and the error.*.tar.gz there"
+    elif (name := _signal_of(code)) is not None:
+        cause, remedy = f"it died by {name}", "look at the node's memory and the limit of the stack"
+    elif code:
+        cause, remedy = f"it ended with exit code {code}", "look at vasp.out there"
+    else:
+        cause = "its vasprun.xml is damaged or cut short"
+        remedy = "see whether the disk is full or a quota was reached"
+    return EngineError(
+        f"VASP failed: {cause}",
+        given=f"{folder}" + (f", which ends with: {tail}" if tail else ""),
+        remedy=f"{remedy}; run the same again, it goes on from the last whole structure",
+    )
+
+
+def _signal_of(code: int | None) -> str | None:
+    """Return the name of the signal behind an exit code, of a shell or launcher too."""
+    if code is None:
+        return None
+    number = -code if code < 0 else code - _SHELL_SIGNAL
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return None
+
+
+def _tail(path: Path) -> str:
+    try:
+        lines = path.read_text(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return " | ".join([line.strip() for line in lines if line.strip()][-_TAIL_LINES:])

@@ -1,0 +1,167 @@
+"""A stand-in for VASP 6: reads its inputs, writes its outputs, evaluates something cheaper.
+
+It proves how runs are started, watched, mended, read and chained; its numbers are those of a
+pair potential or of CHGNet, its bands and densities of states are invented, and all it writes
+is stamped. Called as ``vasp_std`` or ``vasp_gam`` in a folder with INCAR and POSCAR.
+
+Environment: ``VASP_STAND_IN_POTENTIAL`` (``pair`` or the name of a level), and
+``VASP_STAND_IN_FAULTS``, a JSON file of faults by name, see `Faults`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+HERE = Path.cwd()
+OUTPUTS = ("OUTCAR", "OSZICAR", "vasprun.xml", "CONTCAR", "CHGCAR", "CHG", "WAVECAR", "XDATCAR")
+for _name in OUTPUTS:  # before the slow imports: custodian looks at what a previous run left
+    (HERE / _name).write_text("")
+print(" running    1 mpi-ranks\n vasp.6.4.2 stand-in", flush=True)
+
+import numpy as np  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import stand_in_files as files  # noqa: E402
+import stand_in_motion as motion  # noqa: E402
+
+N_SCF = 6
+
+
+class Faults:
+    """Faults that happen in the calculation, at the ionic step and as often as the file says.
+
+    ``{"zbrent": {"calculation": "relax2", "step": 2, "times": 1, "value": 0}}``; all but the
+    name may be left out.
+    """
+
+    def __init__(self):
+        path = os.environ.get("VASP_STAND_IN_FAULTS")
+        self._path = Path(path) if path else None
+        self._wanted = json.loads(self._path.read_text()) if self._path else {}
+        self._on = {}
+
+    def due(self, name, step=1):
+        """Return the fault's entry if it happens here and now."""
+        found = self._wanted.get(name)
+        if found is None or found.get("calculation", HERE.parent.name) != HERE.parent.name:
+            return None
+        if step < found.get("step", 1):
+            return None
+        if name not in self._on:  # once per process, and as many processes as it says
+            count = self._path.with_suffix(f".{name}")
+            done = len(count.read_bytes()) if count.exists() else 0
+            self._on[name] = done < found.get("times", 1)
+            if self._on[name]:
+                with count.open("ab") as file:
+                    file.write(b".")
+        return {**found, "on": True} if self._on[name] else None
+
+
+def main():
+    incar = files.read_incar(HERE / "INCAR")
+    atoms = files.read_poscar(HERE / "POSCAR")
+    if incar.get("ML_LMLFF"):
+        motion.require_force_field(incar, HERE)
+    run = Run(incar, atoms)
+    nsw, ibrion = incar.get("NSW", 0), incar.get("IBRION", -1)
+    if ibrion == 0 and nsw:
+        run.dynamics(nsw)
+    elif ibrion in {1, 2, 3} and nsw:
+        run.relax(nsw)
+    else:
+        run.step(1, last=True)
+    run.finish()
+
+
+class Run:
+    def __init__(self, incar, atoms):
+        self.incar, self.atoms, self.faults = incar, atoms, Faults()
+        self.out = files.Outputs(HERE, incar, atoms)
+        self.atoms.calc = files.calculator(os.environ.get("VASP_STAND_IN_POTENTIAL", "pair"))
+        self.out.begin()
+
+    def step(self, number, *, last=False, learned=False, kinetic=None):
+        """Evaluate and write one ionic step."""
+        self._before(number)
+        n_scf = self.incar.get("NELM", 60) if self.faults.due("electronic", number) else N_SCF
+        energy = self.atoms.get_potential_energy()
+        forces = self.atoms.get_forces()
+        stress = self.atoms.get_stress(voigt=False)
+        if not np.isfinite(energy):
+            sys.exit("the potential gave no finite energy")
+        self.out.step(
+            number, energy, forces, stress,
+            n_scf=n_scf, last=last, learned=learned, kinetic=kinetic,
+        )  # fmt: skip
+        return forces, stress
+
+    def _before(self, number):
+        if self.faults.due("zbrent", number):
+            print(
+                " ZBRENT: fatal error in bracketing\n please rerun with smaller EDIFF", flush=True
+            )
+            sys.exit(0)
+        if self.faults.due("edddav", number):
+            print(" Error EDDDAV: Call to ZHEGV failed. Returncode = 7", flush=True)
+            sys.exit(0)
+        if self.faults.due("memory", number):
+            print("Allocation would exceed memory limit", file=sys.stderr, flush=True)
+            sys.exit(1)
+        if self.faults.due("full", number):
+            print("forrtl: No space left on device", file=sys.stderr, flush=True)
+            print("forrtl: severe (38): error during write, unit 12", file=sys.stderr, flush=True)
+            sys.exit(38)
+        if self.faults.due("segv", number):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if self.faults.due("hang", number):
+            time.sleep(600)
+        if (slow := self.faults.due("slow", number)) is not None:
+            time.sleep(slow["value"])
+
+    def relax(self, nsw):
+        mover = motion.Relaxation(self.atoms, cell=self.incar.get("ISIF", 2) == 3)
+        limit = abs(self.incar.get("EDIFFG", -0.02))
+        for number in range(1, nsw + 1):
+            converged = mover.converged(limit) and not self.faults.due("ionic", number)
+            stopping = files.stop_asked(HERE)
+            self.step(number, last=converged or stopping or number == nsw)
+            if converged:
+                print(" reached required accuracy - stopping structural energy minimisation")
+            if stopping:
+                self.out.soft_stop()
+            if converged or stopping:
+                return
+            if not self.faults.due("ionic", number):
+                mover.move()
+            self.out.contcar()
+
+    def dynamics(self, nsw):
+        mover = motion.Dynamics(self.atoms, self.incar)
+        learner = motion.Learner(self.incar, HERE)
+        for number in range(1, nsw + 1):
+            stopping = files.stop_asked(HERE)
+            learned = learner.predicts(number)
+            mover.move(number, nsw)
+            last = stopping or number == nsw
+            kinetic = self.atoms.get_kinetic_energy()
+            self.step(number, last=last, learned=learned, kinetic=kinetic)
+            self.out.contcar()
+            if stopping:
+                self.out.soft_stop()
+                break
+        learner.write()
+
+    def finish(self):
+        self.out.end()
+        if self.faults.due("truncated"):
+            path = HERE / "vasprun.xml"
+            path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+
+
+if __name__ == "__main__":
+    main()

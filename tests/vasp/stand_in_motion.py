@@ -1,0 +1,104 @@
+"""How atoms move in the stand-in for VASP, and what it "learns" on the way."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+from ase import units
+
+LEARNING_INTERVAL = 5
+"""Every so many steps are "ab initio" while a force field is trained."""
+KBAR = 0.1 * units.GPa
+
+
+class Relaxation:
+    def __init__(self, atoms, *, cell):
+        from ase.filters import FrechetCellFilter  # half a second, which statics need not spend
+        from ase.optimize import BFGS
+
+        self._target = FrechetCellFilter(atoms) if cell else atoms
+        self._atoms = atoms
+        self._optimizer = BFGS(self._target, logfile=None)
+
+    def converged(self, limit):
+        """Say whether forces, and gradients of the cell, are below `limit` (eV/A)."""
+        gradients = np.linalg.norm(self._target.get_forces(), axis=1).max()
+        return bool(gradients <= limit)
+
+    def move(self):
+        self._optimizer.step()
+
+
+class Dynamics:
+    """Velocity Verlet; rescaled, loosely coupled to a heat bath, or alone."""
+
+    def __init__(self, atoms, incar):
+        self._atoms, self._incar = atoms, incar
+        self._dt = incar.get("POTIM", 1.0) * units.fs
+        if not np.any(atoms.get_velocities()):
+            seed = int(str(incar.get("RANDOM_SEED", "1")).split()[0])
+            rng = np.random.default_rng(seed)
+            spread = np.sqrt(units.kB * incar["TEBEG"] / atoms.get_masses())[:, None]
+            velocities = spread * rng.standard_normal((len(atoms), 3))
+            atoms.set_velocities(velocities - velocities.mean(axis=0))
+
+    def move(self, number, nsw):
+        atoms, dt = self._atoms, self._dt
+        masses = atoms.get_masses()[:, None]
+        half = atoms.get_velocities() + 0.5 * dt * atoms.get_forces() / masses
+        atoms.set_positions(atoms.get_positions() + dt * half)
+        atoms.set_velocities(half + 0.5 * dt * atoms.get_forces() / masses)
+        self._couple(number, nsw)
+
+    def _couple(self, number, nsw):
+        incar = self._incar
+        target = incar["TEBEG"] + (incar.get("TEEND", incar["TEBEG"]) - incar["TEBEG"]) * (
+            number / nsw
+        )
+        algorithm = incar.get("MDALGO", 0)
+        rate = 1.0 if incar.get("SMASS") == -1 else 0.05 if algorithm in {2, 3} else 0.0
+        now = self._atoms.get_temperature()
+        if rate and now > 0:
+            factor = np.sqrt(max(1 + rate * (target / now - 1), 0.0))
+            self._atoms.set_velocities(factor * self._atoms.get_velocities())
+        if incar.get("ISIF") == 3:
+            pressure = -np.trace(self._atoms.get_stress(voigt=False)) / 3
+            excess = (pressure - incar.get("PSTRESS", 0.0) * KBAR) / units.GPa
+            scale = 1 + np.clip(1e-3 * excess, -2e-3, 2e-3)
+            self._atoms.set_cell(self._atoms.get_cell() * scale, scale_atoms=True)
+
+
+class Learner:
+    """Pretends to learn a force field: counts configurations in ML_AB(N), stamps ML_FF(N)."""
+
+    def __init__(self, incar, here):
+        self._on = bool(incar.get("ML_LMLFF"))
+        self._mode, self._here = str(incar.get("ML_MODE", "train")).lower(), here
+        text = (here / "ML_AB").read_text() if (here / "ML_AB").exists() else ""
+        self._known = int(text.split()[-1]) if text else 0
+
+    def predicts(self, number):
+        """Whether the force field evaluates this step."""
+        if not self._on or self._mode == "refit":
+            return False
+        if self._mode == "run" or number % LEARNING_INTERVAL:
+            return self._mode == "run" or number > 1
+        self._known += 1
+        return False
+
+    def write(self):
+        if not self._on or self._mode == "run":
+            return
+        (self._here / "ML_ABN").write_text(f"1.0 Version\nconfigurations {self._known}\n")
+        (self._here / "ML_FFN").write_text(f"stand-in {self._mode} {self._known}\n")
+        (self._here / "ML_LOGFILE").write_text("stand-in\n")
+
+
+def require_force_field(incar, here):
+    """End as VASP does when what a mode needs is missing."""
+    mode = str(incar.get("ML_MODE", "train")).lower()
+    needed = {"run": "ML_FF", "refit": "ML_AB"}.get(mode)
+    if needed and not (here / needed).exists():
+        print(f" ML_MODE={mode} needs {needed}", file=sys.stderr, flush=True)
+        sys.exit(1)

@@ -46,6 +46,8 @@ _LOST = re.compile(
     r"|^pymongo\.errors\.|StoreTimeoutError: ",
     re.MULTILINE,
 )
+_END = re.compile(r"time limit|walltime|cancelled|memory|killed", re.IGNORECASE)
+"""What queues write about jobs that they end."""
 _KILLED = "the job was killed: by the queue, its time limit, or its machine"
 
 
@@ -109,7 +111,8 @@ def cause_of_row(row: Mapping[str, Any]) -> str:
     """Return why a job failed, in one line."""
     error = _error(row)
     if row["state"] == "FAILED" and "\n" not in error.strip() and is_lost(row):
-        return _KILLED
+        told = [line for line in _of_queue(row).splitlines() if _END.search(line)]
+        return f"the job was killed: {told[-1].strip()}" if told else _KILLED
     return cause_of(error)
 
 
@@ -119,5 +122,9 @@ def _error(row: Mapping[str, Any]) -> str:
 
 def _tail(row: Mapping[str, Any]) -> str:
     """Return the end of the traceback and of what the job itself wrote last."""
-    written = (row.get("remote") or {}).get("queue_err")
-    return tail_of("\n".join(part for part in (_error(row), written) if part))
+    return tail_of("\n".join(part for part in (_error(row), _of_queue(row)) if part))
+
+
+def _of_queue(row: Mapping[str, Any]) -> str:
+    """Return what the job and its queue wrote to the file of errors."""
+    return (row.get("remote") or {}).get("queue_err") or ""

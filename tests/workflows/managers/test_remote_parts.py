@@ -24,6 +24,7 @@ KILLED = (
     "The output file jfremote_out.json was downloaded, but it does not contain the response. "
     "The job was likely killed before completing"
 )
+LIMIT = "slurmstepd: error: *** JOB 10 ON vm CANCELLED AT 2026-01-02 DUE TO TIME LIMIT ***"
 TRACEBACK = "Traceback\n  File x\nhaloflow.errors.EngineError: the box exploded"
 OUTAGE = "Traceback\n  File x\npymongo.errors.ServerSelectionTimeoutError: no server"
 
@@ -46,6 +47,11 @@ def test_every_state_of_jobflow_remote_has_a_phase():
     ("failed", "lost", "cause"),
     [
         (row("FAILED", error=KILLED), True, "the job was killed: by the queue"),
+        (
+            row("FAILED", error=KILLED, remote={"queue_err": LIMIT}),
+            True,
+            f"the job was killed: {LIMIT}",
+        ),
         (row("FAILED", error=TRACEBACK), False, "haloflow.errors.EngineError: the box exploded"),
         (row("FAILED", error=OUTAGE), True, "pymongo.errors.ServerSelectionTimeoutError"),
         (row("REMOTE_ERROR", remote={"error": "sbatch: no such queue"}), True, "sbatch: no such"),

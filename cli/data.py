@@ -45,8 +45,8 @@ def fetch(
 
     Trajectories are looked for in the folder of files, in this machine's cache, and in the
     trajectory store (a shared folder, GridFS, S3). Every file is checked against its sha256.
-    What is there already stays: started again, it goes on. Exits with 1 if something is
-    missing, damaged or was released by a rule, and names it; the rest is fetched.
+    What is there already stays: started again, it goes on. What rules have released is said.
+    Exits with 1 if something is missing or damaged, and names it; the rest is fetched.
 
     Example: `haloflow fetch "NaCl crystal" --to nacl --step md-600K`
     """

@@ -138,6 +138,49 @@ def migrate(
 
 
 @app.command()
+def prune(
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Release trajectories of runs that broke down.")
+    ] = False,
+    superseded: Annotated[
+        bool, typer.Option("--superseded", help="Of runs that no candidate has any more.")
+    ] = False,
+    preparation: Annotated[
+        bool, typer.Option("--preparation", help="Equilibrations, melts and quenches.")
+    ] = False,
+    keep_every: Annotated[
+        int | None,
+        typer.Option("--keep-every", metavar="N", min=2, help="Keep each N-th frame, to look at."),
+    ] = None,
+    after_days: Annotated[
+        float, typer.Option("--after-days", metavar="D", min=0, help="Only of runs older than D.")
+    ] = 0.0,
+    max_gb: Annotated[
+        float | None,
+        typer.Option("--max-gb", metavar="GB", help="The oldest, until the rest fits."),
+    ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Do it; without it nothing is changed.")
+    ] = False,
+    store: StoreOption = None,
+) -> None:
+    """Release trajectories that are no longer needed. Says what would go, unless --apply.
+
+    Without rules here, those of the sweeps hold (`retention:` in a sweep file). Only runs are
+    touched whose candidates are complete. The document says first by which rule, by whom and
+    when a file was released; then it is deleted, wherever it lies. Nothing may be running.
+
+    Example: `haloflow db prune --failed --preparation --after-days 30`
+    """
+    from .pruning import prune_store
+
+    asked = {"keep_every": keep_every, "max_gb": max_gb, "after_days": after_days}
+    chosen = {"failed": failed, "superseded": superseded, "preparation": preparation}
+    released = {name: "release" for name, is_on in chosen.items() if is_on}
+    prune_store(store, asked | released, apply=apply)
+
+
+@app.command()
 def check(
     store: StoreOption = None,
     fast: Annotated[bool, typer.Option("--fast", help="Leave the checksums of files out.")] = False,

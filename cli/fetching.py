@@ -44,6 +44,9 @@ def fetch_to(
     out = console()
     there = f", {done.n_there} there already" if done.n_there else ""
     out.print(f"{done.n_fetched} files fetched to {target}{there} ({size_text(done.n_bytes)}).")
+    if done.released:
+        what, why = next(iter(done.released.items()))
+        out.print(f"{len(done.released)} files were released by rules, e.g. {what} ({why}).")
     for what, why in done.failures.items():
         out.print(Text(f"{what}: ", style="red") + Text(why))
     if done.failures:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from ..errors import StoreError, StoreTimeoutError, TrajectoryError
 
@@ -31,8 +31,14 @@ class Blobs(Protocol):
 
     name: str
 
-    def prepare(self) -> None:
-        """Make what must be there before the first write, once and for all."""
+    def prepare(self, owner: str) -> None:
+        """Make what must be there before the first write, and note whose it is.
+
+        Raises
+        ------
+        StoreError
+            It belongs to another store, or is not to be had.
+        """
 
     def size(self, sha256: str) -> int | None:
         """Return the size of a file that is here whole, or ``None``."""
@@ -57,6 +63,19 @@ class Blobs(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+
+
+MARKER: Final = "haloflow-trajectories"
+"""Name of what says whose a place is."""
+
+
+def belongs_to_another(name: str, owner: str) -> StoreError:
+    """Return the error that a place is another store's, which alone knows what is needed there."""
+    return StoreError(
+        "the place for trajectories belongs to another store",
+        given=f"{name}, of the store {owner}",
+        remedy="give each store a folder or prefix of its own",
+    )
 
 
 def persistent(action: Callable[[], ResultT], limit_s: float) -> ResultT:

@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import StoreError, StoreTimeoutError
-from .blobs import BLOCK, Checked
+from .blobs import BLOCK, MARKER, Checked, belongs_to_another
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MARKER = "haloflow-trajectories"
 _SUFFIX = ".part"
 _DIGITS = 64
 _ABANDONED_S = 86_400.0
@@ -41,11 +40,16 @@ class FolderBlobs:
         self.folder = folder
         self.name = str(folder)
 
-    def prepare(self) -> None:
-        """Make the folder, and mark it as what it is."""
+    def prepare(self, owner: str) -> None:
+        """Make the folder, and mark it as what it is, and whose."""
+        marker = self.folder / MARKER
         with self._translated():
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / MARKER).touch()
+            known = marker.read_text() if marker.exists() else ""
+            if not known:
+                marker.write_text(owner)
+        if known and known != owner:
+            raise belongs_to_another(self.name, known)
 
     def size(self, sha256: str) -> int | None:
         """Return the size of a file, or ``None``."""

@@ -72,8 +72,8 @@ class GridFSBlobs:
         options = {k: v for k, v in outputs.mongoclient_kwargs.items() if k != "timeoutMS"}
         return cls(outputs.uri, outputs.database, options)
 
-    def prepare(self) -> None:
-        """Make the index that GridFS wants."""
+    def prepare(self, owner: str) -> None:
+        """Make the index that GridFS wants; the database is that of the store."""
         with translated(self._uri):
             self._chunks.create_index([("files_id", 1), ("n", 1)], unique=True)
             self._indexed = True
@@ -103,7 +103,7 @@ class GridFSBlobs:
         if self.size(sha256) is not None:
             return
         if not self._indexed:
-            self.prepare()
+            self.prepare("")
         with translated(self._uri):
             there = self._chunks_of(sha256)
             length = 0

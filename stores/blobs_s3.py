@@ -14,7 +14,7 @@ from maggma.stores import MemoryStore
 from maggma.stores.aws import S3Store
 
 from ..errors import MissingDependencyError, StoreError, StoreTimeoutError
-from .blobs import BLOCK, Checked
+from .blobs import BLOCK, MARKER, Checked, belongs_to_another
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,10 +73,21 @@ class S3Blobs:
         )
         self._made: Any = None
 
-    def prepare(self) -> None:
-        """See whether the bucket is there: haloflow makes none."""
+    def prepare(self, owner: str) -> None:
+        """See whether the bucket is there, haloflow makes none; note whose the prefix is."""
+        where = {"Bucket": self._place.bucket, "Key": f"{self._store.sub_dir}{MARKER}"}
         with self._translated("the bucket"):
             self._client.head_bucket(Bucket=self._place.bucket)
+            try:
+                with closing(self._client.get_object(**where)["Body"]) as body:
+                    known = body.read().decode()
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in _GONE:
+                    raise
+                known = owner
+                self._client.put_object(**where, Body=owner.encode())
+        if known != owner:
+            raise belongs_to_another(self.name, known)
 
     def size(self, sha256: str) -> int | None:
         """Return the size of an object, or ``None``."""
@@ -95,7 +106,9 @@ class S3Blobs:
         with self._translated("its list"):
             for page in pages.paginate(Bucket=self._place.bucket, Prefix=self._store.sub_dir):
                 for row in page.get("Contents", ()):
-                    yield row["Key"].rpartition("/")[2], int(row["Size"])
+                    name = row["Key"].rpartition("/")[2]
+                    if name != MARKER:
+                        yield name, int(row["Size"])
 
     def write(self, sha256: str, path: Path) -> None:
         """Store a file: what is larger than 16 MiB in parts, one in memory at a time."""

@@ -14,7 +14,7 @@ from .file_copying import FileCopies, survey_files
 from .mongodb import SEEN, translated
 from .records import STEP_KEYS
 from .streams import BATCH, batches
-from .trajectory_places import PLACES_MARK
+from .trajectory_places import ID_MARK, PLACES_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ _NOT_COPIED = frozenset(("claims", "saved"))
 """Claims name processes; no step may be running while a store is copied. What is saved of
 unfinished steps lies in a place of the source's."""
 _DERIVED = "summaries"
-_OWN_MARKS = frozenset((COPY_MARK, "migration", PLACES_MARK))
+_OWN_MARKS = frozenset((COPY_MARK, "migration", PLACES_MARK, ID_MARK))
 _NOT_MERGED = frozenset((*_OWN_MARKS, "schema", "summary_builder"))
 _TASK = "copying into"
 _MOST_NAMED = 5

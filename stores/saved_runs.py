@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import StoreError, TrajectoryError
 from ..identity import file_sha256
+from .claims import Claims
 from .documents import FileReference
 from .mongodb import translated
 
@@ -32,6 +33,8 @@ _log = logging.getLogger(__name__)
 MARKER: Final = "saved.json"
 _OF_THIS_MACHINE = frozenset(("lock", "progress.json", MARKER))
 _TEMPORARY = ".tmp"
+PRUNING: Final = "pruning this store"
+_LONGEST_PRUNING_S, _LOOK_S = 3600.0, 0.5
 _SHARED_KIND = "chunk-"
 """Chunks of trajectories may be those of another run too; checkpoints and indexes are not."""
 _HURRY_S: Final = 20.0
@@ -81,6 +84,7 @@ class RunSaver:
         """
         if not self.is_needed:
             return False
+        self._wait_for_pruning()
         record = self._record()
         if record is None or self._token() == record["token"]:
             return False
@@ -101,6 +105,22 @@ class RunSaver:
         shutil.rmtree(old, ignore_errors=True)
         _log.info("step %s goes on from %s", self._identity[:12], record["host"])
         return True
+
+    def _wait_for_pruning(self) -> None:
+        """Let who prunes the store finish: it must know of no file what a step is about to say.
+
+        Whoever prunes looks for claims of steps after it has made its own, and a step looks
+        for that after its own: one of them sees the other.
+        """
+        claims, deadline = Claims(self._store.claims), time.monotonic() + _LONGEST_PRUNING_S
+        while claims.live([PRUNING]):
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    "the store has been pruned for too long for a step to wait",
+                    given=f"{claims.holder(PRUNING)} for {_LONGEST_PRUNING_S:g} s",
+                    remedy="end that process, and run the step again",
+                )
+            time.sleep(_LOOK_S)
 
     def offer(self) -> None:
         """Save if it is time; where that fails, the run goes on and it is tried again later."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qsl, urlsplit
+
+from pymongo.errors import DuplicateKeyError
 
 from ..errors import HaloflowError, InputError, MissingDependencyError, StoreError
 from ..settings import get_settings
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
     from .connection import HaloflowStore
 
 GRIDFS = "gridfs"
-PLACES_MARK = "trajectory_stores"
+PLACES_MARK, ID_MARK = "trajectory_stores", "store_id"
 ALLOWED = (
     "an absolute path of a folder that all machines see, gridfs (in the database of the store), "
     "or s3://bucket/prefix?endpoint=https://host&region=...&profile=..."
@@ -165,11 +169,7 @@ def use_place(store: HaloflowStore, text: str) -> None:
         It cannot be used from here.
     """
     place = parse_place(text)
-    opened = place.opened(store)
-    try:
-        opened.prepare()
-    finally:
-        opened.close()
+    _prepare(place, store)
     _record(store, [place.text, *(one for one in _recorded(store) if one != place.text)])
 
 
@@ -181,11 +181,7 @@ def remember_place(store: HaloflowStore) -> None:
     place = parse_place(text)
     recorded = _recorded(store)
     if place.text not in recorded:
-        opened = place.opened(store)
-        try:
-            opened.prepare()
-        finally:
-            opened.close()
+        _prepare(place, store)
         _record(store, [*recorded, place.text])
 
 
@@ -202,6 +198,23 @@ def known_places(store: HaloflowStore) -> list[Blobs]:
         except (MissingDependencyError, StoreError) as error:
             found.append(OutOfReach(text, error))
     return found
+
+
+def _prepare(place: Place, store: HaloflowStore) -> None:
+    opened = place.opened(store)
+    try:
+        opened.prepare(_id_of(store))
+    finally:
+        opened.close()
+
+
+def _id_of(store: HaloflowStore) -> str:
+    """Return what tells this store from others, and from its copies."""
+    with suppress(DuplicateKeyError):  # known, or another process was faster
+        store.meta._collection.insert_one({"_id": ID_MARK, "value": secrets.token_hex(8)})
+    found = store.meta.query_one({"_id": ID_MARK})
+    assert found is not None
+    return str(found["value"])
 
 
 def _recorded(store: HaloflowStore) -> list[str]:
@@ -227,7 +240,7 @@ class OutOfReach:
         self.name = name
         self._error = error
 
-    def prepare(self) -> None:
+    def prepare(self, owner: str) -> None:
         """Raise the reason."""
         raise self._error
 

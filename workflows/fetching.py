@@ -42,12 +42,15 @@ class Fetched:
         Files brought, files that were there already, and the size of both.
     failures
         What could not be had, by step and path, and why.
+    released
+        What rules have released, and by which and when.
     """
 
     n_fetched: int = 0
     n_there: int = 0
     n_bytes: int = 0
     failures: dict[str, str] = field(default_factory=dict)
+    released: dict[str, str] = field(default_factory=dict)
 
 
 def find_documents(store: HaloflowStore, name: str) -> tuple[str, dict[str, StepDocument]]:
@@ -118,8 +121,13 @@ def fetch_files(
     """
     done = Fetched()
     wanted = [(step, d, file) for step, d in documents.items() for file in d.files]
-    total = sum(file.n_bytes for _, _, file in wanted)
+    total = sum(file.n_bytes for _, _, file in wanted if file.released is None)
     for step, document, file in wanted:
+        if file.released is not None:
+            done.released[f"{step}: {file.path}"] = (
+                f"{file.released.rule}, {file.released.at:%Y-%m-%d}, by {file.released.by}"
+            )
+            continue
         place = target / _safe(step) / _within(document, file)
         try:
             if bring(files, file, place):
@@ -162,6 +170,7 @@ def fetch_frames(
         (f"{_safe(step)}-{part}", chunks)
         for step, document in documents.items()
         for part, chunks in parts_of(document).items()
+        if all(file.released is None for file in chunks)
     ]
     total = sum(file.n_bytes for _, chunks in parts for file in chunks)
     target.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import InputError, StoreError, TrajectoryError, UnknownNameError
 from ..makers.stored_trajectories import chunks_of, open_stored, parts_of
 from ..stores.documents import MDDocument
+from ..stores.retention import THINNED
 from ..units import FS_PER_PS
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def stored_trajectories(
             except StoreError as error:
                 problem = str(error)
             run = document if isinstance(document, MDDocument) else None
-            frame_fs = run.timestep_fs * run.trajectory_interval_steps if run else None
+            is_whole = run is not None and not part.endswith(THINNED)
+            frame_fs = run.timestep_fs * run.trajectory_interval_steps if run and is_whole else None
             found.append(
                 StoredTrajectory(
                     step,

@@ -14,6 +14,7 @@ from ..stores.claims import Claims
 from ..stores.mongodb import persistently
 from ..stores.records import candidate_of, candidate_record, step_of, summary_of
 from ..stores.results import failures, stored_outputs
+from ..stores.retention import record_rules
 from ..stores.samples import Steps
 from ..stores.trajectory_places import use_place
 from ..stores.trust import sample_of, trusted_documents
@@ -50,6 +51,7 @@ def record_candidates(store: HaloflowStore, plan: Plan) -> None:
         The sweep's place for trajectories cannot be used from here.
     """
     with Claims(store.claims).turn("candidates", timeout_s=_TURN_TIMEOUT_S):
+        record_rules(store, plan.sweep.name, plan.sweep.retention)
         if plan.sweep.trajectory_store is not None:
             use_place(store, plan.sweep.trajectory_store)
         _merge_candidates(store, plan)

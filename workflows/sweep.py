@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ..errors import InputError, SweepError
 from ..makers.nmr import NmrProtocol
 from ..makers.protocol import MeltQuenchProtocol
+from ..stores.retention import Retention
 from ..stores.trajectory_places import parse_place
 from ..systems.mixture import DEFAULT_N_MOBILE
 from .validation import sweep_error
@@ -220,6 +221,11 @@ class Sweep(_Section):
         description="Where all machines find trajectories: a folder that they share, `gridfs`, or "
         "`s3://bucket/prefix`; default: where the store's went so far, at first its folder of "
         "files.",
+    )
+
+    retention: Retention | None = Field(
+        None,
+        description="Which trajectories `haloflow db prune` need not keep; default: all are kept.",
     )
 
     @field_validator("trajectory_store")

@@ -97,7 +97,9 @@ def test_a_damaged_file_is_found_refused_and_named(elsewhere, tmp_path):
         store.files.put(path, file.sha256)
     elsewhere.damage(file.sha256)
     with elsewhere.opened("b", read_only=True) as store:
-        with pytest.raises(TrajectoryError, match="checksum of a trajectory file does not") as caught:
+        with pytest.raises(
+            TrajectoryError, match="checksum of a trajectory file does not"
+        ) as caught:
             store.files.local(file)
         assert file.path in str(caught.value)
         assert store.files.target.name in str(caught.value)
@@ -276,7 +278,7 @@ def test_an_embedded_store_has_no_gridfs(tmp_path):
         store.meta.update([{"_id": "trajectory_stores", "places": ["gridfs"]}], key="_id")
         (place,) = known_places(store)  # e.g. of a copy: what is here can be read all the same
         for ask in (
-            place.prepare, place.sizes, lambda: place.size("a"), lambda: place.read("a"),
+            lambda: place.prepare(""), place.sizes, lambda: place.size("a"), lambda: place.read("a"),
             lambda: place.write("a", tmp_path), lambda: place.remove("a"),
         ):  # fmt: skip
             with pytest.raises(StoreError, match="has no GridFS"):
@@ -359,3 +361,15 @@ def test_a_place_is_what_it_says():
         "https://minio.example:9000", "lab", "x",
     )  # fmt: skip
     assert parse_place("file:///shared/x").text == "/shared/x"
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_a_place_is_one_stores_alone(kind, request, tmp_path):
+    elsewhere = Elsewhere(kind, tmp_path, request)
+    elsewhere.use()
+    elsewhere.use()
+    with (
+        open_store(tmp_path / "other") as other,
+        pytest.raises(StoreError, match="place for trajectories belongs to another store"),
+    ):
+        use_place(other, elsewhere.text)

@@ -1,0 +1,84 @@
+"""What ``haloflow db prune`` does and prints."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from ..dashboard.wording import size_text
+from ..stores.connection import open_store
+from ..stores.retention import Retention, plan_retention, recorded_rules
+from ..workflows.pruning import prune
+from .bars import progress_bars
+from .console import console, table
+from .stores import store_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..stores.retention import RetentionPlan
+    from ..workflows.pruning import Pruned
+
+_ANY_TIME_S = 7 * 86400.0
+
+
+def prune_store(store: str | None, asked: Mapping[str, Any], *, apply: bool) -> None:
+    """Release by the rules `asked` for, else by those of the sweeps; or say what would go."""
+    rules = Retention(**asked)
+    chosen = None if rules.keeps_all else rules
+    place = store_uri(store)
+    if apply:
+        with open_store(place, must_exist=True) as opened, progress_bars() as report:
+            _show_rules(chosen, recorded_rules(opened))
+            done = prune(opened, chosen, report)
+        _show_plan(done.plan)
+        _show_done(done)
+        return
+    with open_store(place, read_only=True, timeout_s=_ANY_TIME_S) as opened:
+        _show_rules(chosen, recorded_rules(opened))
+        plan = plan_retention(opened, chosen)
+    _show_plan(plan)
+    if plan.releases:
+        console().print("Nothing was changed. To do it, the same with --apply.")
+
+
+def _show_rules(chosen: Retention | None, recorded: Mapping[str, Retention]) -> None:
+    out = console()
+    if chosen is None and not recorded:
+        out.print("No sweep has rules, and none were given: everything is kept.")
+    elif chosen is None:
+        out.print(f"Rules of the sweeps {', '.join(sorted(recorded))}; other runs are kept.")
+
+
+def _show_plan(plan: RetentionPlan) -> None:
+    out = console()
+    by_rule: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    runs: dict[str, set[str]] = defaultdict(set)
+    for one in plan.releases:
+        runs[one.rule].add(one.identity)
+        by_rule[one.rule][1] += one.n_files
+        by_rule[one.rule][2] += one.n_bytes
+    if by_rule:
+        made = table("rule", "runs", "files", "size")
+        for rule, (_, n_files, n_bytes) in by_rule.items():
+            made.add_row(rule, str(len(runs[rule])), str(n_files), size_text(n_bytes))
+        out.print(made)
+    else:
+        out.print("There is nothing to release.")
+    out.print(f"{size_text(plan.n_bytes_kept)} of trajectories stay.")
+    if plan.n_unfinished:
+        out.print(f"{plan.n_unfinished} runs are of candidates that are not complete: untouched.")
+
+
+def _show_done(done: Pruned) -> None:
+    out = console()
+    out.print(f"{done.n_files} files deleted ({size_text(done.n_bytes)}); documents say why.")
+    if done.n_shared:
+        out.print(f"{done.n_shared} files stay: other documents have the same content.")
+    if done.n_strays:
+        size = size_text(done.n_stray_bytes)
+        out.print(f"{done.n_strays} files of lost or superseded savings deleted ({size}).")
+    for identity, why in done.failures.items():
+        out.print(Text(f"{identity[:12]}: ", style="red") + Text(why))

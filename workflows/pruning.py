@@ -1,0 +1,208 @@
+"""Releasing trajectories by rules: marked in the document first, deleted after."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from ..engines.trajectory import THERMO, TrajectoryReader, TrajectoryWriter
+from ..identity import step_uuid
+from ..makers.step import step_directory
+from ..makers.stored_trajectories import open_stored
+from ..stores.documents import FileReference
+from ..stores.documents import Release as Mark
+from ..stores.exclusive import alone
+from ..stores.mongodb import SEEN, translated
+from ..stores.retention import ROLE, THINNED, plan_retention
+from ..stores.step_files import cache_folder
+from .status import update_summaries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..stores.connection import HaloflowStore
+    from ..stores.retention import Release, Retention, RetentionPlan
+    from ..stores.streams import Report
+
+_TASK: Final = "pruning"
+_FRAMES_AT_ONCE: Final = 200
+
+
+@dataclass
+class Pruned:
+    """What came of pruning.
+
+    Attributes
+    ----------
+    n_files, n_bytes
+        Files that are deleted wherever they were, and their size by the documents.
+    n_shared
+        Files that are marked and stay, since another document has the same content.
+    n_strays, n_stray_bytes
+        Files in places for all machines that no document and no running step knows.
+    failures
+        Steps that nothing was done about, and why.
+    """
+
+    plan: RetentionPlan
+    n_files: int = 0
+    n_bytes: int = 0
+    n_shared: int = 0
+    n_strays: int = 0
+    n_stray_bytes: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def prune(
+    store: HaloflowStore, rules: Retention | None = None, report: Report | None = None
+) -> Pruned:
+    """Release what rules do not keep, and clear up what nothing knows.
+
+    Killed at any moment and called again, it goes on: documents are marked before files go,
+    and what is marked and still there is deleted the next time.
+
+    Parameters
+    ----------
+    store
+        Open for writing, with nothing running on it.
+    rules
+        For all runs; default: those that the sweeps have.
+    report
+        Told how far it is.
+
+    Raises
+    ------
+    ClaimError, StoreError
+        Another process prunes, or steps are running; or a place does not answer.
+    """
+    with translated(store.uri), alone(store, _TASK):
+        update_summaries(store)
+        done = Pruned(plan_retention(store, rules))
+        by_run: dict[str, list[Release]] = defaultdict(list)
+        for one in done.plan.releases:
+            by_run[one.identity].append(one)
+        for count, (identity, releases) in enumerate(by_run.items(), start=1):
+            _release(store, identity, releases, done)
+            if report is not None:
+                report("marking documents", count, len(by_run))
+        _delete(store, done, report)
+        update_summaries(store)
+    return done
+
+
+def _release(store: HaloflowStore, identity: str, releases: list[Release], done: Pruned) -> None:
+    """Mark the files of some parts of a run in its document, thinned copies stored before."""
+    row = store.outputs.query_one({"uuid": step_uuid(identity)})
+    if row is None:
+        return
+    mark = Mark(
+        rule="", by=f"{getpass.getuser()}@{socket.gethostname()}",
+        at=datetime.now(UTC).replace(microsecond=0),
+    )  # fmt: skip
+    files = [FileReference.model_validate(file) for file in row["output"]["files"]]
+    thinned: list[FileReference] = []
+    try:
+        for one in releases:
+            if one.keep_every is not None:
+                own = [f for f in files if f.role == ROLE + one.part and f.released is None]
+                thinned += _thinned(store, one, own)
+    except Exception as error:  # noqa: BLE001  (one damaged run must not stop the others)
+        done.failures[identity] = str(error)
+        return
+    rules = {ROLE + one.part: one.rule for one in releases}
+    changed = [
+        file.model_copy(update={"released": mark.model_copy(update={"rule": rules[file.role]})})
+        if file.role in rules and file.released is None
+        else file
+        for file in files
+    ]
+    row["output"]["files"] = [f.model_dump(mode="json") for f in [*changed, *thinned]]
+    row.pop(SEEN, None)
+    store.outputs._collection.replace_one({"_id": row["_id"]}, row)  # noqa: SLF001  (maggma would look by uuid alone)
+
+
+def _thinned(store: HaloflowStore, one: Release, files: list[FileReference]) -> list[FileReference]:
+    """Write every so many frames of a part to files of their own, and store them."""
+    reader = open_stored(files, store.files)
+    name = f"{one.part}{THINNED}"
+    folder = step_directory(store.files.folder, one.identity) / name / "trajectory"
+    writer = TrajectoryWriter(
+        folder,
+        reader.numbers,
+        chunk_frames=_FRAMES_AT_ONCE,
+        signature=f"{one.identity}/{name}/{one.keep_every}",
+    )
+    writer.restore()
+    _copy_frames(reader, writer, one.keep_every or 1)
+    writer.close()
+    references = []
+    for chunk in TrajectoryReader(folder).files:
+        store.files.put(chunk.path, chunk.sha256)
+        references.append(
+            FileReference(
+                path=chunk.path.relative_to(store.files.folder).as_posix(),
+                sha256=chunk.sha256,
+                n_bytes=chunk.n_bytes,
+                role=f"{ROLE}{name}",
+                n_frames=chunk.n_frames,
+            )
+        )
+    return references
+
+
+def _copy_frames(reader: TrajectoryReader, writer: TrajectoryWriter, every: int) -> None:
+    for start in range(0, reader.n_frames, _FRAMES_AT_ONCE * every):
+        bounds = (start, start + _FRAMES_AT_ONCE * every, every)
+        thermo = reader.thermo(*bounds)
+        frames = zip(reader.positions(*bounds), reader.cells(*bounds), strict=True)
+        for row, (positions, cell) in enumerate(frames):
+            writer.append(positions, cell, [float(thermo[name][row]) for name in THERMO])
+
+
+def _delete(store: HaloflowStore, done: Pruned, report: Report | None) -> None:
+    """Delete marked files that no document needs, and what nothing knows."""
+    needed, marked = _named(store)
+    done.n_shared = len(marked.keys() & needed)
+    gone = {sha256: file for sha256, file in marked.items() if sha256 not in needed}
+    present = [(place, dict(place.sizes())) for place in store.files.places]
+    for count, (sha256, file) in enumerate(gone.items(), start=1):
+        here = store.files.here(file)
+        if here is not None:
+            here.unlink()
+        (cache_folder() / sha256[:2] / sha256).unlink(missing_ok=True)
+        holding = [place for place, sizes in present if sha256 in sizes]
+        for place in holding:
+            place.remove(sha256)
+        if here is not None or holding:
+            done.n_files += 1
+            done.n_bytes += file.n_bytes
+        if report is not None:
+            report("deleting files", count, len(gone))
+    for place, sizes in present:
+        for sha256 in sizes.keys() - needed - gone.keys():
+            place.remove(sha256)
+            done.n_strays += 1
+            done.n_stray_bytes += max(sizes[sha256], 0)
+
+
+def _named(store: HaloflowStore) -> tuple[set[str], dict[str, FileReference]]:
+    """Return the checksums of files that are needed, and the files that are marked."""
+    needed: set[str] = set()
+    marked: dict[str, FileReference] = {}
+    for row in store.outputs.query({"output.files.0": {"$exists": True}}, ["output.files"]):
+        for file in _files(row["output"].get("files", ())):
+            if file.get("released"):
+                marked[file["sha256"]] = FileReference.model_validate(file)
+            else:
+                needed.add(file["sha256"])
+    for row in store.saved.query({}, ["files"]):
+        needed.update(file["sha256"] for file in row["files"])
+    return needed, marked
+
+
+def _files(files: Iterable[Any]) -> Iterable[dict[str, Any]]:
+    return (file for file in files if isinstance(file, dict))

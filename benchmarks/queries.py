@@ -6,7 +6,7 @@
 
 Fills a fresh embedded store, or uses the one named (a folder, or mongodb://...) and fills it
 when it is empty. Prints milliseconds (median of several) of a first answer, with nothing
-remembered of earlier ones, and of the same again, and the ratio of the latter to the limit;
+remembered of earlier ones, and of the same again, and the ratio of the slower to the limit;
 exit code 1 above a limit. Of an embedded store, which works in this process, it is CPU time.
 """
 
@@ -105,8 +105,10 @@ def main() -> None:
         for name, ask in cases().items():
             first, again = times_ms(ask, where, files)
             limit = LIMITS_MS[kind][name.startswith("facets")]
-            worst = max(worst, again / limit)
-            print(f"{name:36}{first:10.1f}{again:10.1f}, {again / limit:5.2f} of the limit")
+            ratio = max(first, again) / limit
+            worst = max(worst, ratio)
+            mark = "" if ratio <= 1 else "  above it"
+            print(f"{name:36}{first:10.1f}{again:10.1f}, {ratio:5.2f} of the limit{mark}", flush=True)
     print(f"{kind}: at most {worst:.2f} of the limit")
     raise SystemExit(worst > 1)
 

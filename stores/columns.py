@@ -101,6 +101,15 @@ class Columns:
         known = self.by_path.keys() | patterns | self.groups.keys() | self.covers
         return all(path in known for path in paths)
 
+    def is_in_order(self, path: str) -> bool:
+        """Tell whether an index is in the order of the values at `path`."""
+        column = self.by_path.get(path)
+        return (
+            column is not None
+            and not column.is_list
+            and any(cover.partition(SEPARATOR)[0] == path for cover in self.covers)
+        )
+
     def within(self, group: str) -> list[Column]:
         """Return the columns of a group, of its patterns as many as there are."""
         names = frozenset(group.split(","))

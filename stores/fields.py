@@ -196,12 +196,22 @@ _READ_MOST = (
     *("activation_energy_ev.value", "activation_energy_ev.status", FACET_PATHS),
 )
 """What candidates are filtered, sorted and counted by most."""
+SORTED = (
+    "energy_above_hull_ev_per_atom.value",
+    "sigma_300k_ms_cm.value",
+    "activation_energy_ev.value",
+    "density_g_cm3.value",
+    "label",
+    "last_updated",
+)
+"""What they are sorted by most, with the id to tell equal ones apart."""
 SUMMARY_COLUMNS: dict[str, str] = {
     **{field.path: "list" if field.type == "list" else "scalar" for field in _FIELDS},
     **dict.fromkeys(("variables.*", "levels.*"), "pattern"),
     **dict.fromkeys((f"diffusivity_cm2_s.*.{part}" for part in ("value", "status")), "pattern"),
     FACET_PATHS: "group",
     SEPARATOR.join(_READ_MOST): "cover",
+    **{SEPARATOR.join((path, "candidate_id")): "cover" for path in SORTED},
 }
 """What the embedded store keeps beside summaries to filter and sort by: path to kind."""
 DEFAULT_COLUMNS = ("label", "phase", "e_hull", "e_hull_status", "sigma", "sigma_status", "e_a")

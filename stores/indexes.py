@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from .changes import WATCHED
 from .collection import SqliteCollection
 from .embedded_changes import EmbeddedChanges
-from .fields import SUMMARY_COLUMNS
+from .fields import SORTED, SUMMARY_COLUMNS
 from .mongodb import SEEN
 from .records import STEP_KEYS
 
@@ -22,7 +22,6 @@ _INDEXES: Final = {
     "candidates": ("candidate_id", "family", "sweeps", STEP_KEYS),
     "failures": ("identity",),
     "saved": ("identity",),
-    "saved": ("identity",),
     "summaries": (
         "candidate_id",
         "family",
@@ -33,15 +32,6 @@ _INDEXES: Final = {
         "sigma_300k_ms_cm.lower",
     ),
 }
-_SORTED: Final = (
-    "energy_above_hull_ev_per_atom.value",
-    "sigma_300k_ms_cm.value",
-    "activation_energy_ev.value",
-    "density_g_cm3.value",
-    "label",
-    "last_updated",
-)
-"""What summaries are sorted by most, on a server with the id to tell equal ones apart."""
 _FILTERED: Final = (
     ("phase", "sigma_300k_ms_cm.status"),
     ("sigma_300k_ms_cm.status",),
@@ -52,7 +42,7 @@ _FILTERED: Final = (
     ("variables.$**",),
     ("levels.$**",),
 )
-"""What they are filtered by beside that."""
+"""What summaries are filtered by on a server, beside what they are sorted by."""
 
 
 def prepare_indexes(stores: Mapping[str, Store]) -> None:
@@ -64,7 +54,7 @@ def prepare_indexes(stores: Mapping[str, Store]) -> None:
         embedded.prepare()
         summaries.create_columns(SUMMARY_COLUMNS)
         return
-    for path, direction in product(_SORTED, (1, -1)):
+    for path, direction in product(SORTED, (1, -1)):
         summaries.create_index([(path, direction), ("candidate_id", 1)])
     for paths in _FILTERED:
         summaries.create_index([(path, 1) for path in paths])
@@ -82,7 +72,7 @@ def missing_indexes(stores: Mapping[str, Store]) -> list[str]:
         lacking += [] if columns and columns.has(SUMMARY_COLUMNS) else ["summaries (columns)"]
         lacking += [] if embedded.is_prepared() else ["candidates (changes)"]
     else:
-        wanted += [("summaries", (path, "candidate_id")) for path in _SORTED]
+        wanted += [("summaries", (path, "candidate_id")) for path in SORTED]
         wanted += [("summaries", paths) for paths in _FILTERED]
     known = {
         (name, tuple(field for field, _ in index["key"]))

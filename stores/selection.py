@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     Key = tuple[Any, ...]
 
 _BATCH = 500
+_LOOK_AHEAD, _WORTH_IT = 4, 4
+"""How many times as many rows are looked at as are likely to do; how few of all these are."""
 
 
 class _Falling:
@@ -200,6 +202,7 @@ class Search:
             asked = {"regular": self.condition}
             n_regular = self.collection.answers.get(self.version, asked, lambda: self._count(where))
             total = n_regular + len(strange)
+            rows = self._first(where, by, skip + limit if limit else -1, n_regular)
             if not strange:
                 return total, [row[0] for row in self._sorted(where, by, skip, limit)]
             rows = self._sorted(where, by, 0, skip + limit if limit else 0)
@@ -210,6 +213,29 @@ class Search:
     def _count(self, where: Condition) -> int:
         sql = f"SELECT count(*) FROM {self.columns.table} WHERE {_regular(where)}"  # noqa: S608  (no user text)
         return int(self.connection.execute(sql, where.values).fetchone()[0])
+    def _first(
+        self, where: Condition, by: Order, wanted: int, n_regular: int
+    ) -> list[tuple[Any, ...]]:
+        """Return the first `wanted` rows that match, each its number and what it sorts by.
+
+        Where many match, these are likely among the first of an index: only some times as
+        many rows are looked at as are wanted, and all of them where that did not do.
+        """
+        table = self.columns.table
+        if self.columns.is_in_order(by[0][0]) and 0 < wanted < n_regular:
+            n_all = self.collection.answers.get(self.version, {"rows": table}, self._count_rows)
+            reach = _LOOK_AHEAD * max(wanted * n_all // n_regular, wanted)
+            if reach * _WORTH_IT < n_all:
+                first = f"SELECT seq FROM {table} ORDER BY {self._terms(by)} LIMIT {reach}"  # noqa: S608  (no user text)
+                rows = self._sorted(f"({first}) CROSS JOIN {table} USING (seq)", where, by, wanted)
+                if len(rows) == wanted:
+                    return rows
+        return self._sorted(table, where, by, wanted)
+
+    def _count_rows(self) -> int:
+        sql = f"SELECT count(*) FROM {self.columns.table}"  # noqa: S608  (no user text)
+        return int(self.connection.execute(sql).fetchone()[0])
+
 
     def _sorted(
         self, where: Condition, by: Order, skip: int, limit: int
@@ -217,10 +243,16 @@ class Search:
         keys = [(self._sort_key(path, down=down), down) for path, down in by]
         terms = (f"{key} {'DESC' if down else 'ASC'} NULLS LAST" for key, down in keys)
         sql = (
-            f"SELECT {', '.join(['seq', *(key for key, _ in keys)])} FROM {self.columns.table} "  # noqa: S608  (no user text)
-            f"WHERE {_regular(where)} ORDER BY {', '.join([*terms, 'seq'])} LIMIT ? OFFSET ?"
+            f"SELECT {', '.join(['seq', *keys])} FROM {source} "  # noqa: S608  (no user text)
+            f"WHERE {_regular(where)} ORDER BY {self._terms(by, '+')} LIMIT ?"
         )
-        return iter(self.connection.execute(sql, (*where.values, limit or -1, skip)).fetchall())
+        return self.connection.execute(sql, (*where.values, limit)).fetchall()
+
+    def _terms(self, by: Order, sign: str = "") -> str:
+        """Return what to order by; with a sign SQLite sorts, and looks up no row by an index."""
+        keys = [(self._sort_key(path, down=down), down) for path, down in by]
+        terms = (f"{sign}{key} {'DESC' if down else 'ASC'} NULLS LAST" for key, down in keys)
+        return ", ".join([*terms, f"{sign}seq"])
 
     def _sort_key(self, path: str, *, down: bool) -> str:
         column = self.columns.get(path)

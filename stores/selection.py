@@ -83,7 +83,7 @@ def select(collection: SqliteCollection, wanted: Selection) -> tuple[list[Docume
         columns = collection.columns(connection)
         if columns is None or any(columns.get(path) is None for path, _ in by):
             found = [
-                (_key(document, by), seq)
+                (sort_key(document, by), seq)
                 for seq, document in collection.matching(connection, wanted.criteria)
             ]
             total, seqs = len(found), _page(found, skip, limit)
@@ -196,16 +196,15 @@ class Search:
         """Return how many match, and the numbers of the page."""
         with self._translated() as where:
             if not where.is_exact:
-                found = [(_key(document, by), seq) for seq, document in self._checked(where)]
+                found = [(sort_key(document, by), seq) for seq, document in self._checked(where)]
                 return len(found), _page(found, skip, limit)
-            strange = [(_key(document, by), seq) for seq, document in self._irregular()]
+            strange = [(sort_key(document, by), seq) for seq, document in self._irregular()]
             asked = {"regular": self.condition}
             n_regular = self.collection.answers.get(self.version, asked, lambda: self._count(where))
             total = n_regular + len(strange)
             rows = self._first(where, by, skip + limit if limit else -1, n_regular)
             if not strange:
-                return total, [row[0] for row in self._sorted(where, by, skip, limit)]
-            rows = self._sorted(where, by, 0, skip + limit if limit else 0)
+                return total, [row[0] for row in rows[skip:]]
             falls = [down for _, down in by]
             known = [(_key_of_row(values, falls), seq) for seq, *values in rows]
             return total, _page(known + strange, skip, limit)
@@ -213,6 +212,7 @@ class Search:
     def _count(self, where: Condition) -> int:
         sql = f"SELECT count(*) FROM {self.columns.table} WHERE {_regular(where)}"  # noqa: S608  (no user text)
         return int(self.connection.execute(sql, where.values).fetchone()[0])
+
     def _first(
         self, where: Condition, by: Order, wanted: int, n_regular: int
     ) -> list[tuple[Any, ...]]:
@@ -236,12 +236,10 @@ class Search:
         sql = f"SELECT count(*) FROM {self.columns.table}"  # noqa: S608  (no user text)
         return int(self.connection.execute(sql).fetchone()[0])
 
-
     def _sorted(
-        self, where: Condition, by: Order, skip: int, limit: int
-    ) -> Iterator[tuple[Any, ...]]:
-        keys = [(self._sort_key(path, down=down), down) for path, down in by]
-        terms = (f"{key} {'DESC' if down else 'ASC'} NULLS LAST" for key, down in keys)
+        self, source: str, where: Condition, by: Order, limit: int
+    ) -> list[tuple[Any, ...]]:
+        keys = [self._sort_key(path, down=down) for path, down in by]
         sql = (
             f"SELECT {', '.join(['seq', *keys])} FROM {source} "  # noqa: S608  (no user text)
             f"WHERE {_regular(where)} ORDER BY {self._terms(by, '+')} LIMIT ?"
@@ -288,7 +286,7 @@ def documents_of(connection: sqlite3.Connection, seqs: Iterable[int]) -> dict[in
     return found
 
 
-def _key(document: Document, by: Order) -> Key:
+def sort_key(document: Document, by: Order) -> Key:
     """Return what a document sorts by: of lists their least or greatest element."""
     keys = []
     for path, down in by:

@@ -23,6 +23,15 @@ def setup(
         Path | None,
         typer.Option("--files-dir", help="Of trajectories and checkpoints, on all workers."),
     ] = None,
+    trajectory_store: Annotated[
+        str | None,
+        typer.Option(
+            "--trajectory-store",
+            metavar="PLACE",
+            help="For trajectories, where machines share no folder: a folder, gridfs or "
+            "s3://bucket/prefix?endpoint=...; --files-dir is then scratch of each worker.",
+        ),
+    ] = None,
     work_dir: Annotated[
         Path | None, typer.Option("--work-dir", help="Scratch folder of the worker.")
     ] = None,
@@ -107,6 +116,7 @@ def setup(
                 "side_by_side": side_by_side,
                 "max_jobs": max_jobs,
                 "poll_s": poll_s,
+                "trajectory_store": trajectory_store,
             },
         ),
         force=force,

@@ -14,6 +14,7 @@ from ...errors import InputError, MissingDependencyError
 from ...settings import get_settings
 from ...stores.connection import open_store
 from ...stores.mongodb import redacted
+from ...stores.trajectory_places import use_place
 from .base import require_server
 from .remote_project import database_of, project_of
 from .site import adapter_options
@@ -46,6 +47,8 @@ def configuration(site: Site) -> dict[Path, str]:
     """
     with open_store(site.store, files_dir=site.files_dir) as store:
         require_server(store)
+        if site.trajectory_store is not None:
+            use_place(store, site.trajectory_store)
         jobstore = JobStore(store.outputs)
     make = _fireworks_files if site.manager == "fireworks" else _project_file
     try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from ...errors import InputError, UnknownNameError
 from ...stores.credentials import has_password
+from ...stores.trajectory_places import parse_place
 from ...units import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ class Site:
         without a queue as many as there are cores.
     poll_s
         How often jobflow-remote looks at the queue.
+    trajectory_store
+        Place that all machines reach for trajectories; with one, `files_dir` may be a folder of
+        each worker's own.
     """
 
     store: str
@@ -81,6 +85,7 @@ class Site:
     side_by_side: int = 1
     max_jobs: int | None = None
     poll_s: float = 10.0
+    trajectory_store: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no manager could use."""
@@ -107,6 +112,8 @@ class Site:
                 given=self.name,
                 allowed="letters, digits, _ . and -",
             )
+        if self.trajectory_store is not None:
+            parse_place(self.trajectory_store)
         for label, path in (("files", self.files_dir), ("scratch", self.work_dir)):
             if not path.is_absolute():
                 raise InputError(
@@ -146,6 +153,8 @@ class Site:
             f"export HALOFLOW_DEVICE={'cuda' if self.job.gpus else 'cpu'}",
             f"export OMP_NUM_THREADS={self.job.cores}",
         ]
+        if self.trajectory_store is not None:
+            lines.append(f'export HALOFLOW_TRAJECTORY_STORE="{self.trajectory_store}"')
         if self.store_file is not None:
             lines.append(f'export HALOFLOW_STORE_FILE="{self.store_file}"')
         if self.scheduler != "shell" and (self.manager == "fireworks" or self.is_packed):

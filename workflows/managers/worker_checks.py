@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -16,6 +17,7 @@ from pymongo.errors import PyMongoError
 from ... import __version__
 from ...engines.potentials import identify
 from ...errors import HaloflowError
+from ...identity import file_sha256
 from ...settings import get_settings
 from ..doctor import BYTES_PER_GB, Check
 
@@ -45,7 +47,7 @@ def examine_here(store: HaloflowStore, expected: Mapping[str, Any]) -> list[Chec
         _check_store(store, str(expected["token"])),
         *_check_weights(expected["weights"]),
         check_folder("files", folder, float(expected["disk_gb"])),
-        _check_shared(folder / str(expected["token"])),
+        check_trajectories(store, Path.cwd()) or _check_shared(folder / str(expected["token"])),
         check_folder("scratch", Path.cwd(), LEAST_FREE_GB),
         check_clock(clock_offset_s(store) - float(expected["clock_s"])),
         *_check_device(),
@@ -119,6 +121,27 @@ def check_folder(subject: str, folder: Path, needed_gb: float) -> Check:
         remedy = f"make room for {needed_gb:.1f} GB, or name another folder"
         return Check(subject, "problem", message, remedy)
     return Check(subject, "ok", message)
+
+
+def check_trajectories(store: HaloflowStore, folder: Path) -> Check | None:
+    """Send a file to the place for all machines and read it back; ``None`` without a place."""
+    place, subject = store.files.target, "trajectories"
+    if place is None:
+        return None
+    probe = folder / f".haloflow-{secrets.token_hex(8)}"
+    try:
+        probe.write_bytes(os.urandom(_PROBE_BYTES))
+        sha256 = file_sha256(probe)
+        store.files.put(probe, sha256)
+        found = hashlib.sha256(b"".join(place.read(sha256))).hexdigest()
+        place.remove(sha256)
+    except HaloflowError as error:
+        return Check(subject, "problem", f"{error.problem}: {error.given}", error.remedy or "")
+    finally:
+        probe.unlink(missing_ok=True)
+    if found != sha256:
+        return Check(subject, "problem", f"{place.name} gives back other bytes", "take another")
+    return Check(subject, "ok", f"{place.name}, writable, read back")
 
 
 def _check_shared(made_there: Path) -> Check:

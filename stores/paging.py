@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from .collection import SqliteCollection
-from .selection import Selection, select, values_of
+from .ordering import MISSING
+from .selection import Selection, select, sort_key, values_of
+from .shaping import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _BATCH = 1000
 _LARGE_BATCH = 20_000
+_MOST_LOOKED_AT = 2000
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,8 @@ def _from_server(collection: Any, wanted: Selection) -> tuple[list[Document], in
     if not others:
         return list(_found(collection, wanted, criteria, wanted.skip, wanted.limit)), total
     if len(others) > 1 or wanted.has_lists:
-        return _computed(collection, wanted), total
+        rows = None if wanted.has_lists else _by_first(collection, wanted)
+        return _computed(collection, wanted) if rows is None else rows, total
     known = {"$and": [{path: {"$ne": None}}, *([criteria] if criteria else [])]}
     rows = list(_found(collection, wanted, known, wanted.skip, wanted.limit))
     if wanted.limit and len(rows) == wanted.limit:
@@ -136,6 +140,45 @@ def _from_server(collection: Any, wanted: Selection) -> tuple[list[Document], in
     left = wanted.limit - len(rows) if wanted.limit else 0
     unknown = {"$and": [{path: None}, *([criteria] if criteria else [])]}
     return rows + list(_found(collection, wanted, unknown, skip, left)), total
+
+
+def _by_first(collection: Any, wanted: Selection) -> list[Document] | None:
+    """Sort by the first field with its index, and in Python those that are equal in it.
+
+    ``None`` where that would have to look at many, or at what is no number: for one page of a
+    field of which few are equal it does not.
+    """
+    (path, down), *_ = wanted.by
+    last = wanted.skip + wanted.limit
+    if not wanted.limit or last > _MOST_LOOKED_AT:
+        return None
+    keys = dict.fromkeys((path for path, _ in wanted.by), 1)
+
+    def matching(test: Any, limit: int) -> list[Document]:
+        criteria = {"$and": [{path: test}, *([wanted.criteria] if wanted.criteria else [])]}
+        first = [(path, -1 if down else 1), (wanted.by[-1][0], 1)]
+        return list(collection.find(criteria, keys, sort=first, limit=limit))
+
+    rows = matching({"$ne": None}, last)
+    if len(rows) == last:
+        final = value_of(rows[-1], path)
+        if not _is_plain(final):
+            return None
+        rows = [row for row in rows if value_of(row, path) != final]
+        rows += matching(final, _MOST_LOOKED_AT)
+    else:
+        rows += matching(None, _MOST_LOOKED_AT)
+    odd = (value_of(row, path) for row in rows)
+    if len(rows) >= _MOST_LOOKED_AT or not all(map(_is_plain, odd)):
+        return None
+    rows.sort(key=lambda row: sort_key(row, wanted.by))
+    ids = [row["_id"] for row in rows[wanted.skip : last]]
+    return _of_ids(collection, wanted, ids)
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether a value is a number that is equal to itself, or none."""
+    return value is MISSING or value is None or (type(value) in {int, float} and value == value)  # noqa: PLR0124  (NaN)
 
 
 def _found(
@@ -160,6 +203,10 @@ def _computed(collection: Any, wanted: Selection) -> list[Document]:
     pipeline += [{"$skip": wanted.skip}, *([{"$limit": wanted.limit}] if wanted.limit else [])]
     pipeline.append({"$project": {"_id": 1}})
     ids = [row["_id"] for row in collection.aggregate(pipeline, allowDiskUse=True)]
+    return _of_ids(collection, wanted, ids)
+
+
+def _of_ids(collection: Any, wanted: Selection, ids: list[Any]) -> list[Document]:
     rows: dict[Any, Document] = {}
     for start in range(0, len(ids), _BATCH):
         some = {"_id": {"$in": ids[start : start + _BATCH]}}

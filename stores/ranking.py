@@ -1,10 +1,15 @@
-"""The place of one candidate in the ranking of all, counted by the store."""
+"""The places of candidates in the ranking of all, without reading their documents."""
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..quantity import Status
+from .fields import get_field
+from .paging import find_values
 from .query import DEFAULT_MAX_ENERGY_ABOVE_HULL, trust
 
 if TYPE_CHECKING:
@@ -21,53 +26,50 @@ _RANKED: list[dict[str, Any]] = [
 ]
 
 
-def place_of(
-    summaries: Store,
-    summary: CandidateSummary,
-    *,
-    max_energy_above_hull_ev_per_atom: float = DEFAULT_MAX_ENERGY_ABOVE_HULL,
-) -> int | None:
-    """Return the rank that :func:`~haloflow.stores.query.rank` gives `summary` among all.
+@dataclass(frozen=True)
+class Ranking:
+    """What all candidates that rank sort by, for the places of many of them.
 
-    Parameters
+    Attributes
     ----------
-    summaries
-        Connected store of summaries.
-    summary
-        One of them.
-    max_energy_above_hull_ev_per_atom
-        What lies above ranks after all that lie below, eV/atom.
-
-    Returns
-    -------
-    int or None
-        From 1; ``None`` below the line.
+    keys
+        Rising: whether the limit of E_hull is failed, the bound of sigma(300 K) downwards,
+        E_hull, id.
+    limit
+        Of E_hull, eV/atom; what lies above ranks after all that lie below.
     """
-    if trust(summary) is not Status.OK:
-        return None
-    limit = max_energy_above_hull_ev_per_atom
-    energy = summary.energy_above_hull_ev_per_atom.value
-    assert energy is not None  # as trust says
-    passes: dict[str, Any] = {f"{_HULL}.value": {"$lte": limit}}
-    fails: dict[str, Any] = {f"{_HULL}.value": {"$gt": limit}}
-    better = _better(summary, energy)
-    before = (
-        {"$and": [*_RANKED, passes, better]}
-        if energy <= limit
-        else {"$or": [{"$and": [*_RANKED, passes]}, {"$and": [*_RANKED, fails, better]}]}
-    )
-    return int(summaries.count(before)) + 1
+
+    keys: list[tuple[bool, float, float, str]]
+    limit: float
+
+    @classmethod
+    def of(cls, summaries: Store, limit: float = DEFAULT_MAX_ENERGY_ABOVE_HULL) -> Ranking:
+        """Read what the candidates of a connected store of summaries rank by."""
+        fields = [get_field("sigma_lower"), get_field("e_hull")]
+        rows = find_values(summaries, {"$and": _RANKED}, fields)
+        known = (row for row in rows if _is_number(row[2]))  # a damaged one may hold anything
+        return cls(sorted(_key(*row, limit) for row in known), limit)
+
+    def place_of(self, summary: CandidateSummary) -> int | None:
+        """Return the rank that :func:`~haloflow.stores.query.rank` gives a candidate among all.
+
+        Returns
+        -------
+        int or None
+            From 1; ``None`` below the line.
+        """
+        if trust(summary) is not Status.OK:
+            return None
+        lower = summary.sigma_300k_ms_cm.lower
+        energy = summary.energy_above_hull_ev_per_atom.value
+        assert energy is not None  # as trust says
+        return bisect_left(self.keys, _key(summary.candidate_id, lower, energy, self.limit)) + 1
 
 
-def _better(summary: CandidateSummary, energy: float) -> dict[str, Any]:
-    """Return the filter for what comes first: bound of sigma, then energy, then id."""
-    lower, path = summary.sigma_300k_ms_cm.lower or 0.0, f"{_SIGMA}.lower"
-    more: list[dict[str, Any]] = [{path: {"$gt": lower}}]
-    equal: list[dict[str, Any]] = [{path: lower}]
-    if lower <= 0:  # no bound counts as 0
-        (more if lower < 0 else equal).append({path: None})
-    tie: list[dict[str, Any]] = [
-        {f"{_HULL}.value": {"$lt": energy}},
-        {f"{_HULL}.value": energy, "candidate_id": {"$lt": summary.candidate_id}},
-    ]
-    return {"$or": [*more, {"$and": [{"$or": equal}, {"$or": tie}]}]}
+def _key(name: str, lower: Any, energy: float, limit: float) -> tuple[bool, float, float, str]:
+    """Return what a candidate sorts by; no bound of sigma counts as 0."""
+    return energy > limit, -lower if _is_number(lower) else 0.0, energy, name
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not math.isnan(value)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from ...stores.facets import count_facets
 from ...stores.fields import Field, get_field, get_fields
+from ...stores.memory import version_of
 from ...stores.paging import find_page
-from ...stores.ranking import place_of
+from ...stores.ranking import Ranking
 from ...stores.records import summary_of
 from ...workflows.lookup import read_documents, summary_by_id
 from ..cautions import shown_phases
 from ..panels import candidate_facts
+from ..recent import Lately
 from ..view import CandidateView
 from ..wording import footnotes, screen_text
 from .bodies import Answer, CandidateDep, answer
 from .dependencies import StoreDep
 from .filters import FILTER_PARAMETERS, Criteria, can_be_asked
+from .kept import GOOD_FOR_S, kept
 from .maggma_api import ReadOnlyResource, attach_query_ops, merge_queries
 from .models import CandidatePage, CandidateRow, FieldModel
 from .operators import FieldsQuery, FilterQuery, PageQuery, SortQuery
@@ -26,6 +29,7 @@ from .operators import FieldsQuery, FilterQuery, PageQuery, SortQuery
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ...stores.connection import HaloflowStore
     from .maggma_api import Store
 
 router = APIRouter(tags=["candidates"])
@@ -104,13 +108,17 @@ def _row(record: Any, fields: list[Field]) -> dict[str, Any]:  # noqa: ANN401  (
 
 
 @router.get("/facets", response_model=Answer, openapi_extra=FILTER_PARAMETERS)
-def facets(store: StoreDep, criteria: Criteria) -> Response:
+def facets(request: Request, store: StoreDep, criteria: Criteria) -> Response:
     """Count the candidates that pass all filters by family, phase, status, system, element...
 
     Each list is sorted by count, and holds what the filter of its name takes (`elements_all`
     for `element`). `left_out` says how many other values there are: empty, too long, or with
     control characters.
     """
+    return kept(request, lambda: _facets(store, criteria), store.summaries)
+
+
+def _facets(store: HaloflowStore, criteria: dict[str, Any]) -> Response:
     counts = count_facets(store.summaries, criteria)
     shown = {
         name: {
@@ -125,7 +133,7 @@ def facets(store: StoreDep, criteria: Criteria) -> Response:
 
 
 @router.get("/candidates/{candidate_id}", response_model=Answer)
-def candidate(store: StoreDep, candidate: CandidateDep) -> Response:
+def candidate(request: Request, store: StoreDep, candidate: CandidateDep) -> Response:
     """Give the whole summary of a candidate, its place in the ranking, and its cautions.
 
     `rank` counts from 1; null where E_hull or sigma(300 K) is not ok. `cautions` concern this
@@ -140,10 +148,18 @@ def candidate(store: StoreDep, candidate: CandidateDep) -> Response:
     return answer(
         {
             **summary.model_dump(mode="json"),
-            "rank": place_of(store.summaries, summary),
+            "rank": _ranking(request, store).place_of(summary),
             "cautions": [*cautions, *summary.warnings],
             "footnotes": footnotes([summary], shown_phases(documents.values())),
             "facts": [fact.row() for fact in candidate_facts(view)],
             "screen": {"criteria": candidate.screen, "text": screen_text(candidate.screen)},
         }
     )
+
+
+def _ranking(request: Request, store: HaloflowStore) -> Ranking:
+    if not hasattr(request.app.state, "rankings"):
+        request.app.state.rankings = Lately[Ranking](1, GOOD_FOR_S)
+    rankings: Lately[Ranking] = request.app.state.rankings
+    version = version_of(store.summaries)
+    return rankings.get("", lambda: Ranking.of(store.summaries), version)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 GOOD_FOR_S: Final = 5.0
 """Longest time until an answer tells of what was written since; see :class:`Lately`."""
-_KEPT: Final = 64
+_KEPT: Final = 128
 _JSON: Final = "application/json"
 
 Bodies = Lately[bytes]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...stores.documents import MeltQuenchDocument, RelaxDocument
 from ...stores.embedded import SqliteStore
-from ...stores.records import candidate_of, step_of, summary_of
+from ...stores.records import step_of, summary_of
 from ...stores.results import stored_outputs
 from .entries import entries_of
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 REFRESH_S: Final = 30.0
 _BATCH: Final = 100
+_REST: Final = 0.5
+"""Between two batches others have this part of the time that the last one took."""
 _MARGIN: Final = timedelta(minutes=10)
 _STRUCTURE_STEP: Final = re.compile(r"(relax|melt_quench)(-seed\d+)?")
 _INDEXED: Final = ("id", "candidate_id", "elements", "nelements", "chemical_formula_reduced")
@@ -95,9 +97,11 @@ class EntryMirror:
             changed = self._changed()
             ids = list(changed)
             for start in range(0, len(ids), _BATCH):
+                started = time.monotonic()
                 some = ids[start : start + _BATCH]
                 self._renew(some)
                 self._seen.update({name: changed[name] for name in some})
+                time.sleep(_REST * (time.monotonic() - started))
             self._refreshed_at = time.monotonic()
             self._complete.set()
 
@@ -111,12 +115,13 @@ class EntryMirror:
 
     def _renew(self, ids: list[str]) -> None:
         one_of = {"candidate_id": {"$in": ids}}
-        summaries = list(map(summary_of, self._store.summaries.query(one_of)))
         structures = self._structures(ids)
+        relaxed = {"candidate_id": {"$in": list(structures)}}
+        summaries = list(map(summary_of, self._store.summaries.query(relaxed)))
         made = [
             entry
             for summary in summaries
-            for entry in entries_of(summary, structures.get(summary.candidate_id, {}))
+            for entry in entries_of(summary, structures[summary.candidate_id])
         ]
         kept = [entry["id"] for entry in made]
         self.entries.remove_docs({**one_of, "id": {"$nin": kept}})
@@ -124,16 +129,19 @@ class EntryMirror:
             self.entries.update(made, key="id")
 
     def _structures(self, ids: list[str]) -> dict[str, dict[str, Structure]]:
-        """Return the relaxed structures by candidate and step; of a glass else the quenched."""
+        """Return the relaxed structures by candidate and step; of a glass else the quenched.
+
+        Of a candidate without any there is nothing.
+        """
         records = self._store.candidates.query({"candidate_id": {"$in": ids}})
-        candidates = list(map(candidate_of, records))
-        wanted = {one.candidate_id: _structure_steps(one.steps) for one in candidates}
+        wanted = {row["candidate_id"]: _structure_steps(row["steps"]) for row in records}
         identities = {i for steps in wanted.values() for i in steps.values()}
         outputs = stored_outputs(self._store, identities)
-        return {
-            name: _relaxed({step: outputs[i] for step, i in steps.items() if i in outputs})
+        known = {
+            name: {step: outputs[i] for step, i in steps.items() if i in outputs}
             for name, steps in wanted.items()
         }
+        return {name: _relaxed(steps) for name, steps in known.items() if steps}
 
 
 def _structure_steps(steps: dict[str, str]) -> dict[str, str]:

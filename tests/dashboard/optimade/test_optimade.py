@@ -209,10 +209,16 @@ def test_few_summaries_are_held_at_a_time(tmp_path, monkeypatch):
 
     monkeypatch.setattr(mirror_module, "_BATCH", 3)
     monkeypatch.setattr(mirror_module, "summary_of", counted)
+    template, documents = sample_candidates.searched_crystal()
+    relaxed = {name: one for name, one in documents.items() if name.startswith("relax")}
+    copies = [template.model_copy(update={"candidate_id": f"c{n:02}"}) for n in range(20)]
     with open_store(tmp_path) as store:
-        many_candidates.fill(store, 20)
+        many_candidates.fill(store, 20)  # of these there are no structures
+        sample_candidates.fill(store, [(one, relaxed) for one in copies])
+        update_summaries(store)
         with closing(EntryMirror(store)) as mirror:
             mirror.refresh()
+            assert mirror.entries.count() == 20 * len(relaxed)
     assert len(alive) == 20
     assert max(most) <= 6
 

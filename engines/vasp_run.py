@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import psutil
-from custodian.custodian import Custodian, CustodianError, ReturnCodeError, ValidationError
+from custodian.custodian import (
+    Custodian,
+    CustodianError,
+    ErrorHandler,
+    ReturnCodeError,
+    ValidationError,
+)
 from custodian.vasp import handlers as known_handlers
 from custodian.vasp.io import load_vasprun
 from custodian.vasp.jobs import VaspJob
@@ -28,8 +34,6 @@ from .durable import write_durably
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator
-
-    from custodian.custodian import ErrorHandler
 
     from .interrupts import StopRequest
 
@@ -105,7 +109,7 @@ def run_vasp(
     is_dynamics
         Leave out the handlers of relaxations.
     on_steps
-        Called with the number of ionic steps that are done, about twice a second.
+        Called in this thread with the number of ionic steps that are done, now and then.
 
     Raises
     ------
@@ -114,7 +118,7 @@ def run_vasp(
     EngineError
         VASP failed and custodian could not mend it; names the cause.
     """
-    watch = _Watch(folder, stop, walltime_s, on_steps)
+    watch = _Watch(folder, stop, walltime_s)
     job = _Job(
         shlex.split(os.path.expandvars(host.command)),
         gamma_vasp_cmd=shlex.split(os.path.expandvars(host.gamma_command)),
@@ -122,7 +126,7 @@ def run_vasp(
     )
     job.watch = watch
     custodian = Custodian(
-        _handlers(host, is_dynamics=is_dynamics),
+        [_Reporter(on_steps), *_handlers(host, is_dynamics=is_dynamics)],
         [job],
         validators=[VasprunXMLValidator(), VaspFilesValidator()],
         max_errors=host.max_errors,
@@ -189,6 +193,23 @@ class _Job(VaspJob):
         return process
 
 
+class _Reporter(ErrorHandler):
+    """Finds no error: it is looked at while VASP runs, and tells how far that is."""
+
+    is_monitor = True
+
+    def __init__(self, on_steps: Callable[[int], None] | None = None) -> None:
+        self._on_steps = on_steps
+
+    def check(self, directory: str = "./") -> bool:
+        if self._on_steps is not None:
+            self._on_steps(count_steps(Path(directory)))
+        return False
+
+    def correct(self, directory: str = "./") -> dict[str, Any]:  # noqa: ARG002  (custodian's signature)
+        return {"errors": [], "actions": []}
+
+
 class _ElectronsUnconverged(known_handlers.UnconvergedErrorHandler):
     """Mends the electrons only: where atoms have not come to rest, a next run goes on."""
 
@@ -208,11 +229,10 @@ class _Watch:
         folder: Path,
         stop: StopRequest,
         walltime_s: float | None,
-        on_steps: Callable[[int], None] | None,
     ) -> None:
         self.process: subprocess.Popen[bytes] | None = None
         self.reason = ""
-        self._folder, self._stop, self._on_steps = folder, stop, on_steps
+        self._folder, self._stop = folder, stop
         self._walltime_s = walltime_s
         self._started_s = stop.elapsed_s
         self._over = threading.Event()
@@ -231,14 +251,11 @@ class _Watch:
 
     def _loop(self) -> None:
         while not self._over.wait(_LOOK_S):
-            n_steps = _count_steps(self._folder)
-            if self._on_steps is not None:
-                self._on_steps(n_steps)
             if name := self._stop.signalled:
                 self.reason = name
                 self._kill()
             elif self._walltime_s is not None:
-                self._mind_walltime(self._walltime_s, n_steps)
+                self._mind_walltime(self._walltime_s, count_steps(self._folder))
 
     def _mind_walltime(self, walltime_s: float, n_steps: int) -> None:
         """Ask for a last step when the next but one would come too late; then insist."""
@@ -275,7 +292,8 @@ def _handlers(host: VaspHost, *, is_dynamics: bool) -> list[ErrorHandler]:
     return [*found, known_handlers.FrozenJobErrorHandler(timeout=host.hang_s)]
 
 
-def _count_steps(folder: Path) -> int:
+def count_steps(folder: Path) -> int:
+    """Return the number of ionic steps that the run in `folder` has done."""
     try:
         with (folder / "OSZICAR").open(errors="replace") as file:
             return sum(" F= " in line for line in file)

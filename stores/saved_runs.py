@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 MARKER: Final = "saved.json"
-_OF_THIS_MACHINE = frozenset(("lock", "progress.json", MARKER))
+_OF_VASP = frozenset(
+    ("process.json", "WAVECAR", "CHGCAR", "CHG", "TAUCAR", "POTCAR", "POTCAR.orig")
+)
+"""A process, what is large and can be computed again, and what must not be passed on."""
+_OF_THIS_MACHINE = frozenset(("lock", "progress.json", MARKER)) | _OF_VASP
 _TEMPORARY = ".tmp"
 PRUNING: Final = "pruning this store"
 _LONGEST_PRUNING_S, _LOOK_S = 3600.0, 0.5

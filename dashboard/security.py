@@ -142,6 +142,17 @@ class SecurityMiddleware:
         return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), known)
 
 
+async def answer_busy(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """Send a client away, whatever it asks for, and close the connection."""
+    answer = _error(
+        503,
+        "the server is busy with other requests",
+        remedy="ask again in some seconds",
+    )
+    answer.headers |= {"Retry-After": "5", "Connection": "close", **SECURITY_HEADERS}
+    await answer.send(send)
+
+
 def host_name(header: str) -> str:
     """Return the name in a Host header: lower case, without the port, IPv6 in brackets."""
     name, closing, port = header.strip().lower().rpartition("]")

@@ -9,6 +9,8 @@ import uvicorn
 from anyio.to_thread import current_default_thread_limiter
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from .security import answer_busy
+
 if TYPE_CHECKING:
     import asyncio
     import socket
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 MOST_WAITING: Final = 200
+"""Connections, or requests at work; who comes then is sent away."""
 THREADS: Final = 8
 """Each has its own connection to the store, and keeps what memory it once took."""
 HEAD_S: Final = 10.0
@@ -31,6 +34,12 @@ class Protocol(H11Protocol):
         """Begin to wait for the first head."""
         super().connection_made(transport)
         self._watch()
+
+    def handle_events(self) -> None:
+        """Let requests be answered, or be sent away while there are too many."""
+        is_full = max(len(self.connections), len(self.tasks)) >= MOST_WAITING
+        self.app = answer_busy if is_full else self.config.loaded_app
+        super().handle_events()
 
     def data_received(self, data: bytes) -> None:
         """Take what came; it does not prolong the wait."""
@@ -75,7 +84,6 @@ def answer_requests(app: ASGIApp, listening: socket.socket) -> None:
         server_header=False,
         lifespan="off",
         ws="none",
-        limit_concurrency=MOST_WAITING,
         timeout_graceful_shutdown=3,
     )
     try:

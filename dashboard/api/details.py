@@ -33,7 +33,7 @@ def transport(store: StoreDep, candidate: CandidateDep) -> Response:
     lags in ps, squared displacements in A2, temperatures in K.
     """
     kinds = (DiffusionDocument, TransportDocument)
-    return _listed(store, candidate, kinds, lambda name, found: [_without(name, found, {"rdf"})])
+    return _listed(store, candidate, kinds, lambda name, found: [_without(name, found, "rdf")])
 
 
 @router.get("/candidates/{candidate_id}/rdf", response_model=Answer)
@@ -144,5 +144,6 @@ def _listed(
     return answer_list(rows, unreadable=found.unreadable)
 
 
-def _without(name: str, document: StepDocument, more: set[str] = frozenset()) -> dict[str, Any]:  # type: ignore[assignment]  # never written to
-    return {"step": name, **document.model_dump(mode="json", exclude=_BOOKKEEPING | more)}
+def _without(name: str, document: StepDocument, *more: str) -> dict[str, Any]:
+    """Return a document of the step `name` without bookkeeping and the fields `more`."""
+    return {"step": name, **document.model_dump(mode="json", exclude={*_BOOKKEEPING, *more})}

@@ -16,9 +16,9 @@ from .entries import PREFIX
 def _given_settings_only(
     _cls: type[ServerConfig],
     /,
-    _settings_cls: Any,  # noqa: ANN401  (of pydantic-settings, as all that follows)
-    init_settings: Any,  # noqa: ANN401
-    **_others: Any,  # noqa: ANN401
+    _settings_cls: Any,  # noqa: ANN401  (of pydantic-settings)
+    init_settings: Any,  # noqa: ANN401  (of pydantic-settings)
+    **_others: Any,  # noqa: ANN401  (of pydantic-settings)
 ) -> tuple[Any, ...]:
     return (init_settings,)
 

@@ -29,6 +29,7 @@ from haloflow.cli import serve, upkeep
 from haloflow.cli.main import app
 from haloflow.cli.upkeep import Upkeep
 from haloflow.dashboard import server
+from haloflow.dashboard.security import SECURITY_HEADERS
 from haloflow.errors import InputError, MissingDependencyError
 from haloflow.stores.builders import SummaryBuilder
 from haloflow.stores.connection import open_store
@@ -137,6 +138,43 @@ def test_a_connection_that_sends_no_head_is_closed(monkeypatch):
     for seconds, got in (whole, second):
         assert b"done" in got
         assert 0.6 < seconds < 2.0
+
+
+def test_who_comes_when_too_many_are_there_is_told_so_as_by_any_answer(monkeypatch):
+    monkeypatch.setattr(server, "MOST_WAITING", 4)
+
+    async def app_(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"done"})
+
+    async def run():
+        config = uvicorn.Config(app_, http=server.Protocol, log_level="error", lifespan="off")
+        config.load()
+        state = ServerState()
+        loop = asyncio.get_running_loop()
+        listening = await loop.create_server(
+            lambda: config.http_protocol_class(config, state, {}), "127.0.0.1", 0
+        )
+        port = listening.sockets[0].getsockname()[1]
+        async with listening, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+            while len(state.connections) < len(idle):  # noqa: ASYNC110  (there is no event)
+                await asyncio.sleep(0.01)
+            refused = await client.get("/")
+            for _, writer in idle:
+                writer.close()
+            while state.connections:  # noqa: ASYNC110  (there is no event)
+                await asyncio.sleep(0.01)
+            return refused, await client.get("/")
+
+    refused, answered = asyncio.run(asyncio.wait_for(run(), 30))
+    assert refused.status_code == 503
+    assert refused.json()["error"]["problem"] == "the server is busy with other requests"
+    assert refused.headers["retry-after"] == "5"
+    assert refused.headers["connection"] == "close"
+    for name, value in SECURITY_HEADERS.items():
+        assert refused.headers[name] == value
+    assert answered.text == "done"
 
 
 def test_another_host_needs_the_token_which_is_shown_once(mongod_uri, tmp_path):

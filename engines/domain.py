@@ -1,35 +1,21 @@
-"""How far a NEP student is asked beyond what it was trained on: the extrapolation grade.
-
-Each element has an active set: those atoms of the training frames whose descriptors span the
-largest volume (MaxVol). Another atom's descriptors are a combination of them; the largest
-coefficient is its grade. Up to 1 the student interpolates, beyond it extrapolates. Descriptors
-without weight in the training frames are left out of the combination; how much an atom has of
-those, over the most that a training atom had, is a grade as well, and the larger one counts.
-
-References
-----------
-Goreinov et al., in Matrix Methods: Theory, Algorithms and Applications (2010) (MaxVol);
-Podryabinkin, Shapeev, Comput. Mater. Sci. 140, 171 (2017),
-https://doi.org/10.1016/j.commatsci.2017.08.031 (the grade).
-"""
+"""Whether a run stays inside what the NEP student that drives it was trained on."""
 
 from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from zipfile import BadZipFile
 
 import numpy as np
-from scipy.linalg import qr
 
 from ..errors import InputError, PotentialError
 from ..identity import file_sha256
 from ..quantity import Status
+from .active_set import ElementDomain, ElementNetwork
 from .durable import write_durably
 from .guards import Guard, GuardVerdict
-from .potential_loaders import load_nep
+from .potential_loaders import load_nep, optional_package
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,99 +23,17 @@ if TYPE_CHECKING:
 
     from ase import Atoms
     from ase.calculators.calculator import Calculator
-    from numpy.typing import NDArray
+
+    from .active_set import FloatArray
 
 SELECT_GRADE: Final = 2.0
 """Frames above this extend what a student knows, and are worth a label."""
 STOP_GRADE: Final = 10.0
 """Above this a student's forces mean nothing any more, and a run ends."""
-_LEAST_WEIGHT: Final = 1e-5
-_TOLERANCE: Final = 1.01
-_MOST_SWAPS: Final = 10_000
+ACCEPTED_SHARE: Final = 0.05
+"""Of a run's frames may lie above `SELECT_GRADE`."""
 _SUFFIX: Final = ".domain.npz"
 _META: Final = "meta"
-
-
-@dataclass(frozen=True)
-class ElementDomain:
-    """The active set of one element.
-
-    Attributes
-    ----------
-    mean
-        Of the descriptors, (n_descriptors,).
-    basis
-        Whitened directions with weight in the training frames, (n_descriptors, rank).
-    rest
-        Directions without, over the largest component that a training atom had,
-        (n_descriptors, n_descriptors - rank).
-    inverse
-        Of the matrix of active rows, (rank + 1, rank + 1); the first column is a constant.
-    """
-
-    mean: NDArray[np.float64]
-    basis: NDArray[np.float64]
-    rest: NDArray[np.float64]
-    inverse: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, descriptors: NDArray[np.float64]) -> ElementDomain:
-        """Find the active set of `descriptors`, (n_atoms, n_descriptors)."""
-        mean = descriptors.mean(axis=0)
-        centred = descriptors - mean
-        _, weights, directions = np.linalg.svd(centred, full_matrices=True)
-        weights = np.concatenate([weights, np.zeros(len(directions) - len(weights))])
-        kept = weights > _LEAST_WEIGHT * max(float(weights[0]), np.finfo(np.float64).tiny)
-        basis = directions[kept].T * (np.sqrt(len(centred)) / weights[kept])
-        rest = directions[~kept].T
-        if rest.size:
-            most = float(np.linalg.norm(centred @ rest, axis=1).max())
-            rest = rest / max(most, _LEAST_WEIGHT * float(weights[0]), np.finfo(np.float64).tiny)
-        rows = np.column_stack([np.ones(len(centred)), centred @ basis])
-        active = maxvol(rows)
-        return cls(mean, basis, rest, np.linalg.pinv(rows[active]))
-
-    def grades(self, descriptors: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the grade of each atom, (n_atoms,)."""
-        centred = descriptors - self.mean
-        rows = np.column_stack([np.ones(len(centred)), centred @ self.basis])
-        inside = np.abs(rows @ self.inverse).max(axis=1)
-        outside = np.linalg.norm(centred @ self.rest, axis=1)
-        grades: NDArray[np.float64] = np.maximum(inside, outside)
-        return grades
-
-
-def maxvol(rows: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the rows that span about the largest volume.
-
-    Starts from the pivots of a QR decomposition and swaps rows while one of the others has a
-    coefficient above 1.01; each swap multiplies the volume by it.
-
-    Parameters
-    ----------
-    rows
-        Shape (n_rows, rank), of full rank, where there are as many rows.
-
-    Returns
-    -------
-    NDArray
-        Indices, shape (min(n_rows, rank),).
-    """
-    _, _, pivots = qr(rows.T, mode="economic", pivoting=True)
-    active: NDArray[np.intp] = np.array(pivots[: rows.shape[1]])
-    if len(active) < rows.shape[1]:
-        return active
-    coefficients = np.linalg.solve(rows[active].T, rows.T).T
-    for _ in range(_MOST_SWAPS):
-        row, column = np.unravel_index(np.abs(coefficients).argmax(), coefficients.shape)
-        pivot = coefficients[row, column]
-        if abs(pivot) <= _TOLERANCE:
-            break
-        change = coefficients[row].copy()
-        change[column] -= 1.0
-        coefficients -= np.outer(coefficients[:, column] / pivot, change)
-        active[column] = row
-    return active
 
 
 class NepDomain:
@@ -141,10 +45,12 @@ class NepDomain:
         The student's ``nep.txt``.
     parts
         By element.
+    teacher
+        Name of the potential that it learned from, which may check it.
     """
 
-    def __init__(self, model: Path, parts: dict[str, ElementDomain]) -> None:
-        self.model, self.parts = model, parts
+    def __init__(self, model: Path, parts: dict[str, ElementDomain], teacher: str = "") -> None:
+        self.model, self.parts, self.teacher = model, parts, teacher
         self._calculator: Calculator = load_nep(model, {}, "cpu")
 
     @classmethod
@@ -157,7 +63,7 @@ class NepDomain:
             If there are no frames.
         """
         domain = cls(model, {})
-        rows: dict[str, list[NDArray[np.float64]]] = {}
+        rows: dict[str, list[FloatArray]] = {}
         for frame in frames:
             found, symbols = domain._descriptors(frame), np.array(frame.get_chemical_symbols())
             for symbol in dict.fromkeys(symbols.tolist()):
@@ -168,10 +74,14 @@ class NepDomain:
                 given="no frames",
                 remedy="give the training frames",
             )
-        domain.parts = {s: ElementDomain.of(np.vstack(found)) for s, found in rows.items()}
+        networks = _networks(model)
+        domain.parts = {
+            symbol: ElementDomain.of(networks[symbol], np.vstack(found))
+            for symbol, found in rows.items()
+        }
         return domain
 
-    def grades(self, atoms: Atoms) -> NDArray[np.float64]:
+    def grades(self, atoms: Atoms) -> FloatArray:
         """Return the grade of each atom, (n_atoms,); infinite for elements without a frame."""
         symbols = np.array(atoms.get_chemical_symbols())
         grades = np.full(len(atoms), np.inf)
@@ -189,12 +99,12 @@ class NepDomain:
 
     def save(self) -> Path:
         """Write the domain beside its student, and return the path."""
-        arrays: dict[str, Any] = {
-            f"{symbol}.{name}": array
-            for symbol, part in self.parts.items()
-            for name, array in vars(part).items()
-        }
-        meta = json.dumps({"model_sha256": file_sha256(self.model), "elements": [*self.parts]})
+        arrays: dict[str, Any] = {}
+        for symbol, part in self.parts.items():
+            arrays[f"{symbol}.active"] = part.active.astype(np.float32)
+            arrays[f"{symbol}.rest"] = np.array(part.rest)
+        known = {"model_sha256": file_sha256(self.model), "teacher": self.teacher}
+        meta = json.dumps(known | {"elements": [*self.parts]})
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, **{_META: np.array(meta)}, **arrays)
         path = domain_path(self.model)
@@ -214,9 +124,8 @@ class NepDomain:
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 meta = json.loads(str(file[_META]))
-                names = list(ElementDomain.__dataclass_fields__)
-                parts = {
-                    symbol: ElementDomain(*(file[f"{symbol}.{name}"] for name in names))
+                saved = {
+                    symbol: (file[f"{symbol}.active"], float(file[f"{symbol}.rest"]))
                     for symbol in meta["elements"]
                 }
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
@@ -232,12 +141,30 @@ class NepDomain:
                 allowed=f"one made for {model}",
                 remedy="keep the two files of a student together",
             )
-        return cls(model, parts)
+        networks = _networks(model)
+        parts = {
+            symbol: ElementDomain(networks[symbol], active.astype(np.float64), rest)
+            for symbol, (active, rest) in saved.items()
+        }
+        return cls(model, parts, meta["teacher"])
 
-    def _descriptors(self, atoms: Atoms) -> NDArray[np.float64]:
+    def _descriptors(self, atoms: Atoms) -> FloatArray:
         calculator: Any = self._calculator
-        found: NDArray[np.float64] = np.asarray(calculator.get_descriptors(atoms.copy()))
+        found: FloatArray = np.asarray(calculator.get_descriptors(atoms.copy()))
         return found
+
+
+def _networks(model: Path) -> dict[str, ElementNetwork]:
+    """Read the network of each element; descriptors reach it as calorine gives them."""
+    with optional_package("calorine", "nep"):
+        from calorine.nep import read_model  # noqa: PLC0415  (optional package)
+
+        weights = read_model(str(model)).ann_parameters
+    return {
+        symbol: ElementNetwork(np.asarray(own["w0"]), np.ravel(own["b0"]), np.ravel(own["w1"]))
+        for symbol, own in weights.items()
+        if isinstance(own, dict)
+    }
 
 
 def domain_path(model: Path) -> Path:

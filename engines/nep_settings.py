@@ -11,6 +11,7 @@ from ..errors import InputError
 _ZBL_RANGE_A: Final = (1.0, 3.0)
 _LEAST_ANGULAR_A: Final = 3.0
 _MOST_CUTOFF_A: Final = 12.0
+_RATE_STEPS: Final = 30
 _NOT_PHYSICS: Final = ("checkpoint_epochs",)
 
 
@@ -38,8 +39,8 @@ class NepSettings:
         Passes over the training frames.
     batch
         Frames per step of the optimizer.
-    learning_rate
-        At the start; it falls where the validation loss no longer does.
+    learning_rate, final_learning_rate
+        At the start and at the end; it falls geometrically, in steps.
     weight_energy, weight_force, weight_virial
         Of the mean squared errors in the loss, per atom in eV, in eV/A, per atom in eV.
     seed
@@ -59,6 +60,7 @@ class NepSettings:
     epochs: int = 200
     batch: int = 4
     learning_rate: float = 0.01
+    final_learning_rate: float = 1e-4
     weight_energy: float = 0.05
     weight_force: float = 1.0
     weight_virial: float = 0.05
@@ -75,6 +77,7 @@ class NepSettings:
             ("epochs", 1, 100_000),
             ("batch", 1, 10_000),
             ("learning_rate", 1e-6, 1.0),
+            ("final_learning_rate", 1e-7, self.learning_rate),
             ("weight_energy", 0.0, math.inf),
             ("weight_force", 0.0, math.inf),
             ("weight_virial", 0.0, math.inf),
@@ -104,6 +107,9 @@ class NepSettings:
     def nep_in(self, elements: tuple[str, ...]) -> str:
         """Return the text of a ``nep.in`` for torchnep."""
         n_max, basis, l_max = self.n_max, self.basis_size, self.l_max
+        interval = max(1, self.epochs // _RATE_STEPS)
+        n_steps = max(1, (self.epochs - 1) // interval)
+        factor = (self.final_learning_rate / self.learning_rate) ** (1 / n_steps)
         lines = [
             "version 4",
             f"type {len(elements)} {' '.join(elements)}",
@@ -118,6 +124,10 @@ class NepSettings:
             f"batch {self.batch}",
             f"epoch {self.epochs}",
             f"lr {self.learning_rate:g}",
+            f"stop_lr {self.final_learning_rate:g}",
+            "lr_scheduler step",
+            f"scheduler_patience {interval}",
+            f"scheduler_factor {factor:.6f}",
         ]
         if self.zbl_cutoff_a is not None:
             lines.append(f"zbl {self.zbl_cutoff_a:g}")

@@ -19,7 +19,8 @@ from ..identity import file_sha256
 from ..quantity import Status
 from ..settings import get_settings
 from ..stores.documents import FileReference
-from ..stores.models import ErrorTable, LearningRound, TrainedModelDocument, TrialRun
+from ..stores.domain_report import ErrorTable
+from ..stores.models import LearningRound, TrainedModelDocument, TrialRun
 from ..stores.training import SPLITS
 from .step import LevelMaker, StepContext, step_job
 from .training_set import domain_of, read_set
@@ -149,7 +150,7 @@ class _Learning:
         self._maker, self._set, self._teacher = maker, training_set, teacher
         self._context = context
         self._frames: dict[str, list[Atoms]] = {
-            split: read_set(training_set, context.files_dir, split) for split in SPLITS
+            split: read_set(training_set, context.files, split) for split in SPLITS
         }
         self._elements = tuple(training_set.domain.elements)
         self._progress = context.progress(_PARTS * maker.max_rounds)
@@ -360,7 +361,7 @@ class _Learning:
         context, maker = self._context, self._maker
         path = context.directory / f"{'-'.join(self._elements)}.nep.txt"
         write_durably(path, student.path.read_bytes())
-        domain.model = path
+        domain.model, domain.teacher = path, maker.level
         files = [(path, WEIGHTS_ROLE), (domain.save(), DOMAIN_ROLE)]
         potential = load_potential(f"nep:{path}")
         calculator = potential.calculator

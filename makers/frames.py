@@ -10,26 +10,26 @@ from ase import Atoms
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ..analysis.fingerprints import decorrelation_stride
-from ..engines.trajectory import TrajectoryReader
 from ..errors import InputError
 from ..identity import content_hash, structure_hash
 from ..stores.documents import MDDocument, MeltQuenchDocument
 from ..systems.packing import pack
 from .chemistry import mixture_of
+from .stored_trajectories import open_stored, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
     from typing import Any
 
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
+    from ..engines.trajectory import TrajectoryReader
     from ..stores.documents import StepDocument
+    from ..stores.step_files import StepFiles
     from ..stores.training import Split
 
 _LEAST_FRAMES = 3
-_TRAJECTORY = "trajectory-"
 
 
 @dataclass
@@ -73,15 +73,15 @@ def reduced_formula(atoms: Atoms) -> str:
     return str(atoms.symbols.formula.reduce()[0].format("hill"))
 
 
-def run_group(run: StepDocument, files_dir: Path, most: int) -> Group | None:
+def run_group(run: StepDocument, files: StepFiles, most: int) -> Group | None:
     """Return independent frames of all parts of a run; ``None`` where it has too few.
 
     Parameters
     ----------
     run
         MD or melt-quench.
-    files_dir
-        Where its files lie.
+    files
+        Where its trajectory is found.
     most
         Number of frames at most, evenly spread.
 
@@ -97,16 +97,11 @@ def run_group(run: StepDocument, files_dir: Path, most: int) -> Group | None:
             allowed="md and melt_quench steps; structures are given as crystals",
             remedy="leave it out, or give its structure as a crystal",
         )
-    folders = {
-        (files_dir / file.path).parent: file.role.removeprefix(_TRAJECTORY)
-        for file in run.files
-        if file.role.startswith(_TRAJECTORY)
-    }
     frames: list[Atoms] = []
     temperatures: list[float] = []
     strides: list[int] = []
-    for folder in folders:
-        reader = TrajectoryReader(folder)
+    for chunks in parts_of(run).values():
+        reader = open_stored(chunks, files)
         thermo = reader.thermo()
         sound = np.isfinite(thermo["energy_ev"])
         if np.count_nonzero(sound) < _LEAST_FRAMES:

@@ -13,6 +13,7 @@ from ..engines.relax import relax
 from ..engines.relax_settings import RelaxSettings
 from ..quantity import Quantity, Status, worst
 from ..units import density_g_cm3
+from .domain_check import domain_guards
 from .guards import Stage, dynamics_guards
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class GlassRun:
         self._context = context
         self._progress: ProgressReporter = context.progress(protocol.max_steps)
         self._atoms: Atoms | None = None
+        self._own_guards = domain_guards(potential.identity.name)
 
     @property
     def last(self) -> MDResult:
@@ -137,7 +139,10 @@ class GlassRun:
             self.potential.calculator,
             settings,
             self._context.directory / name,
-            guards=dynamics_guards(self._atoms, settings, Stage(settled=name == "npt")),
+            guards=[
+                *self._own_guards,
+                *dynamics_guards(self._atoms, settings, Stage(settled=name == "npt")),
+            ],
             signature=f"{self._context.identity}/{name}",
             on_progress=self._progress.stage(name, n_steps),
             walltime_s=self._context.walltime_s,

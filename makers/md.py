@@ -17,6 +17,7 @@ from ..quantity import Quantity, Status, worst
 from ..stores.documents import MDDocument, StepDocument
 from ..units import density_g_cm3
 from .chemistry import final_structure
+from .domain_check import domain_guards, domain_report, domain_verdict
 from .guards import Stage, dynamics_guards
 from .step import LevelMaker, StepContext, parents_of, start_structure, step_job
 
@@ -106,13 +107,14 @@ class MDMaker(LevelMaker):
         progress = context.progress(self.n_steps)
         atoms: Atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
         parts: dict[str, MDResult] = {}
+        own_guards = domain_guards(self.level)
         for name, settings in self._parts().items():
             parts[name] = run_md(
                 atoms,
                 potential.calculator,
                 settings,
                 context.directory / name,
-                guards=dynamics_guards(atoms, settings, self._stage),
+                guards=[*own_guards, *dynamics_guards(atoms, settings, self._stage)],
                 signature=f"{context.identity}/{name}",
                 on_progress=progress.stage(name, settings.n_steps),
                 walltime_s=context.walltime_s,
@@ -159,10 +161,14 @@ class MDMaker(LevelMaker):
         last = list(parts.values())[-1]
         structure = final_structure(last)
         reached = "production" in parts
+        report = domain_report(self.level, last, context)
+        status, note = last.status, last.note
+        if status is Status.OK:
+            status, note = domain_verdict(report)
         return MDDocument(
             identity=context.identity,
-            status=last.status,
-            note=last.note,
+            status=status,
+            note=note,
             provenance=self.provenance(context),
             files=context.trajectories(parts),
             level=level_of(self.level),
@@ -176,6 +182,7 @@ class MDMaker(LevelMaker):
             density_g_cm3=_density(parts, structure, last.status),
             trajectory_interval_steps=self.trajectory_interval,
             structure=structure,
+            domain=report,
         )
 
 

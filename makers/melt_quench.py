@@ -29,6 +29,7 @@ from .chemistry import (
     oxygen_states,
     symbols_of,
 )
+from .domain_check import domain_report, domain_verdict
 from .glass_run import GlassRun
 from .guards import decomposition
 from .protocol import MeltQuenchProtocol
@@ -137,6 +138,9 @@ class MeltQuenchMaker(LevelMaker):
         status, note = last.status, last.note
         if status is Status.OK:
             status, note = self._judge(mixture, box, bonds, melted, amorphous)
+        report = domain_report(self.level, last, context)
+        if status is Status.OK:
+            status, note = domain_verdict(report)
         density = run.density(status, note)
         crystal_density = None if crystal is None else float(crystal.density)
         reference = crystal_density or box.density_components_g_cm3
@@ -168,6 +172,7 @@ class MeltQuenchMaker(LevelMaker):
             amorphous=glass_evidence(amorphous),
             oxygen=oxygen_states(structure),
             bonds=bonds,
+            domain=report,
         )
 
     def _judge(

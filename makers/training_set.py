@@ -27,12 +27,12 @@ from .step import LevelMaker, StepContext, step_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from ase import Atoms
     from pymatgen.core import Structure
 
     from ..stores.documents import StepDocument
+    from ..stores.step_files import StepFiles
 
 FRAMES_ROLE = "frames-"
 
@@ -121,7 +121,7 @@ class TrainingSetMaker(LevelMaker):
         used = [*(run.identity for run in there), *(one.identity for one in sets)]
 
         def work(context: StepContext) -> TrainingSetDocument:
-            groups = [*self._groups(there, context.files_dir, crystals or {}, mixtures or [])]
+            groups = [*self._groups(there, context.files, crystals or {}, mixtures or [])]
             return self._collect(groups, sets, context)
 
         return self.run_step(work, given, [i for i in given.values() if i in used] or None)
@@ -129,12 +129,12 @@ class TrainingSetMaker(LevelMaker):
     def _groups(
         self,
         runs: Sequence[StepDocument],
-        files_dir: Path,
+        files: StepFiles,
         crystals: dict[str, Structure],
         mixtures: Sequence[dict[str, Any]],
     ) -> Iterable[Group]:
         for run in runs:
-            group = run_group(run, files_dir, self.frames_per_run)
+            group = run_group(run, files, self.frames_per_run)
             if group is not None:
                 yield group
         for label, crystal in sorted(crystals.items()):
@@ -154,7 +154,7 @@ class TrainingSetMaker(LevelMaker):
         weights = potential.identity.weights_sha256
         require_one_level([(s.level, s.level_sha256) for s in earlier],
                           (potential.identity.level, weights))  # fmt: skip
-        known = [frame for one in earlier for frame in read_set(one, context.files_dir)]
+        known = [frame for one in earlier for frame in read_set(one, context.files)]
         if not groups and not known:
             raise InputError(
                 "a training set has no frames",
@@ -291,7 +291,7 @@ def require_one_level(found: Sequence[tuple[str, str]], wanted: tuple[str, str])
         )
 
 
-def read_set(document: TrainingSetDocument, files_dir: Path, *splits: str) -> list[Atoms]:
+def read_set(document: TrainingSetDocument, files: StepFiles, *splits: str) -> list[Atoms]:
     """Return the labelled frames of a set, of the `splits` named or of all.
 
     Raises
@@ -303,7 +303,7 @@ def read_set(document: TrainingSetDocument, files_dir: Path, *splits: str) -> li
     for split in splits or SPLITS:
         for file in document.files:
             if file.role == f"{FRAMES_ROLE}{split}" and document.n_frames[split]:
-                frames += read_labelled(files_dir / file.path, file.sha256)
+                frames += read_labelled(files.local(file), file.sha256)
     return frames
 
 

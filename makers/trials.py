@@ -137,7 +137,7 @@ def run_trial(
         settings,
         directory,
         signature=signature,
-        guards=[*guards, domain_guard(domain, stop_grade=stop_grade, every_steps=10)],
+        guards=[domain_guard(domain, stop_grade=stop_grade, every_steps=10), *guards],
         on_progress=on_progress,
         walltime_s=walltime_s,
     )

@@ -14,6 +14,7 @@ from pymatgen.core import Structure
 
 from ..quantity import Quantity, Status
 from ..systems.declarations import PublishedValue
+from .domain_report import DomainReport
 
 SCHEMA_VERSION = 1
 
@@ -226,6 +227,7 @@ class MeltQuenchDocument(StepDocument):
     amorphous: GlassEvidence
     oxygen: OxygenStates | None = None
     bonds: dict[str, int] = Field(default_factory=dict, description="Counts, e.g. Cl-Cl, O-O.")
+    domain: DomainReport | None = None
 
 
 class MDDocument(StepDocument):
@@ -243,6 +245,7 @@ class MDDocument(StepDocument):
     density_g_cm3: Quantity
     trajectory_interval_steps: int
     structure: Structure
+    domain: DomainReport | None = None
 
 
 class MsdCurve(Model):

@@ -8,21 +8,8 @@ from pydantic import Field
 
 from ..quantity import Status  # noqa: TC001  (pydantic reads it at run time)
 from .documents import Model, StepDocument
+from .domain_report import ErrorTable  # noqa: TC001  (idem)
 from .training import DataDomain  # noqa: TC001  (idem)
-
-
-class ErrorTable(Model):
-    """Errors of a model against the labels of some frames."""
-
-    energy_mae_mev_per_atom: float
-    energy_rmse_mev_per_atom: float
-    force_mae_mev_a: float
-    force_rmse_mev_a: float
-    stress_mae_gpa: float
-    stress_rmse_gpa: float
-    force_rms_mev_a: float = Field(description="Of the labels.")
-    force_mae_of_element_mev_a: dict[str, float]
-    n_frames: int
 
 
 class TrialRun(Model):

@@ -8,14 +8,8 @@ from pair_potential import Pair
 from random_nep import random_nep
 from tiny_frames import rattled_salt
 
-from haloflow.engines.domain import (
-    ElementDomain,
-    NepDomain,
-    domain_guard,
-    domain_path,
-    maxvol,
-    share_above,
-)
+from haloflow.engines.active_set import ElementDomain, ElementNetwork, maxvol
+from haloflow.engines.domain import NepDomain, domain_guard, domain_path, share_above
 from haloflow.engines.md import MDSettings, run_md
 from haloflow.errors import InputError, PotentialError
 from haloflow.quantity import Status
@@ -60,27 +54,44 @@ def test_grade_rises_with_the_distance_from_the_training_frames(domain):
     assert share_above(domain, []) == 0.0
 
 
-def test_grade_does_not_depend_on_scale_or_units_of_descriptors():
-    rng = np.random.default_rng(3)
-    train, others = rng.normal(size=(200, 6)), 3 * rng.normal(size=(20, 6))
-    scales = 10.0 ** rng.uniform(-3, 3, 6)
-    plain = ElementDomain.of(train).grades(others)
-    assert ElementDomain.of(train * scales).grades(others * scales) == pytest.approx(plain, rel=0.5)
+def network(n_descriptors, neurons=4, seed=1):
+    rng = np.random.default_rng(seed)
+    w0 = rng.normal(size=(neurons, n_descriptors))
+    return ElementNetwork(w0, rng.normal(size=neurons), rng.normal(size=neurons))
+
+
+def test_gradients_are_those_of_the_network():
+    own, q, h = network(3), np.array([0.3, -0.2, 0.5]), 1e-6
+
+    def energy(w0, b0, w1):
+        return w1 @ np.tanh(w0 @ q - b0)
+
+    (found,) = own.gradients(q[None])
+    found = found.reshape(4, 5)
+    for neuron in range(4):
+        for column in range(5):
+            ends = []
+            for sign in (1, -1):
+                w0, b0, w1 = own.w0.copy(), own.b0.copy(), own.w1.copy()
+                part = (w0[neuron], b0, w1)[max(0, column - 2)]
+                part[column if column < 3 else neuron] += sign * h
+                ends.append(energy(w0, b0, w1))
+            assert found[neuron, column] == pytest.approx((ends[0] - ends[1]) / (2 * h), abs=1e-8)
 
 
 def test_direction_that_no_training_atom_had():
     """Descriptors that never varied are not lost: an atom that has them is far outside."""
     rng = np.random.default_rng(4)
-    train = np.column_stack([rng.normal(size=(100, 3)), np.full(100, 0.7)])
-    domain = ElementDomain.of(train)
-    inside = np.array([[0.1, 0.0, -0.1, 0.7]])
-    assert domain.grades(inside)[0] < 1
-    assert domain.grades(np.add(inside, [0, 0, 0, 0.1]))[0] > 100
+    train = np.column_stack([0.1 * rng.normal(size=(200, 3)), np.full(200, 0.7)])
+    domain = ElementDomain.of(network(4), train)
+    assert domain.grades(train).max() <= 1.02
+    assert domain.grades(np.array([[0.01, 0.0, -0.01, 0.7]]))[0] < 1.5
+    assert domain.grades(np.array([[0.01, 0.0, -0.01, 1.2]]))[0] > 20
 
 
 def test_few_atoms_make_a_domain_too():
     rows = np.random.default_rng(5).normal(size=(3, 10))
-    assert ElementDomain.of(rows).grades(rows).max() <= 1.02
+    assert ElementDomain.of(network(10), rows).grades(rows).max() <= 1.02
 
 
 def test_element_without_a_frame_is_outside(domain):

@@ -59,7 +59,7 @@ def test_frames_of_everything_labelled_and_split_by_trajectory(workshop, made):
     assert {g.split for g in found.groups if g.origin != "md"} == {"train"}
     calculator = load_potential(LEVEL).calculator
     for split in SPLITS:
-        frames = read_set(found, workshop.store.files_dir, split)
+        frames = read_set(found, workshop.store.files, split)
         assert len(frames) == found.n_frames[split]
         assert {split_of[frame.info["trajectory"]] for frame in frames} == {split}
         for frame in frames[:2]:
@@ -76,7 +76,7 @@ def test_frames_of_everything_labelled_and_split_by_trajectory(workshop, made):
 def test_frames_are_independent_and_different(workshop, made):
     found, _ = made
     assert all(group.stride > 1 for group in found.groups if group.origin == "md")
-    frames = read_set(found, workshop.store.files_dir)
+    frames = read_set(found, workshop.store.files)
     prints = np.array([
         frame_fingerprint(f.positions, f.cell.array, list(f.symbols), ["Cl", "Na"]) for f in frames
     ])  # fmt: skip
@@ -122,12 +122,12 @@ def test_levels_are_not_mixed(workshop, salt, made):
 
 def test_strong_forces_are_left_out(workshop, salt, made):
     found, runs = made
-    frames = read_set(found, workshop.store.files_dir)
+    frames = read_set(found, workshop.store.files)
     strongest = [np.linalg.norm(frame.get_forces(), axis=1).max() for frame in frames]
     limit = float(np.median(strongest))
     fewer = workshop.run(maker(max_force_ev_a=limit), runs, {"NaCl_B1": salt})
     assert fewer.n_strained > 0
-    kept = read_set(fewer, workshop.store.files_dir)
+    kept = read_set(fewer, workshop.store.files)
     assert max(np.linalg.norm(frame.get_forces(), axis=1).max() for frame in kept) <= limit
 
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,15 +25,19 @@ from pymongo.uri_parser import parse_uri
 from haloflow.stores.connection import HaloflowStore, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from pymongo.database import Database
 
 TESTS = Path(__file__).parent
 BIN = Path(sys.executable).parent
+LONG_S = 300.0
+"""Nothing that a test waits for takes as long, even where five others compute."""
 PING_S = 1
 LOST_AFTER_S = 4
 
 
-def wait_for(ready: Callable[[], Any], what: str, *, limit_s: float = 60.0) -> Any:
+def wait_for(ready: Callable[[], Any], what: str, *, limit_s: float = LONG_S) -> Any:
     """Return what `ready` gives once it is true; fail with `what` did not come."""
     deadline = time.monotonic() + limit_s
     while not (found := ready()):
@@ -49,6 +54,7 @@ class FireWorksSite:
     folder: Path
     server: str
     environment: dict[str, str] = field(default_factory=dict)
+    _started: list[subprocess.Popen[str]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self):
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -57,10 +63,9 @@ class FireWorksSite:
         self.database = f"t{os.getpid()}-{self.folder.name}-{time.monotonic_ns() % 10**9}"[-60:]
         self.store = f"{self.server}/{self.database}"
         host, port = parse_uri(self.server)["nodelist"][0]
-        soon = {"serverSelectionTimeoutMS": 2000}  # a server that is gone is noticed
         pad = {"host": host, "port": port, "name": f"{self.database[-50:]}-fw"}
         self.pad_name = pad["name"]
-        self.write("my_launchpad.yaml", pad | {"mongoclient_kwargs": soon})
+        self.write("my_launchpad.yaml", pad)
         self.write("my_fworker.yaml", {"name": "here", "category": "", "query": "{}"})
         limits = {"PING_TIME_SECS": PING_S, "RUN_EXPIRATION_SECS": LOST_AFTER_S}
         locks = {"WFLOCK_EXPIRATION_SECS": 10, "WFLOCK_EXPIRATION_KILL": True}
@@ -82,14 +87,32 @@ class FireWorksSite:
     def write(self, name: str, content: dict[str, Any]) -> None:
         (self.config / name).write_text(yaml.safe_dump(content))
 
+    def read(self, name: str) -> dict[str, Any]:
+        return yaml.safe_load((self.config / name).read_text())
+
+    @contextmanager
+    def server_database(self) -> Iterator[Database[Any]]:
+        """Give the store's database, past all that haloflow has to say."""
+        with MongoClient(self.server) as client:
+            yield client[self.database]
+
     def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
         """Start a command in the folder, as a session of its own."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, cwd=self.folder, env=os.environ | self.environment | environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
+        self._started.append(process)
+        return process
 
-    def run(self, *command: str, limit_s: float = 120.0, **environment: str) -> tuple[int, str]:
+    def close(self) -> None:
+        """End what was started and still runs."""
+        for process in self._started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+
+    def run(self, *command: str, limit_s: float = LONG_S, **environment: str) -> tuple[int, str]:
         """Run a command to its end; return its exit code and what it wrote."""
         with self.start(*command, **environment) as process:
             try:
@@ -115,7 +138,7 @@ class FireWorksSite:
         }
         self.write("my_qadapter.yaml", adapter | parameters)
 
-    def qlaunch(self, limit_s: float = 240.0) -> str:
+    def qlaunch(self, limit_s: float = LONG_S) -> str:
         """Send what is ready and what gets ready to the queue, until all of it has ended."""
         code, out = self.run(
             "qlaunch", "-c", str(self.config), "-r", "rapidfire", "--sleep", "1", limit_s=limit_s
@@ -196,7 +219,8 @@ PropagateResourceLimits=NONE
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory_mb} State=UNKNOWN
+GresTypes=gpu
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory_mb} Gres=gpu:1 State=UNKNOWN
 PartitionName=debug Nodes={host} Default=YES DefaultTime=10:00 MaxTime=INFINITE State=UP
 """
 
@@ -224,6 +248,7 @@ class SlurmCluster:
             memory_mb=int(0.9 * memory_mb),
         )
         (folder / "slurm.conf").write_text(text)
+        (folder / "gres.conf").write_text("Name=gpu File=/dev/null\n")  # is there everywhere
         self.environment = {
             "SLURM_CONF": str(folder / "slurm.conf"),
             "PATH": f"{BIN}:{os.environ['PATH']}:/usr/sbin:/sbin",
@@ -254,7 +279,7 @@ class SlurmCluster:
     def run(self, *command: str, check: bool = True) -> str:
         """Run a command of Slurm, and return what it wrote."""
         done = subprocess.run(
-            command, env=os.environ | self.environment, text=True, timeout=60, check=False,
+            command, env=os.environ | self.environment, text=True, timeout=LONG_S, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         if check and done.returncode:
@@ -282,6 +307,13 @@ class MongoServer:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+
+    def pause(self) -> None:
+        """Let it answer nothing, though its port takes connections."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         stop_mongod(self._process)

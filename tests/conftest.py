@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 START_TIMEOUT_S = 60.0
+_FIRST_PORT, _N_PORTS = 12_000, 20_000
 
 
 def mongod_binary() -> Path | None:
@@ -35,9 +37,15 @@ def mongod_binary() -> Path | None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that no connection is given by chance before a server listens there."""
+    while True:
+        port = _FIRST_PORT + secrets.randbelow(_N_PORTS)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                continue
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until_it_listens(server: subprocess.Popen[bytes], port: int, log: Path) -> None:

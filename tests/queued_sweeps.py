@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -62,6 +63,48 @@ def assert_as_undisturbed(store: HaloflowStore, undisturbed: Any) -> None:
     assert len(made) == len(steps)
     assert store.outputs.count({"uuid": {"$ne": None}}) == len(physics(store))
     assert Claims(store.claims).live() == {}
+
+
+def acknowledged(site: FireWorksSite) -> dict[str, str]:
+    """Return when each document was stored, by UUID of its job."""
+    with site.open() as store:
+        rows = store.outputs.query({"output": {"$ne": None}}, ["uuid", "completed_at"])
+        return {row["uuid"]: row["completed_at"] for row in rows}
+
+
+def assert_survived(
+    site: FireWorksSite,
+    undisturbed: Any,
+    seen: dict[str, str],
+    *,
+    cause: str | None = None,
+    loss: int | None = None,
+) -> None:
+    """Ask of a sweep whatever a fault must leave as it was.
+
+    It is complete and as without the fault; what was stored was neither lost nor stored anew;
+    no more was computed twice than may be; the cause can be read; nothing is left to do.
+
+    Parameters
+    ----------
+    seen
+        What was acknowledged, from looks of `acknowledged` before and after the fault.
+    cause
+        Pattern that `haloflow status` must show; ``None`` where nothing had to run again.
+    loss
+        Evaluations that may have been done twice; ``None`` for sweeps of a part of the systems.
+    """
+    with site.open() as store:
+        assert_as_undisturbed(store, undisturbed)
+    now = acknowledged(site)
+    assert seen
+    assert seen.items() <= now.items(), {k: (v, now.get(k)) for k, v in seen.items()}
+    if loss is not None:
+        once = undisturbed.n_evaluations
+        assert once <= n_evaluations(site) <= once + loss, (n_evaluations(site), once)
+    shown = site.haloflow("status")
+    assert cause is None or re.search(cause, shown), shown
+    assert not re.search(r"(?m)^(failed |\d+ failed:)", shown), shown
 
 
 def lay_out(site: FireWorksSite, **changes: Any) -> None:

@@ -60,12 +60,25 @@ class JobflowRemoteSite(FireWorksSite):
         return log.read_text()[-3000:] if log.exists() else ""
 
     def runners(self) -> list[psutil.Process]:
-        """Return the runner and the supervisor of this project, by the folder they work for."""
+        """Return the runner of this project."""
+        return self._processes("runner run")
+
+    def _processes(self, words: str) -> list[psutil.Process]:
+        """Return those with `words` in their command that work for the folder of this project."""
         return [
             process
             for process in psutil.process_iter(["pid", "cmdline", "environ"])
             if (process.info["environ"] or {}).get("JFREMOTE_PROJECTS_FOLDER") == str(self.projects)
-            and any(word in " ".join(process.info["cmdline"] or ()) for word in ("runner run",))
+            and words in " ".join(process.info["cmdline"] or ())
+        ]
+
+    def watchdogs(self) -> list[psutil.Process]:
+        """Return the processes that look after the sweeps of this project."""
+        return [
+            process
+            for process in psutil.process_iter(["pid", "cmdline", "environ"])
+            if (process.info["environ"] or {}).get("JFREMOTE_PROJECTS_FOLDER") == str(self.projects)
+            and "recover --every" in " ".join(process.info["cmdline"] or ())
         ]
 
     def kill_runner(self) -> None:
@@ -74,8 +87,17 @@ class JobflowRemoteSite(FireWorksSite):
         runner.send_signal(signal.SIGKILL)
         wait_for(lambda: not self.runners(), "the death of the runner")
 
+    def kill_supervisor(self) -> None:
+        """Kill the supervisor with SIGKILL; it takes nobody with it."""
+        for process in self._processes("supervisord"):
+            process.send_signal(signal.SIGKILL)
+        wait_for(lambda: not self._processes("supervisord"), "the death of the supervisor")
+
     def close(self) -> None:
-        """Stop the runner and its supervisor."""
+        """Stop the runner and its supervisor, and what was started."""
+        super().close()
+        for watchdog in self.watchdogs():
+            watchdog.kill()
         if self.projects.exists():
             self.run(
                 sys.executable, "-W", "ignore", "-c",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ...stores.connection import HaloflowStore
 
 LEAST_FREE_GB = 1.0
+_CLOCK_LOOKS = 5
 _CLOCK_TOLERANCE_S = 5.0
 _PROBE_BYTES = 1_000_000
 
@@ -55,11 +56,15 @@ def examine_here(store: HaloflowStore, expected: Mapping[str, Any]) -> list[Chec
 
 
 def clock_offset_s(store: HaloflowStore) -> float:
-    """Return how far this machine's clock is ahead of the server's."""
+    """Return how far this machine's clock is ahead of the server's, by its quickest answer."""
     client = store.meta._collection.database.client  # noqa: SLF001  (maggma has no public way in)
-    before = time.time()
-    server = client.admin.command("hello")["localTime"].replace(tzinfo=UTC)
-    return (before + time.time()) / 2 - float(server.timestamp())
+    found = []
+    for _ in range(_CLOCK_LOOKS):
+        before = time.time()
+        server = client.admin.command("hello")["localTime"].replace(tzinfo=UTC)
+        after = time.time()
+        found.append((after - before, (before + after) / 2 - float(server.timestamp())))
+    return min(found)[1]
 
 
 def _check_package(version: str) -> Check:

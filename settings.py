@@ -63,6 +63,18 @@ class Settings(BaseSettings):
         1, ge=1, description="Threads of one worker. Part of bit-for-bit reproducibility."
     )
     device: str = Field("cpu", description="Device of potentials: cpu, cuda or mps.")
+    gpu_memory_gb: float = Field(
+        16.0, gt=0, description="Of one GPU; decides how many steps may share it."
+    )
+    side_by_side: int = Field(
+        1, ge=1, description="Steps that share this allocation; each takes its part of the GPUs."
+    )
+    watch_s: float = Field(
+        300.0, gt=0, description="How often lost jobs of submitted sweeps are looked for."
+    )
+    gpu_share: float | None = Field(
+        None, gt=0, le=1, description="Part of a GPU's memory that this process may take."
+    )
     walltime_s: float | None = Field(
         None,
         gt=0,

@@ -22,6 +22,7 @@ from ..workflows.managers.campaigns import (
     submit_sweep,
 )
 from ..workflows.managers.follow import STATES, campaign_state
+from ..workflows.managers.watching import recover_all, start_watchdog, watch
 from ..workflows.status import update_summaries
 from ..workflows.sweep import load_sweep
 from .console import coloured, console, table
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from ..stores.connection import HaloflowStore
+    from ..workflows.managers.base import Manager
     from ..workflows.managers.campaigns import Campaign
     from ..workflows.managers.follow import CampaignState, Failure
 
@@ -53,6 +55,7 @@ def submit(
         return
     with closing(open_manager(manager_name)) as manager, open_store(store_uri(store)) as opened:
         plan, made = submit_sweep(sweep, opened, manager, over_budget=over_budget)
+        _let_watch(opened, manager)
     out = console()
     out.print(
         f"{made.n_jobs} jobs in {made.n_flows} flows handed to {manager.name}; {made.n_known} were "
@@ -76,8 +79,28 @@ def change(store: str | None, sweep_name: str | None, verb: str, causes: list[st
     with existing_store(store) as opened, campaigns(opened, sweep_name) as found:
         for campaign in found:
             out.print(f"{campaign.sweep.name}: {actions[verb](campaign, opened)}")
+            if verb in {"retry", "resume"}:
+                _let_watch(opened, campaign.manager)
     if not found:
         out.print("No sweep is submitted: haloflow submit SWEEP --to fireworks")
+
+
+def _let_watch(store: HaloflowStore, manager: Manager) -> None:
+    """See that somebody looks after the sweeps of an engine that needs it."""
+    if manager.watch_log is not None:
+        start_watchdog(store, manager.watch_log)
+
+
+def recover(store: str | None, every_s: float | None) -> None:
+    """Let run again what was lost: once, or until all submitted sweeps are settled."""
+    out = console()
+    with existing_store(store) as opened:
+        if every_s is not None:
+            watch(opened, every_s, out.print)
+            return
+        for name, lost in recover_all(opened).items():
+            out.print(f"{name}: {_count('lost and run again', lost)}")
+        update_summaries(opened)
 
 
 def _count(what: str, identities: set[str]) -> str:

@@ -1,4 +1,4 @@
-"""Commands of queues: ``haloflow submit``, ``retry``, ``cancel``, ``pause``, ``resume``."""
+"""Commands of queues: ``haloflow submit``, ``retry``, ``cancel``, ``pause``, ``resume``..."""
 
 from __future__ import annotations
 
@@ -84,3 +84,24 @@ def resume(sweep: SweepName = None, store: StoreOption = None) -> None:
     from .campaigns import change
 
     change(store, sweep, "resume", [])
+
+
+@app.command()
+def recover(
+    store: StoreOption = None,
+    every_s: Annotated[
+        float | None,
+        typer.Option("--every", metavar="S", min=0.1, help="Again, until all has come to rest."),
+    ] = None,
+) -> None:
+    """Find jobs of submitted sweeps that were lost with a process or machine; let them run again.
+
+    Restarts the runner of jobflow-remote where it is dead. What failed, or is paused, is left
+    alone. Workers of FireWorks do this for each other, and `submit` starts it for jobflow-remote;
+    a line of cron does it after the machine itself was away.
+
+    Example: `haloflow recover`
+    """
+    from .campaigns import recover as run_recovery
+
+    run_recovery(store, every_s)

@@ -45,7 +45,7 @@ def setup(
     cores: Annotated[int, typer.Option("--cores", min=1, help="Of a step.")] = 1,
     gpus: Annotated[int, typer.Option("--gpus", min=0, help="Of a job.")] = 0,
     memory_gb: Annotated[
-        float | None, typer.Option("--memory-gb", help="Default: the queue's.")
+        float | None, typer.Option("--memory-gb", help="Of a step; default: the queue's.")
     ] = None,
     module: Annotated[
         list[str] | None, typer.Option("--module", help="To load on the worker; repeatable.")

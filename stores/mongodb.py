@@ -247,6 +247,8 @@ class MongoDBStore(MongoStore):
         As of maggma's MongoStore.
     """
 
+    uri: str
+
     def __init__(
         self,
         uri: str,
@@ -264,7 +266,8 @@ class MongoDBStore(MongoStore):
 
     def as_dict(self) -> dict[str, Any]:
         """Serialize without the password."""
-        return super().as_dict() | {"uri": without_password(self.uri)}
+        record: dict[str, Any] = super().as_dict()
+        return record | {"uri": without_password(self.uri)}
 
     @property
     def name(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import shutil
 import signal
 import socket
@@ -285,6 +286,15 @@ class SlurmCluster:
         if check and done.returncode:
             pytest.fail(f"{' '.join(command)}: {done.stdout}")
         return done.stdout.strip()
+
+    def describe(self, job_id: str) -> dict[str, str]:
+        """Return what Slurm says about a job."""
+        return dict(re.findall(r"(\w+)=(\S+)", self.run("scontrol", "show", "job", job_id)))
+
+    def newest(self) -> int:
+        """Return the id of the last job that was submitted; 0 before the first."""
+        ids = re.findall(r"JobId=(\d+)", self.run("scontrol", "-o", "show", "job"))
+        return max(map(int, ids), default=0)
 
     def jobs(self) -> dict[str, str]:
         """Return the jobs that wait or run: id to state."""

@@ -20,6 +20,11 @@ _MS_PER_ATOM_STEP = {
     "mace": 3.0,
 }
 _DEFAULT_MS = 3.0
+# Megabytes of a GPU per atom, forces included, in single precision: from what fits into GPUs of
+# 16 to 80 GB by the potentials' own reports. Not measured here.
+_GPU_MB_PER_ATOM = {"chgnet": 5.0, "sevennet": 25.0, "mace": 15.0, "nep": 0.1, "ase": 1.0}
+_DEFAULT_GPU_MB = 30.0
+_GPU_CONTEXT_GB = 1.0  # of CUDA, torch's kernels and the weights, for each process
 _BYTES_PER_ATOM_FRAME = 11.0
 _BYTES_PER_DOCUMENT = 2e5
 _SECONDS_PER_ANALYSIS = 2.0
@@ -38,11 +43,14 @@ class Cost:
         Trajectory, checkpoints and document.
     work_units
         MD or relaxation steps: the length of its progress bar.
+    n_atoms
+        Atoms whose forces are evaluated; none of pure analysis.
     """
 
     core_hours: float
     disk_gb: float
     work_units: int
+    n_atoms: int = 0
 
 
 def dynamics_cost(level: str, n_atoms: int, n_steps: int, trajectory_interval: int) -> Cost:
@@ -54,7 +62,14 @@ def dynamics_cost(level: str, n_atoms: int, n_steps: int, trajectory_interval: i
         core_hours=ms * 1e-3 * n_atoms * n_steps / SECONDS_PER_HOUR,
         disk_gb=(frames * n_atoms * _BYTES_PER_ATOM_FRAME + _BYTES_PER_DOCUMENT) / GIGABYTE,
         work_units=n_steps,
+        n_atoms=n_atoms,
     )
+
+
+def gpu_memory_gb(level: str, n_atoms: int) -> float:
+    """Estimate what one process needs of a GPU's memory."""
+    families = (mb for name, mb in _GPU_MB_PER_ATOM.items() if level.startswith(name))
+    return _GPU_CONTEXT_GB + n_atoms * next(families, _DEFAULT_GPU_MB) / 1e3
 
 
 def analysis_cost() -> Cost:

@@ -166,6 +166,9 @@ class StageResources(_Section):
     walltime_h: float | None = Field(
         None, gt=0, description="Time limit; melts and MD go on after it in a job of their own."
     )
+    replicas_per_gpu: int | None = Field(
+        None, ge=1, description="Jobs that share a GPU in one allocation; default: by memory."
+    )
 
 
 class Budget(_Section):

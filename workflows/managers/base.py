@@ -14,6 +14,7 @@ from ...stores.mongodb import MongoDBStore, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
     from ...stores.connection import HaloflowStore
     from ..plan import Plan
@@ -97,6 +98,8 @@ class Manager(Protocol):
     """An engine of queues; methods that change something return the identities changed."""
 
     name: str
+    watch_log: Path | None
+    """Where a watchdog writes, of an engine that nobody else looks after."""
 
     def close(self) -> None:
         """Give back its connections; it is not used any more."""

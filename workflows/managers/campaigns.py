@@ -78,8 +78,15 @@ def submit_sweep(
 
 
 @contextmanager
-def campaigns(store: HaloflowStore, sweep_name: str | None = None) -> Iterator[list[Campaign]]:
+def campaigns(
+    store: HaloflowStore, sweep_name: str | None = None, *, manager: Manager | None = None
+) -> Iterator[list[Campaign]]:
     """Give the submitted sweeps, or the one of this name, and close their managers at the end.
+
+    Parameters
+    ----------
+    manager
+        An open one, which stays open: give its sweeps only.
 
     Raises
     ------
@@ -93,9 +100,11 @@ def campaigns(store: HaloflowStore, sweep_name: str | None = None) -> Iterator[l
     chosen = [
         (name, row) for name, row in zip(names, rows, strict=True) if sweep_name in {None, name}
     ]
+    if manager is not None:
+        chosen = [(name, row) for name, row in chosen if row["manager"] == manager.name]
     with ExitStack() as opened:
         managers = {
-            name: opened.enter_context(closing(open_manager(name)))
+            name: manager or opened.enter_context(closing(open_manager(name)))
             for name in dict.fromkeys(row["manager"] for _, row in chosen)
         }
         yield [

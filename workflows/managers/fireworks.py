@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import redirect_stderr
 from functools import cached_property
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fireworks import LaunchPad, fw_config
 from jobflow.managers.fireworks import flow_to_workflow
 from monty.serialization import loadfn
+from pymongo import UpdateOne
 
 from ...errors import InputError
 from ...stores.mongodb import translated
@@ -18,25 +19,28 @@ from .batch import end_jobs, look_at_queue
 from .fireworks_recovery import Recovery, lost_after_s
 from .fireworks_states import LAUNCH_FIELDS, job_states
 from .fireworks_task import IDENTITY, ORDERS, StepFiretask
-from .flows import pending_components
-from .resources import Resources, resources_of
-from .task import Orders
+from .flows import pending_components, with_skipped
+from .queue_words import step_words
+from .resources import Resources, Usual, orders_of, resources_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import datetime
+    from pathlib import Path
 
-    from fireworks import Firework, Workflow
+    from fireworks import Workflow
 
     from ...stores.connection import HaloflowStore
     from ..plan import Plan
     from ..steps import PlannedStep
+    from ..sweep import Sweep
     from .flows import Component
 
 _SERVER_TIMEOUT_MS = 5000
 _BATCH = 1000
 _IDENTITY_FIELD = f"spec.{IDENTITY}"
 _GONE = ("DEFUSED", "ARCHIVED")
+_AT_WORK_OR_DONE = ("RESERVED", "RUNNING", "COMPLETED")
 
 
 class FireWorksManager:
@@ -49,9 +53,10 @@ class FireWorksManager:
     """
 
     name = "fireworks"
+    watch_log: Path | None = None  # its workers look after each other
 
     def __init__(self, launchpad: LaunchPad | None = None) -> None:
-        self.launchpad = launchpad or _configured_launchpad()
+        self.launchpad = launchpad or configured_launchpad()
 
     def close(self) -> None:
         """Close the connection of the LaunchPad."""
@@ -63,9 +68,13 @@ class FireWorksManager:
         return str(pad.host) if pad.uri_mode else f"mongodb://{pad.host}:{pad.port}/{pad.name}"
 
     @cached_property
-    def _scheduler(self) -> str | None:
+    def _adapter(self) -> Mapping[str, Any] | None:
         place = fw_config.QUEUEADAPTER_LOC
-        return None if place is None else loadfn(place).get("_fw_q_type")
+        return None if place is None else cast("Mapping[str, Any]", loadfn(place))
+
+    @property
+    def _scheduler(self) -> str | None:
+        return None if self._adapter is None else self._adapter.get("_fw_q_type")
 
     @cached_property
     def _recovery(self) -> Recovery:
@@ -76,17 +85,54 @@ class FireWorksManager:
         require_server(store)
         with translated(self._where):
             self.prepare()
-            unfinished = self._fireworks(
-                plan.to_run, {"state": {"$nin": ["COMPLETED", *_GONE]}}, {_IDENTITY_FIELD: 1}
-            )
-            known = {row["spec"][IDENTITY] for row in unfinished}
+            known = self._told_again(plan)
             components = pending_components(plan, known)
-            workflows = [_workflow(component, plan, store) for component in components]
+            workflows = [self._workflow(component, plan, store) for component in components]
             if workflows:
                 with redirect_stderr(StringIO()):  # a progress bar
                     self.launchpad.bulk_add_wfs(workflows)
         n_jobs = sum(len(component.steps) for component in components)
         return Submission(len(workflows), n_jobs, len(known), plan.n_reused)
+
+    def _resources(self, step: PlannedStep, sweep: Sweep) -> Resources:
+        return resources_of(step, sweep, Usual.of((self._adapter or {}).get("pre_rocket")))
+
+    def _told_again(self, plan: Plan) -> set[str]:
+        """Let unfinished fireworks that do not run yet ask for what the sweep says now."""
+        there = {"state": {"$nin": [*_GONE]}}
+        fields = {"fw_id": 1, "state": 1, _IDENTITY_FIELD: 1}
+        rows = list(self._fireworks(plan.to_run, there, fields))
+        changes = []
+        for row in rows:
+            step = plan.to_run[row["spec"][IDENTITY]]
+            told = _asked_for(step, self._resources(step, plan.sweep), self._adapter)
+            if row["state"] not in _AT_WORK_OR_DONE:
+                same = {"fw_id": row["fw_id"], "state": row["state"]}
+                changes.append(UpdateOne(same, {"$set": _fields(told)}))
+        if changes:
+            self.launchpad.fireworks.bulk_write(changes, ordered=False)
+        done = {row["spec"][IDENTITY] for row in rows if row["state"] == "COMPLETED"}
+        unfinished = {row["spec"][IDENTITY] for row in rows if row["state"] != "COMPLETED"}
+        return with_skipped(plan, unfinished, done)
+
+    def _workflow(self, component: Component, plan: Plan, store: HaloflowStore) -> Workflow:
+        """Convert with jobflow, and let each task know the orders of its step."""
+        candidates = _candidates(plan)
+        made = flow_to_workflow(
+            component.flow(),
+            store.jobstore,
+            allow_external_references=True,
+            metadata={"haloflow_sweep": plan.sweep.name},
+        )
+        steps = {step.identity: step for step in component.steps}
+        for firework in made.fws:
+            step = steps[firework.spec[IDENTITY]]
+            resources = self._resources(step, plan.sweep)
+            told = _asked_for(step, resources, self._adapter)
+            orders = orders_of(step, resources, candidates[step.identity])
+            firework.tasks = [StepFiretask(dict(task)) for task in firework.tasks]
+            firework.spec |= told | {ORDERS: orders.as_record()}
+        return made
 
     def states(self, identities: Collection[str]) -> dict[str, JobState]:
         """Return where the jobs of these steps stand, detours and earlier attempts included."""
@@ -171,7 +217,14 @@ class FireWorksManager:
         return {row["fw_id"]: row["spec"][IDENTITY] for row in rows}
 
 
-def _configured_launchpad() -> LaunchPad:
+def configured_launchpad() -> LaunchPad:
+    """Return the LaunchPad that this machine is configured for.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
     place = fw_config.LAUNCHPAD_LOC
     if place is None:
         raise InputError(
@@ -185,54 +238,21 @@ def _configured_launchpad() -> LaunchPad:
     return LaunchPad.from_dict({**record, "strm_lvl": "ERROR", "mongoclient_kwargs": limits})
 
 
-def _workflow(component: Component, plan: Plan, store: HaloflowStore) -> Workflow:
-    """Convert with jobflow, and let each task know the orders of its step."""
-    candidates = _candidates(plan)
-    made = flow_to_workflow(
-        component.flow(),
-        store.jobstore,
-        allow_external_references=True,
-        metadata={"haloflow_sweep": plan.sweep.name},
-    )
-    steps = {step.identity: step for step in component.steps}
-    for firework in made.fws:
-        step = steps[firework.spec[IDENTITY]]
-        _order(firework, step, resources_of(step, plan.sweep), candidates[step.identity])
-    return made
-
-
-def _order(
-    firework: Firework, step: PlannedStep, resources: Resources, candidate_ids: tuple[str, ...]
-) -> None:
-    firework.tasks = [StepFiretask(dict(task)) for task in firework.tasks]
-    firework.spec |= {
+def _asked_for(
+    step: PlannedStep, resources: Resources, adapter: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the parts of a spec that follow from ``resources:`` in the sweep."""
+    return {
         "_category": resources.category,
-        "_queueadapter": _queue_parameters(resources),
-        ORDERS: Orders(
-            identity=step.identity,
-            name=step.name,
-            after=step.after,
-            candidate_ids=candidate_ids,
-            walltime_s=resources.step_s,
-            cores=resources.cores,
-            estimated_core_hours=step.cost.core_hours,
-        ).as_record(),
+        "_queueadapter": step_words(adapter, resources),
+        ORDERS: orders_of(step, resources, ()).about_resources(),
     }
 
 
-def _queue_parameters(resources: Resources) -> dict[str, Any]:
-    """Return what FireWorks' templates of submit scripts call it."""
-    parameters: dict[str, Any] = {
-        "nodes": 1,
-        "ntasks": 1,
-        "cpus_per_task": resources.cores,
-        "walltime": resources.walltime,
-    }
-    if resources.gpus:
-        parameters["gpus_per_node"] = resources.gpus
-    if resources.memory_gb is not None:
-        parameters["mem"] = f"{round(1024 * resources.memory_gb)}M"
-    return parameters
+def _fields(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Name what is told as fields of a document, one by one among the orders."""
+    orders = {f"spec.{ORDERS}.{name}": value for name, value in told[ORDERS].items()}
+    return orders | {f"spec.{name}": told[name] for name in ("_category", "_queueadapter")}
 
 
 def _candidates(plan: Plan) -> dict[str, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from fireworks.core.fworker import FWorker
 from fireworks.core.launchpad import WFLock
 from pymongo.errors import DuplicateKeyError
 
+from .attempts import MOST_IDLE
 from .batch import look_at_queue
 from .fireworks_states import LAUNCH_FIELDS, queue_id_of, started_at, time_of
 
@@ -108,13 +109,31 @@ class Recovery:
         return bare | self._cancelled(left)
 
     def _cancelled(self, launches: Iterable[Mapping[str, Any]]) -> set[int]:
-        """Cancel reservations; one whose job has begun meanwhile is left alone."""
+        """Cancel reservations; one whose job has begun meanwhile is left alone.
+
+        A firework whose jobs leave the queue again and again without having begun has failed:
+        its jobs cannot start, and what they wrote says why.
+        """
         done = set()
         for launch in launches:
-            with suppress(DuplicateKeyError):
-                self._pad.cancel_reservation(launch["launch_id"])
-                done.add(launch["fw_id"])
+            if self._n_never_begun(launch["fw_id"]) < MOST_IDLE - 1:
+                with suppress(DuplicateKeyError):
+                    self._pad.cancel_reservation(launch["launch_id"])
+                    done.add(launch["fw_id"])
+            elif self._pad.get_launch_by_id(launch["launch_id"]).state == "RESERVED":
+                self._pad.mark_fizzled(launch["launch_id"])
         return done
+
+    def _n_never_begun(self, fw_id: int) -> int:
+        """Count the reservations in a row, up to the present one, that came to nothing."""
+        row = self._pad.fireworks.find_one({"fw_id": fw_id}, {"archived_launches": 1}) or {}
+        earlier = {"launch_id": {"$in": row.get("archived_launches", [])}}
+        count = 0
+        for launch in self._pad.launches.find(earlier, LAUNCH_FIELDS).sort("launch_id", -1):
+            if launch["state"] != "READY" or queue_id_of(launch) is None:
+                break
+            count += 1
+        return count
 
     def _lost(self, launches: Iterable[Mapping[str, Any]], mine: dict[str, Any]) -> set[int]:
         """Let FireWorks take these launches as lost now, if they still run for it."""

@@ -115,6 +115,8 @@ def _failure(launch: Mapping[str, Any]) -> str:
         launch["state_history"][-1].get("updated_on", "never") if launch["state_history"] else ""
     )
     lost = f"the job was lost with its process on {launch.get('host')}, last heard of {heard}"
+    if started_at(launch) is None:
+        lost = "its jobs left the queue again and again without having begun"
     log = _log(Path(launch["launch_dir"]))
     return f"{log}\n{lost}: {log.splitlines()[-1]}" if log else lost
 

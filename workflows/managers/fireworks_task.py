@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from fireworks import Firework, FWAction, Workflow, explicit_serialize
@@ -10,7 +11,8 @@ from jobflow.managers.fireworks import JobFiretask
 from monty.json import jsanitize
 
 from ...stores.connection import HaloflowStore
-from .task import Ending, Orders, run_queued
+from .sharing import own_share
+from .task import Ending, Orders, look_after_others, run_queued
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +21,20 @@ ORDERS = "haloflow"
 IDENTITY = "haloflow_identity"
 WHY = "haloflow_why"
 """Why a run was interrupted, in the data of its launch."""
+SHARE = "haloflow_share"
+"""What a process had of an allocation that it shared."""
+_stopped = Event()
 _OF_THIS_RUN = frozenset(("_tasks", "_fw_env", "_recovery", "_launch_dir"))
+
+
+def stop(*_: object) -> None:
+    """Let this process begin no further step: its job is being ended."""
+    _stopped.set()
+
+
+def is_stopped() -> bool:
+    """Tell whether this process is to begin no further step."""
+    return _stopped.is_set()
 
 
 @explicit_serialize
@@ -42,10 +57,20 @@ class StepFiretask(JobFiretask):
         orders = Orders.of(fw_spec[ORDERS])
         said: list[str] = []
         with HaloflowStore.of_jobstore(self["store"]) as store:
+            self._look_after_others(store)
             ending = run_queued(self["job"], orders, store, said.append)
+            self._look_after_others(store)
         detours = None
         if ending is Ending.INTERRUPTED:
             spec = {key: value for key, value in fw_spec.items() if key not in _OF_THIS_RUN}
             detours = Workflow([Firework([self.from_dict(again)], spec=spec, name=orders.name)])
-        stored = {ORDERS: ending.value, WHY: "".join(said)}
+            if any("SIG" in why for why in said):
+                stop()
+        stored = {ORDERS: ending.value, WHY: "".join(said), SHARE: own_share()}
         return FWAction(stored_data=stored, detours=detours)
+
+    def _look_after_others(self, store: HaloflowStore) -> None:
+        from .fireworks import FireWorksManager  # noqa: PLC0415  (which uses this task)
+
+        if (launchpad := getattr(self, "launchpad", None)) is not None:
+            look_after_others(store, lambda: FireWorksManager(launchpad))

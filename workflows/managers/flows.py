@@ -63,6 +63,23 @@ def pending_components(plan: Plan, known: Collection[str] = ()) -> list[Componen
     ]
 
 
+def with_skipped(plan: Plan, unfinished: Collection[str], ended: Collection[str]) -> set[str]:
+    """Return the steps that the manager has: unfinished ones, and what waits for their retry.
+
+    Parameters
+    ----------
+    plan
+        Of the sweep.
+    unfinished, ended
+        Identities of steps without a result, whose jobs have not ended, or have.
+    """
+    known = set(unfinished)
+    for identity, step in plan.to_run.items():  # parents first
+        if identity in ended and known.intersection(step.after):
+            known.add(identity)
+    return known
+
+
 def _labels(plan: Plan) -> dict[str, str]:
     found: dict[str, str] = {}
     for candidate in plan.candidates:

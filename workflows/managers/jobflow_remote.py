@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobflow import Flow
@@ -15,13 +16,21 @@ from jobflow_remote.utils.db import FlowLockedError, JobLockedError
 from ...errors import InputError
 from ...stores.mongodb import translated
 from ..run import candidates_by_step
-from .base import NONE_ABANDONED, UNFINISHED, JobState, Submission, require_server
+from .base import (
+    NONE_ABANDONED,
+    UNFINISHED,
+    JobPhase,
+    JobState,
+    Submission,
+    require_server,
+)
 from .batch import look_at_queue
-from .flows import pending_components
+from .flows import pending_components, with_skipped
 from .jobflow_remote_runner import ensure_runner
 from .jobflow_remote_states import (
     EARLIER_FIELD,
     FIELDS,
+    ORDERS_FIELD,
     cause_of_row,
     furthest,
     is_lost,
@@ -30,9 +39,8 @@ from .jobflow_remote_states import (
     run_s,
 )
 from .jobflow_remote_task import IDENTITY, carrier
-from .resources import resources_of
-from .site import options_of
-from .task import Orders
+from .queue_words import step_options
+from .resources import Usual, orders_of, resources_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -51,6 +59,7 @@ if TYPE_CHECKING:
 _IDENTITY_FIELD = f"job.metadata.{IDENTITY}"
 _BATCH = 1000
 _LOCK_S = 20
+_NOT_SENT = ("WAITING", "READY", "PAUSED", "FAILED", "REMOTE_ERROR")
 _STATES = {state.value: state for state in RemoteState}
 
 
@@ -67,6 +76,7 @@ class JobflowRemoteManager:
 
     def __init__(self, project: str | None = None) -> None:
         self.project = configured_project(project)
+        self.watch_log = Path(str(self.project.log_dir)) / "watchdog.log"
 
     def close(self) -> None:
         """Do nothing: each call opens the project's database for itself."""
@@ -76,11 +86,7 @@ class JobflowRemoteManager:
         require_server(store)
         with self._controller() as controller:
             prepare(controller)
-            known = {
-                identity
-                for identity, rows in self._jobs(controller, plan.to_run).items()
-                if phase_of(furthest(rows)["state"]) in UNFINISHED
-            }
+            known = self._told_again(controller, plan)
             components = pending_components(plan, known)
             candidates = candidates_by_step(plan)
             for component in components:
@@ -90,6 +96,24 @@ class JobflowRemoteManager:
                 ensure_runner(self.project, controller)
         n_jobs = sum(len(component.steps) for component in components)
         return Submission(len(components), n_jobs, len(known), plan.n_reused)
+
+    def _told_again(self, controller: JobController, plan: Plan) -> set[str]:
+        """Let unfinished jobs that do not run yet ask for what the sweep says now."""
+        phases: dict[str, JobPhase] = {}
+        for identity, rows in self._jobs(controller, plan.to_run).items():
+            phases[identity] = phase_of(furthest(rows)["state"])
+            step = plan.to_run[identity]
+            asked = self._resources(step, plan)
+            orders = orders_of(step, asked, ()).about_resources()
+            name, worker = self._worker(asked)
+            told = {f"{ORDERS_FIELD}.{field}": value for field, value in orders.items()}
+            told |= {"worker": name, "resources": _queue_resources(worker, asked)}
+            for row in rows:
+                if row["state"] in _NOT_SENT:
+                    same = {"db_id": row["db_id"], "state": row["state"], "lock_id": None}
+                    controller.jobs.update_one(same, {"$set": told})
+        unfinished = {i for i, phase in phases.items() if phase in UNFINISHED}
+        return with_skipped(plan, unfinished, {i for i, phase in phases.items() if phase == "done"})
 
     def states(self, identities: Collection[str]) -> dict[str, JobState]:
         """Return where the jobs of these steps stand, of several the one that got furthest."""
@@ -196,11 +220,11 @@ class JobflowRemoteManager:
     ) -> Flow:
         made: dict[str, Job] = {}
         for step in component.steps:
-            asked = resources_of(step, plan.sweep)
+            asked = self._resources(step, plan)
             name, worker = self._worker(asked)
             made[step.identity] = carrier(
                 step,
-                _orders(step, asked, candidates[step.identity]),
+                orders_of(step, asked, candidates[step.identity]),
                 store.jobstore,
                 [made[i].output for i in step.after if i in made],
                 sweep=plan.sweep.name,
@@ -208,6 +232,12 @@ class JobflowRemoteManager:
                 worker=name,
             )
         return Flow(list(made.values()), name=component.name)
+
+    def _resources(self, step: PlannedStep, plan: Plan) -> Resources:
+        """Return what a step asks of a worker that is called after what it has, or the first."""
+        workers = self.project.workers
+        usual = Usual.of(workers.get("gpu", next(iter(workers.values()))).pre_run)
+        return resources_of(step, plan.sweep, usual)
 
     def _worker(self, asked: Resources) -> tuple[str, WorkerBase]:
         """Return the worker called ``cpu`` or ``gpu`` after what is asked, else the first."""
@@ -249,24 +279,11 @@ def prepare(controller: JobController) -> None:
     controller.jobs.create_index(_IDENTITY_FIELD, background=True)
 
 
-def _orders(step: PlannedStep, asked: Resources, candidate_ids: Iterable[str]) -> Orders:
-    return Orders(
-        identity=step.identity,
-        name=step.name,
-        after=step.after,
-        candidate_ids=tuple(candidate_ids),
-        walltime_s=asked.step_s,
-        cores=asked.cores,
-        estimated_core_hours=step.cost.core_hours,
-    )
-
-
 def _queue_resources(worker: WorkerBase, asked: Resources) -> dict[str, Any] | None:
     """Return the worker's own resources with what the step asks for in their place."""
     if worker.is_batch or not isinstance(worker.scheduler_type, str):
         return None
-    wanted = options_of(worker.scheduler_type, asked)
-    return {**(worker.resources or {}), **wanted} or None
+    return step_options(worker.scheduler_type, worker.resources or {}, asked) or None
 
 
 def _queue_of(worker: WorkerBase) -> QueueView | None:

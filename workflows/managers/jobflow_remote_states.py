@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from .batch import QueueView
 
 EARLIER_FIELD = f"job.metadata.{EARLIER}"
-_ORDERS = "job.function_kwargs.orders"
+ORDERS_FIELD = "job.function_kwargs.orders"
 FIELDS = (
     *("uuid", "index", "db_id", "state", "start_time", "end_time", "worker", "error", "remote"),
-    *("job.metadata", f"{_ORDERS}.cores", f"{_ORDERS}.estimated_core_hours"),
+    *("job.metadata", f"{ORDERS_FIELD}.cores", f"{ORDERS_FIELD}.estimated_core_hours"),
 )
 _PHASES: dict[str, JobPhase] = {
     "WAITING": "waiting",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from ...settings import get_settings
 from ...units import SECONDS_PER_HOUR
+from ..cost import gpu_memory_gb
+from .task import Orders
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..steps import PlannedStep
     from ..sweep import ResourceStage, Sweep
 
@@ -26,6 +31,9 @@ _LONGEST_WALLTIME_S = 24 * SECONDS_PER_HOUR
 _START_S = 120.0
 """Of a job: its environment, Python, a potential; and at its end a checkpoint."""
 _LARGEST_START_SHARE = 0.25
+_LEAST_START_S = 30.0
+_EXPORT = re.compile(r"^export HALOFLOW_(THREADS_PER_WORKER|DEVICE)=\"?(\w+)", re.MULTILINE)
+_MOST_REPLICAS = 16
 
 
 @dataclass(frozen=True)
@@ -40,12 +48,15 @@ class Resources:
         ``None`` for what the queue gives by default.
     walltime_s
         Time limit of the job.
+    replicas_per_gpu
+        How many such jobs fit on one GPU.
     """
 
     cores: int
     gpus: int
     memory_gb: float | None
     walltime_s: float
+    replicas_per_gpu: int = 1
 
     @property
     def step_s(self) -> float:
@@ -64,20 +75,35 @@ class Resources:
         return "gpu" if self.gpus else "cpu"
 
 
-def resources_of(step: PlannedStep, sweep: Sweep) -> Resources:
+@dataclass(frozen=True)
+class Usual:
+    """What steps get on a worker that the sweep says nothing about."""
+
+    threads: int
+    device: str
+
+    @classmethod
+    def of(cls, script: str | None) -> Usual:
+        """Read the lines of shell that prepare a job there; the rest is in the settings here."""
+        settings = get_settings()
+        said = dict(_EXPORT.findall(script or ""))
+        threads = said.get("THREADS_PER_WORKER", settings.threads_per_worker)
+        return cls(int(threads), said.get("DEVICE", settings.device))
+
+
+def resources_of(step: PlannedStep, sweep: Sweep, usual: Usual | None = None) -> Resources:
     """Return what the job of `step` asks for.
 
-    Without a word in the sweep: the settings' threads, a GPU where they name one and the step
+    Without a word in the sweep: the worker's threads, a GPU where it has one and the step
     evaluates a potential, and five times the estimated time, between half an hour and a day.
     """
-    settings = get_settings()
-    stage = _STAGES.get(step.kind, "analysis")
+    usual = usual or Usual.of(None)
     asked: dict[str, Any] = {}
-    if (section := sweep.resources.get(stage)) is not None:
+    if (section := sweep.resources.get(stage_of(step))) is not None:
         asked = section.model_dump(exclude_none=True)
-    on_gpu = bool(step.maker.levels) and settings.device == "cuda"
-    cores = asked.get("cores", settings.threads_per_worker)
-    estimate_s = _SAFETY * step.cost.core_hours * SECONDS_PER_HOUR / cores + _START_S
+    on_gpu = bool(step.maker.levels) and usual.device == "cuda"
+    cores = asked.get("cores", usual.threads)
+    estimate_s = _SAFETY * _estimate_s(step, cores) + _START_S
     hours = asked.get("walltime_h")
     return Resources(
         cores=cores,
@@ -86,4 +112,50 @@ def resources_of(step: PlannedStep, sweep: Sweep) -> Resources:
         walltime_s=hours * SECONDS_PER_HOUR
         if hours is not None
         else min(max(estimate_s, _LEAST_WALLTIME_S), _LONGEST_WALLTIME_S),
+        replicas_per_gpu=asked.get("replicas_per_gpu", _replicas_per_gpu(step)),
     )
+
+
+def stage_of(step: PlannedStep) -> ResourceStage:
+    """Return the section of ``resources:`` that is about `step`."""
+    return _STAGES.get(step.kind, "analysis")
+
+
+def orders_of(step: PlannedStep, asked: Resources, candidate_ids: Iterable[str]) -> Orders:
+    """Return what goes with the job of `step`."""
+    way_s = _estimate_s(step, asked.cores) * _share_to_checkpoint(step)
+    return Orders(
+        identity=step.identity,
+        name=step.name,
+        after=step.after,
+        candidate_ids=tuple(candidate_ids),
+        walltime_s=asked.step_s,
+        cores=asked.cores,
+        gpus=asked.gpus,
+        estimated_core_hours=step.cost.core_hours,
+        stage=stage_of(step),
+        work_units=step.cost.work_units,
+        checkpoint_s=way_s,
+        least_s=min(_LEAST_START_S + _SAFETY * way_s, asked.step_s),
+        replicas_per_gpu=asked.replicas_per_gpu,
+    )
+
+
+def _estimate_s(step: PlannedStep, cores: int) -> float:
+    return step.cost.core_hours * SECONDS_PER_HOUR / cores
+
+
+def _share_to_checkpoint(step: PlannedStep) -> float:
+    """Return which share of a step is lost at most when it is killed."""
+    own = getattr(step.maker, "checkpoint_interval", None)
+    interval = own or getattr(getattr(step.maker, "protocol", None), "checkpoint_interval", None)
+    return min(interval / max(step.cost.work_units, 1), 1.0) if interval else 1.0
+
+
+def _replicas_per_gpu(step: PlannedStep) -> int:
+    """Return how many fit into the memory of a GPU, by the estimate."""
+    if not step.cost.n_atoms:
+        return _MOST_REPLICAS
+    level = step.maker.levels[0] if step.maker.levels else ""
+    needed = gpu_memory_gb(level, step.cost.n_atoms)
+    return max(min(int(get_settings().gpu_memory_gb / needed), _MOST_REPLICAS), 1)

@@ -16,6 +16,7 @@ from ...stores.connection import open_store
 from ...stores.mongodb import redacted
 from ...stores.trajectory_places import use_place
 from .base import require_server
+from .queue_words import QUEUE_TYPES, TEMPLATES
 from .remote_project import database_of, project_of
 from .site import adapter_options
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from .site import Site
 
-_QUEUE_TYPES = {"slurm": "SLURM", "pbs": "PBS", "sge": "SGE", "lsf": "LoadSharingFacility"}
 _PING_S = 60
 _LOST_AFTER_S = 300
 _PRIVATE, _PRIVATE_FOLDER = 0o600, 0o700
@@ -174,6 +174,8 @@ def _fireworks_files(site: Site, jobstore: JobStore) -> dict[Path, str]:
     if site.scheduler != "shell":
         files["my_qadapter.yaml"] = _plain(_adapter(site))
         CommonAdapter.from_format(files["my_qadapter.yaml"], "yaml")
+        if site.scheduler in TEMPLATES:
+            files[_template_name(site)] = TEMPLATES[site.scheduler]
     FWorker.from_format(files["my_fworker.yaml"], "yaml")
     LaunchPad.from_format(files["my_launchpad.yaml"], "yaml").connection.close()
     with tempfile.TemporaryDirectory() as place:
@@ -210,27 +212,29 @@ def _require_known(settings: Mapping[str, Any], known: Mapping[str, Any]) -> Non
 
 
 def _adapter(site: Site) -> dict[str, Any]:
-    options, directives = adapter_options(site)
-    launch = f"exec {site.environment}/bin/rlaunch -c {site.folder} "  # signals reach Python
-    seconds = int(site.allocation.step_s)
-    if site.side_by_side > 1:
-        launch += f"multi {site.side_by_side} --nlaunches 0 --timeout {seconds}"
-    elif site.packed:
-        launch += f"rapidfire --timeout {seconds}"
-    else:
-        launch += "singleshot"
+    # exec: signals reach Python
+    launch = f"exec {site.environment}/bin/rlaunch -c {site.folder} singleshot"
+    if site.is_packed:
+        launch = f"exec {site.environment}/bin/python -m {__package__}.fireworks_packed"
     exports = [
         f"export FW_CONFIG_FILE={site.folder}/FW_config.yaml",
         f"export JOBFLOW_CONFIG_FILE={site.folder}/jobflow.yaml",
     ]
-    return {
+    made = {
         "_fw_name": "CommonAdapter",
-        "_fw_q_type": _QUEUE_TYPES[site.scheduler],
+        "_fw_q_type": QUEUE_TYPES[site.scheduler],
         "rocket_launch": launch,
         "job_name": site.name,
-        **options,
-        "pre_rocket": "\n".join([*directives, *site.preparation(), *exports]) + "\n",
+        **adapter_options(site),
+        "pre_rocket": "\n".join([*site.preparation(), *exports]) + "\n",
     }
+    if site.scheduler in TEMPLATES:
+        made["_fw_template_file"] = str(site.folder / _template_name(site))
+    return made
+
+
+def _template_name(site: Site) -> str:
+    return f"{site.scheduler}_template.txt"
 
 
 def _project_file(site: Site, _jobstore: JobStore) -> dict[Path, str]:

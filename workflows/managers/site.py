@@ -12,6 +12,7 @@ from ...errors import InputError, UnknownNameError
 from ...stores.credentials import has_password
 from ...stores.trajectory_places import parse_place
 from ...units import SECONDS_PER_HOUR
+from .queue_words import adapter_words, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +26,17 @@ MANAGERS: tuple[ManagerName, ...] = get_args(ManagerName)
 _OF_QTOOLKIT = ("slurm", "pbs", "sge", "shell")
 _WALLTIME = re.compile(r"(?:(\d+)-)?(\d+):([0-5]\d)(?::([0-5]\d))?")
 _HOURS_PER_DAY = 24
+_SHARED_GPU = (
+    'job="${SLURM_JOB_ID:-${PBS_JOBID:-${JOB_ID:-$LSB_JOBID}}}"',
+    'export CUDA_MPS_PIPE_DIRECTORY="${TMPDIR:-/tmp}/haloflow-mps-$job"',
+    'export CUDA_MPS_LOG_DIRECTORY="$CUDA_MPS_PIPE_DIRECTORY"',
+    "if command -v nvidia-cuda-mps-control > /dev/null; then",
+    '    mkdir -p "$CUDA_MPS_PIPE_DIRECTORY"',
+    "    nvidia-cuda-mps-control -d",
+    "fi",
+)
+"""Starts CUDA's Multi-Process Service, without which processes take turns on a GPU."""
 _MINUTES_PER_HOUR = 60
-_MB_PER_GB = 1000
 
 
 @dataclass(frozen=True)
@@ -135,7 +145,8 @@ class Site:
     @property
     def allocation(self) -> Resources:
         """What one job of the queue gets."""
-        return replace(self.job, cores=self.job.cores * self.side_by_side)
+        memory_gb = self.job.memory_gb and self.job.memory_gb * self.side_by_side
+        return replace(self.job, cores=self.job.cores * self.side_by_side, memory_gb=memory_gb)
 
     @property
     def step_s(self) -> float:
@@ -157,8 +168,11 @@ class Site:
             lines.append(f'export HALOFLOW_TRAJECTORY_STORE="{self.trajectory_store}"')
         if self.store_file is not None:
             lines.append(f'export HALOFLOW_STORE_FILE="{self.store_file}"')
-        if self.scheduler != "shell" and (self.manager == "fireworks" or self.is_packed):
+        if self.scheduler != "shell" and self.is_packed:
             lines.append(f"export HALOFLOW_WALLTIME_S={self.step_s:.0f}")
+        if self.side_by_side > 1:
+            lines.append(f"export HALOFLOW_SIDE_BY_SIDE={self.side_by_side}")
+            lines += _SHARED_GPU if self.job.gpus else ()
         return lines
 
 
@@ -188,96 +202,18 @@ def queue_options(site: Site, job: Resources | None = None) -> dict[str, Any]:
     job
         What this job gets; default: what the site gives.
     """
-    job = job or site.allocation
-    return options_of(
+    options = options_of(
         site.scheduler,
-        job,
+        job or site.allocation,
         queue=site.queue,
         account=site.account,
         parallel_environment=site.parallel_environment,
     )
-
-
-def options_of(
-    scheduler: str,
-    job: Resources,
-    *,
-    queue: str | None = None,
-    account: str | None = None,
-    parallel_environment: str = "smp",
-) -> dict[str, Any]:
-    """Return the words of qtoolkit's template of `scheduler` for what `job` gets."""
-    memory = _megabytes(job)
-    options: dict[str, Any] = {}
-    if scheduler == "slurm":
-        options = {
-            "partition": queue,
-            "account": account,
-            "nodes": 1,
-            "ntasks": 1,
-            "cpus_per_task": job.cores,
-            "time": job.walltime,
-            "gres": f"gpu:{job.gpus}" if job.gpus else None,
-            "mem": memory and f"{memory}M",
-        }
-    elif scheduler == "pbs":
-        select = f"select=1:ncpus={job.cores}"
-        select += f":ngpus={job.gpus}" if job.gpus else ""
-        select += f":mem={memory}mb" if memory else ""
-        options = {"queue": queue, "account": account, "select": select, "walltime": job.walltime}
-    elif scheduler == "sge":
-        limits = [f"gpu={job.gpus}"] if job.gpus else []
-        limits += [f"h_vmem={memory // job.cores}M"] if memory else []
-        options = {
-            "queue": queue,
-            "device": account,  # qtoolkit's word for -P
-            "model": f"{parallel_environment} {job.cores}",
-            "select": ",".join(limits) or None,
-            "walltime": job.walltime,
-            "qverbatim": "#$ -S /bin/bash",
-        }
     return {key: value for key, value in options.items() if value is not None}
 
 
-def adapter_options(site: Site) -> tuple[dict[str, Any], list[str]]:
-    """Return the words of FireWorks' templates, and directives that those have no words for."""
-    job, memory = site.allocation, _megabytes(site.allocation)
-    options: dict[str, Any] = {"queue": site.queue, "account": site.account}
-    directives: list[str] = []
-    if site.scheduler == "slurm":
-        options |= {
-            "nodes": 1,
-            "ntasks": 1,
-            "cpus_per_task": job.cores,
-            "walltime": job.walltime,
-            "gpus_per_node": job.gpus or None,
-            "mem": memory and f"{memory}M",
-        }
-    elif site.scheduler == "pbs":
-        gpus = f":gpus={job.gpus}" if job.gpus else ""
-        options |= {
-            "nnodes": 1,
-            "ppnode": f"{job.cores}{gpus}",
-            "walltime": job.walltime,
-            "pmem": memory and f"{memory // job.cores}mb",
-        }
-    elif site.scheduler == "sge":
-        directives = [
-            *("#$ -S /bin/bash", "#$ -cwd"),
-            f"#$ -l h_rt={job.walltime}",
-            f"#$ -pe {site.parallel_environment} {job.cores}",
-        ]
-        directives += [f"#$ -l gpu={job.gpus}"] if job.gpus else []
-        directives += [f"#$ -l h_vmem={memory // job.cores}M"] if memory else []
-    else:
-        hours, minutes, _ = job.walltime.split(":")
-        options |= {"account": None, "ntasks": job.cores, "walltime": f"{hours}:{minutes}"}
-        directives = ["#BSUB -L /bin/bash", '#BSUB -R "span[hosts=1]"']
-        directives += [f"#BSUB -P {site.account}"] if site.account else []
-        directives += [f'#BSUB -gpu "num={job.gpus}"'] if job.gpus else []
-        directives += [f"#BSUB -M {memory}MB"] if memory else []
-    return {key: value for key, value in options.items() if value is not None}, directives
-
-
-def _megabytes(job: Resources) -> int | None:
-    return None if job.memory_gb is None else round(_MB_PER_GB * job.memory_gb)
+def adapter_options(site: Site) -> dict[str, Any]:
+    """Return the words of FireWorks' templates for what a job of the queue gets."""
+    words = adapter_words(site.scheduler, site.allocation, site.parallel_environment)
+    words |= {"queue": site.queue, "account": site.account}
+    return {key: value for key, value in words.items() if value is not None}

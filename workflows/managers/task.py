@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import os
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from pymongo.errors import PyMongoError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from ...errors import ClaimError, InterruptedRunError, StoreError
+from ...errors import ClaimError, HaloflowError, InterruptedRunError, StoreError
 from ...makers.step import limited_to, release_claims
 from ...quantity import Status
+from ...settings import get_settings
 from ...stores.results import clear_failures, failures, heads, record_failure, used_all
 from ..status import update_summaries
+from .attempts import Attempt
+from .sharing import own_share
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from jobflow import Job
 
     from ...stores.connection import HaloflowStore
+    from .base import Manager
 
+_OF_RESOURCES = (*("walltime_s", "cores", "gpus", "checkpoint_s", "least_s", "replicas_per_gpu"),)
+_LAST = "recovery"
 _MOST_CANDIDATES = 8
 """What more candidates share is summarised with the steps that only one of them has."""
 
@@ -46,6 +54,18 @@ class Orders:
         Candidates that the step belongs to.
     walltime_s
         Seconds after which it stops with a checkpoint.
+    stage
+        As in ``resources:`` of a sweep.
+    work_units
+        Steps that it has to do, as estimated.
+    checkpoint_s
+        Estimated seconds to its next checkpoint.
+    least_s
+        Seconds without which no job should begin it.
+    gpus
+        It asked for; ``None`` in what earlier versions submitted.
+    replicas_per_gpu
+        How many such steps fit on one GPU.
     """
 
     identity: str
@@ -55,6 +75,12 @@ class Orders:
     walltime_s: float
     cores: int
     estimated_core_hours: float
+    stage: str = "analysis"
+    work_units: int = 0
+    checkpoint_s: float = 0.0
+    least_s: float = 0.0
+    gpus: int | None = None
+    replicas_per_gpu: int = 1
 
     def as_record(self) -> dict[str, Any]:
         """Return plain types."""
@@ -63,6 +89,10 @@ class Orders:
             "after": list(self.after),
             "candidate_ids": list(self.candidate_ids),
         }
+
+    def about_resources(self) -> dict[str, Any]:
+        """Return what follows from ``resources:`` in the sweep."""
+        return {name: getattr(self, name) for name in _OF_RESOURCES}
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
@@ -85,20 +115,19 @@ def run_queued(
 
     Raises
     ------
+    EngineError
+        Job after job of the step was interrupted, and got it no further.
     Exception
         Whatever the step raised, but for an interruption.
     """
+    own_share()
     if not _can_start(job, orders, store):
         return Ending.SKIPPED
     noted = failures(store, [orders.identity])
+    ending = Ending.DONE
     try:
         if not _is_done(job, orders, store):
-            with limited_to(orders.walltime_s):
-                job.run(store.jobstore)
-    except (InterruptedRunError, ClaimError) as reason:  # a checkpoint, or another is at it
-        if tell is not None:
-            tell(reason.problem)
-        return Ending.INTERRUPTED
+            ending = _attempt(job, orders, store, tell)
     except Exception as error:
         with suppress(StoreError, PyMongoError):  # the manager keeps the traceback
             message = str(error) or type(error).__name__
@@ -106,10 +135,74 @@ def run_queued(
         raise
     finally:
         release_claims()
+    if ending is Ending.INTERRUPTED:
+        return ending
     if noted:
         clear_failures(store, [orders.identity])
     if len(orders.candidate_ids) <= _MOST_CANDIDATES:
         update_summaries(store, list(orders.candidate_ids))
+    return ending
+
+
+def look_after_others(store: HaloflowStore, manager: Callable[[], Manager]) -> None:
+    """Let run again what other jobs lost, unless somebody has looked of late.
+
+    Jobs do this as they begin and end, so that sweeps look after themselves. Trouble with it
+    is not theirs.
+    """
+    with suppress(HaloflowError, PyMongoError, OSError):
+        if _is_due(store, get_settings().watch_s):
+            from .watching import recover_all  # noqa: PLC0415  (imports all that plans sweeps)
+
+            recover_all(store, manager())
+
+
+def _is_due(store: HaloflowStore, interval_s: float) -> bool:
+    """Tell one of all that ask within an interval that it is their turn."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    rows = store.meta._collection  # noqa: SLF001  (maggma has no update on a condition)
+    old = {"_id": _LAST, "at": {"$lt": now - timedelta(seconds=interval_s)}}
+    if rows.update_one(old, {"$set": {"at": now}}).matched_count:
+        return True
+    with suppress(DuplicateKeyError):
+        rows.insert_one({"_id": _LAST, "at": now})
+        return True
+    return False
+
+
+@contextmanager
+def equipped_for(orders: Orders) -> Iterator[None]:
+    """Let the settings be those of a step: its threads, and no GPU where it asked for none."""
+    own = {"HALOFLOW_THREADS_PER_WORKER": str(orders.cores)}
+    if orders.gpus == 0:
+        own["HALOFLOW_DEVICE"] = "cpu"
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
+    get_settings.cache_clear()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        get_settings.cache_clear()
+
+
+def _attempt(
+    job: Job, orders: Orders, store: HaloflowStore, tell: Callable[[str], None] | None
+) -> Ending:
+    attempt = Attempt(store, orders)
+    try:
+        with limited_to(orders.walltime_s), equipped_for(orders):
+            job.run(store.jobstore)
+    except (InterruptedRunError, ClaimError) as reason:  # a checkpoint, or another is at it
+        attempt.interrupted(reason.problem)
+        if tell is not None:
+            tell(reason.problem)
+        return Ending.INTERRUPTED
+    attempt.close()
     return Ending.DONE
 
 

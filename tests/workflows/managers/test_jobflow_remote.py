@@ -49,6 +49,7 @@ def test_the_same_summary_though_runner_killed_and_walltime_over(
 ):
     remote = guarded_remote  # its store asks for a password, which no job may carry
     remote.environment[DELAY_S] = "0.01"  # the runner hands its environment down
+    remote.environment["HALOFLOW_WATCH_S"] = "1"
     said = remote.setup("--scheduler", "slurm", "--partition", "debug", "--walltime", "00:10:00")
     assert "on worker here" in said
     assert "Ready to take sweeps." in said
@@ -60,8 +61,10 @@ def test_the_same_summary_though_runner_killed_and_walltime_over(
     again = remote.haloflow("submit", "tiny.yaml", "--to", "jobflow-remote")
     assert "0 jobs in 0 flows handed to jobflow-remote" in again
     wait_for(lambda: "RUNNING" in md_states(remote), "the MD", limit_s=END_S)
+    (watchdog,) = remote.watchdogs()
+    (runner,) = remote.runners()
     remote.kill_runner()
-    remote.haloflow("resume")
+    wait_for(lambda: remote.runners() not in ([], [runner]), "a runner that nobody asked for")
     assert len(remote.runners()) == 1
     remote.wait_until_settled(END_S)
     with remote.open() as store:
@@ -72,6 +75,7 @@ def test_the_same_summary_though_runner_killed_and_walltime_over(
     shown = remote.haloflow("status")
     assert "tiny on" in shown
     assert "about 0 left" in shown
+    wait_for(lambda: not watchdog.is_running() or watchdog.status() == "zombie", "its end")
     files = assert_nowhere(remote, guarded, said + handed + shown)
     assert [path for path in files if path.name == "jfremote_in.json"]
 
@@ -79,7 +83,8 @@ def test_the_same_summary_though_runner_killed_and_walltime_over(
 def test_killed_jobs_pauses_and_cancelling(remote, slurm):
     remote.environment[DELAY_S] = "0.05"
     remote.setup("--scheduler", "slurm", "--partition", "debug", "--no-preflight")
-    lay_out(remote, systems=[CRYSTAL])
+    asked = {"cores": 2, "gpus": 1, "memory_gb": 0.5, "walltime_h": 0.25}
+    lay_out(remote, systems=[CRYSTAL], resources={"md": asked})
     remote.haloflow("submit", "tiny.yaml", "--to", "jobflow-remote")
     assert "steps paused" in remote.haloflow("pause")
     assert "PAUSED" in remote.states()
@@ -87,6 +92,11 @@ def test_killed_jobs_pauses_and_cancelling(remote, slurm):
     assert "PAUSED" not in remote.states()
     wait_for(lambda: "RUNNING" in md_states(remote), "the MD", limit_s=END_S)
     (md,) = remote.jobs(**MD)
+    told = slurm.describe(md["remote"]["process_id"])
+    assert (
+        told.items() >= {"NumCPUs": "2", "MinMemoryNode": "500M", "TimeLimit": "00:15:00"}.items()
+    )
+    assert told["TresPerNode"] in {"gres:gpu:1", "gres/gpu:1"}
     with remote.open() as store:
         claim = wait_for(lambda: owner_of(store, md), "its claim")
     psutil.Process(claim.owner.pid).send_signal(signal.SIGKILL)
@@ -101,6 +111,19 @@ def test_killed_jobs_pauses_and_cancelling(remote, slurm):
     anew = remote.haloflow("submit", "tiny.yaml", "--to", "jobflow-remote")
     assert "0 were there already" in anew
     remote.haloflow("cancel")
+
+
+def test_many_steps_in_one_job(remote, slurm, undisturbed):
+    options = ("--walltime", "00:10:00", "--packed", "--max-jobs", "1", "--no-preflight")
+    remote.setup("--scheduler", "slurm", "--partition", "debug", *options)
+    lay_out(remote, systems=[CRYSTAL])
+    before = slurm.newest()
+    remote.haloflow("submit", "tiny.yaml", "--to", "jobflow-remote")
+    remote.wait_until_settled(END_S)
+    with remote.open() as store:
+        assert_as_undisturbed(store, undisturbed)
+    assert len(remote.jobs()) == 9  # each step once
+    assert 1 <= slurm.newest() - before <= 3
 
 
 def owner_of(store, job):

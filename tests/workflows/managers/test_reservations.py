@@ -11,7 +11,8 @@ from cluster import wait_for
 from pymongo import MongoClient
 from tiny_sweeps import CRYSTAL, tiny_sweep
 
-from haloflow.workflows.managers.campaigns import campaigns, cancel, submit_sweep
+from haloflow.workflows.managers.attempts import MOST_IDLE
+from haloflow.workflows.managers.campaigns import campaigns, cancel, retry, submit_sweep
 from haloflow.workflows.managers.follow import campaign_state
 
 
@@ -88,4 +89,20 @@ def test_killed_before_it_noted_its_launch(site, store):
     assert put_back(store) == 0
     take(datetime.now(UTC))
     wait_for(lambda: put_back(store) == 1, "the firework to be put back")
+    assert site.states() == {"READY", "WAITING"}
+
+
+def test_jobs_that_cannot_begin_come_to_an_end(site, store, slurm):
+    site.queue_through(slurm, pre_rocket="echo 'module: command not found' >&2; exit 1")
+    for n_lost in (1,) * (MOST_IDLE - 1) + (0,):
+        site.qlaunch_now(1)
+        wait_for(lambda: not slurm.jobs(), "the end of the job")
+        assert put_back(store) == n_lost
+    with campaigns(store) as (campaign,):
+        (failure,) = campaign_state(campaign, store).failures
+        assert failure.cause == (
+            "its jobs left the queue again and again without having begun: "
+            "module: command not found"
+        )
+        retry(campaign, store, ["without having begun"])
     assert site.states() == {"READY", "WAITING"}

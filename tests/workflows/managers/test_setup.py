@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 
@@ -13,13 +14,18 @@ from haloflow.cli.main import run
 from haloflow.errors import InputError, MissingDependencyError, StoreError, UnknownNameError
 from haloflow.settings import get_settings
 from haloflow.workflows.managers import setup
+from haloflow.workflows.managers.queue_words import options_of, step_words
 from haloflow.workflows.managers.resources import Resources
-from haloflow.workflows.managers.site import Site, options_of, parse_walltime
+from haloflow.workflows.managers.site import Site, parse_walltime
 
 pytest.importorskip("fireworks")
 pytest.importorskip("jobflow_remote")
 GOLDEN = Path(__file__).parent / "golden"
 LARGE = Resources(cores=4, gpus=1, memory_gb=16, walltime_s=7200)
+STEPS = {
+    "analysis": Resources(cores=2, gpus=0, memory_gb=None, walltime_s=3600),
+    "md": Resources(cores=8, gpus=2, memory_gb=30, walltime_s=95_430),
+}
 
 
 @pytest.fixture
@@ -43,38 +49,76 @@ def made(site):
     return {path.name: text for path, text in setup.configuration(site).items()}
 
 
-def submit_file(site):
-    """Let the manager write the script that it would submit."""
+def submit_file(site, step=None):
+    """Let the manager write the script that it would submit, for a step that asks for `step`."""
     if site.manager == "fireworks":
         from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
 
-        adapter = CommonAdapter.from_format(made(site)["my_qadapter.yaml"], "yaml")
+        setup.write_configuration(setup.configuration(site), force=True)
+        adapter = CommonAdapter.from_file(str(site.folder / "my_qadapter.yaml"))
+        if step is not None:
+            adapter.update(step_words(adapter.to_dict(), step))  # as qlaunch does
         return adapter.get_script_str("/scratch/haloflow/launcher")
     from jobflow_remote.config.base import Project
     from qtoolkit.manager import QueueManager
+
+    from haloflow.workflows.managers.jobflow_remote import _queue_resources
 
     project = Project.model_validate(yaml.safe_load(made(site)["haloflow.yaml"]))
     worker = project.workers["haloflow"]
     return QueueManager(worker.get_scheduler_io()).get_submission_script(
         commands=["jf -fe execution run /scratch/haloflow/job"],
-        options=worker.resources,
+        options=worker.resources if step is None else _queue_resources(worker, step),
         work_dir="/scratch/haloflow/job",
         pre_run=worker.pre_run,
     )
 
 
-@pytest.mark.parametrize(
+each_scheduler = pytest.mark.parametrize(
     ("manager", "scheduler"),
     [
         *(("fireworks", scheduler) for scheduler in ("slurm", "pbs", "sge", "lsf")),
         *(("jobflow-remote", scheduler) for scheduler in ("slurm", "pbs", "sge")),
     ],
 )
+
+
+@each_scheduler
 def test_submit_files_are_those_of_the_managers(site, manager, scheduler):
     site = replace(site, manager=manager, scheduler=scheduler)
     script = submit_file(site).replace(str(site.folder), "CONFIGURATION")
     golden = GOLDEN / f"{manager}-{scheduler}.sh"
     assert script.strip() == golden.read_text().strip()
+
+
+@each_scheduler
+@pytest.mark.parametrize("step", ["analysis", "md"])
+def test_a_step_asks_for_its_own(site, manager, scheduler, step):
+    """Only what concerns resources differs from the submit file of the machine."""
+    site = replace(site, manager=manager, scheduler=scheduler)
+    ours = submit_file(site, STEPS[step]).splitlines()
+    usual = submit_file(site).splitlines()
+    lost = [line for line in usual if line not in ours]
+    new = [line for line in ours if line not in usual]
+    golden = (GOLDEN / "steps.txt").read_text().split("== ")
+    (expected,) = (
+        part.splitlines()[1:]
+        for part in golden
+        if part.startswith(f"{manager} {scheduler} {step}\n")
+    )
+    assert [*(f"- {line}" for line in lost), *(f"+ {line}" for line in new)] == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("PBS", {"nnodes": 1, "ppnode": 2, "walltime": "01:00:00"}),
+        ("SGE", {}),
+        ("LoadSharingFacility", {"ntasks": 2, "walltime": "01:00"}),
+    ],
+)
+def test_an_adapter_written_by_hand_is_told_what_it_understands(kind, told):
+    assert step_words({"_fw_q_type": kind}, STEPS["analysis"]) == told
 
 
 def test_a_bare_site_asks_for_nothing_that_was_not_said(site):
@@ -105,19 +149,24 @@ def test_fireworks_finds_all_its_files_by_one_setting(site, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "command"),
-    [
-        ({}, "singleshot"),
-        ({"packed": True}, "rapidfire --timeout 7080"),
-        ({"side_by_side": 3}, "multi 3 --nlaunches 0 --timeout 7080"),
-    ],
+    ("changes", "n_at_once"), [({"packed": True}, 1), ({"side_by_side": 3}, 3)]
 )
-def test_one_job_of_the_queue_may_run_many_steps(site, changes, command):
+def test_one_job_of_the_queue_may_run_many_steps(site, changes, n_at_once):
     script = submit_file(replace(site, **changes))
-    assert f"exec /opt/haloflow/bin/rlaunch -c {site.folder} {command}" in script.splitlines()
-    cores = 4 * changes.get("side_by_side", 1)
-    assert f"#SBATCH --cpus-per-task={cores}" in script.splitlines()
-    assert "export OMP_NUM_THREADS=4" in script.splitlines()
+    lines = script.splitlines()
+    assert lines[-3].startswith("exec /opt/haloflow/bin/python -m haloflow.workflows.managers.")
+    assert find_spec(lines[-3].split()[-1]) is not None
+    assert "export HALOFLOW_WALLTIME_S=7080" in lines
+    assert f"#SBATCH --cpus-per-task={4 * n_at_once}" in lines
+    assert "export OMP_NUM_THREADS=4" in lines
+    assert ("export HALOFLOW_SIDE_BY_SIDE=3" in lines) is (n_at_once > 1)
+
+
+@pytest.mark.parametrize("manager", ["fireworks", "jobflow-remote"])
+def test_replicas_share_a_gpu(site, manager):
+    script = submit_file(replace(site, manager=manager, side_by_side=4))
+    golden = GOLDEN / f"{manager}-slurm-shared-gpu.sh"
+    assert script.replace(str(site.folder), "CONFIGURATION").strip() == golden.read_text().strip()
 
 
 def test_a_packed_worker_of_jobflow_remote_is_a_batch_worker(site):

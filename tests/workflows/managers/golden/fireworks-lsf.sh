@@ -1,15 +1,17 @@
+#!/bin/bash
+#BSUB -L /bin/bash
 #BSUB -n 4
+#BSUB -R "span[hosts=1]"
 #BSUB -W 02:00
+#BSUB -gpu "num=1"
+#BSUB -M 16000MB
+#BSUB -R "rusage[mem=4000MB]"
 #BSUB -q long
+#BSUB -P na-conductors
 #BSUB -J haloflow
 #BSUB -o haloflow-%J.out
 #BSUB -e haloflow-%J.error
 
-#BSUB -L /bin/bash
-#BSUB -R "span[hosts=1]"
-#BSUB -P na-conductors
-#BSUB -gpu "num=1"
-#BSUB -M 16000MB
 module load gcc/13
 module load cuda/12
 export PATH="/opt/haloflow/bin:$PATH"
@@ -17,11 +19,8 @@ export HALOFLOW_FILES_DIR="/shared/haloflow-files"
 export HALOFLOW_THREADS_PER_WORKER=4
 export HALOFLOW_DEVICE=cuda
 export OMP_NUM_THREADS=4
-export HALOFLOW_WALLTIME_S=7080
 export FW_CONFIG_FILE=CONFIGURATION/FW_config.yaml
 export JOBFLOW_CONFIG_FILE=CONFIGURATION/jobflow.yaml
 
 cd /scratch/haloflow/launcher
 exec /opt/haloflow/bin/rlaunch -c CONFIGURATION singleshot
-
-# CommonAdapter (SLURM) completed writing Template

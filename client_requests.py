@@ -124,15 +124,16 @@ class Pages:
 
     def _once(self, known: int) -> Iterator[dict[str, Any]]:
         """Yield the rows of all pages, some of which are `known` from an earlier reading."""
-        done = 0
+        done, after = 0, None
         while True:
             left = self._per_page if self._limit is None or known else self._limit - done
             size = max(min(left, self._per_page), 1)  # of none at all the fields are asked for
-            page = {"_limit": str(size), "_skip": str(done)}
+            place = {"_after": after} if after else {"_skip": str(done)}
+            page = {"_limit": str(size), **place}
             body = self._connection.get("/candidates", self._asked | page)
             self.fields, self.total = body["meta"]["fields"], body["meta"]["total_doc"]
             yield from body["data"]
-            done += len(body["data"])
+            done, after = done + len(body["data"]), body["meta"].get("next")
             if not body["data"] or done >= (self.total if known else self._most):
                 return
 

@@ -19,6 +19,7 @@ from ..recent import Lately
 from ..view import CandidateView
 from ..wording import footnotes, screen_text
 from .bodies import Answer, CandidateDep, answer
+from .cursor import criteria_after, cursor_after
 from .dependencies import StoreDep
 from .filters import FILTER_PARAMETERS, Criteria, can_be_asked
 from .kept import GOOD_FOR_S, kept
@@ -81,24 +82,33 @@ class CandidateResource(ReadOnlyResource):
 
 def _page(summaries: Store, asked: Mapping[str, Any]) -> Response:
     fields = None if asked["fields"] is None else get_fields(asked["fields"])
+    sort = [(get_field(name.removeprefix("-")), name[0] == "-") for name in asked["sort"]]
+    shown = [*(fields or ()), *(field for field, _ in sort)]
+    criteria, after = asked["criteria"], asked["after"]
+    if after is not None:
+        criteria = {
+            "$and": [criteria_after(after, asked["sort"]), *([criteria] if criteria else [])]
+        }
     page = find_page(
         summaries,
-        asked["criteria"],
-        sort=[(get_field(name.removeprefix("-")), name[0] == "-") for name in asked["sort"]],
+        criteria,
+        sort=sort,
         skip=asked["skip"],
         limit=asked["limit"],
-        properties=None if fields is None else [field.path for field in fields],
+        properties=None if fields is None else [field.path for field in shown],
     )
+    is_last = asked["skip"] + len(page.rows) >= page.total
     if fields is None:
         rows = [summary_of(record).model_dump(mode="json") for record in page.rows]
     else:
         rows = [_row(record, fields) for record in page.rows]
     meta = {
-        "total_doc": page.total,
+        "total_doc": page.total if after is None else summaries.count(asked["criteria"]),
         "skip": asked["skip"],
         "limit": asked["limit"],
         "sort": asked["sort"],
         "fields": [FieldModel.of(field) for field in fields or ()],
+        "next": None if is_last or not page.rows else cursor_after(page.rows[-1], asked["sort"]),
     }
     return answer(rows, meta)
 

@@ -59,6 +59,9 @@ class PageMeta(BaseModel):
     limit: int
     sort: list[str] = Field(description="Fields sorted by; a '-' sorts downwards.")
     fields: list[FieldModel] = Field(description="Of the rows; empty for whole summaries.")
+    next: str | None = Field(
+        None, description="`_after` of the next page; null at the end, or where only _skip helps."
+    )
 
 
 class CandidatePage(BaseModel):

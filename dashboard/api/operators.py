@@ -9,6 +9,7 @@ from fastapi import Request
 from ...errors import InputError
 from ...stores.fields import DEFAULT_COLUMNS, FIELDS, get_fields
 from . import values
+from .cursor import LONGEST
 from .filters import FILTER_PARAMETERS, criteria_of
 from .maggma_api import QueryOperator
 
@@ -73,6 +74,14 @@ class PageQuery(DescribedQuery):
             "_skip", "Rows to pass over.", type="integer", minimum=0, maximum=MAX_SKIP, default=0
         ),
         _parameter(
+            "_after",
+            "What `next` of the meta of the page before says: rows after it, in the same order "
+            "(_sort_fields). None comes twice and none is left out as others come or go.",
+            type="string",
+            minLength=1,
+            maxLength=LONGEST,
+        ),
+        _parameter(
             "_page", "Page, from 1; not with _limit and _skip.", type="integer", minimum=1,
             maximum=MAX_SKIP,
         ),
@@ -91,11 +100,18 @@ class PageQuery(DescribedQuery):
             A number is out of bounds, or both ways of paging are used.
         """
         asked = request.query_params
+        if "_after" in asked and asked.keys() & {"_skip", "_page", "_per_page"}:
+            raise InputError(
+                "a page is asked for in two ways",
+                given=[name for name in asked if name in {"_after", "_skip", "_page", "_per_page"}],
+                allowed="_after, or _skip, or _page and _per_page",
+            )
         if "_page" not in asked and "_per_page" not in asked:
             limit = values.whole_number(
                 "_limit", asked.get("_limit", str(DEFAULT_LIMIT)), 1, MAX_LIMIT
             )
             return {
+                "after": asked.get("_after"),
                 "skip": values.whole_number("_skip", asked.get("_skip", "0"), 0, MAX_SKIP),
                 "limit": limit,
             }
@@ -109,7 +125,7 @@ class PageQuery(DescribedQuery):
             "_per_page", asked.get("_per_page", str(DEFAULT_LIMIT)), 1, MAX_LIMIT
         )
         page = values.whole_number("_page", asked.get("_page", "1"), 1, MAX_SKIP // size + 1)
-        return {"skip": (page - 1) * size, "limit": size}
+        return {"after": None, "skip": (page - 1) * size, "limit": size}
 
 
 class SortQuery(DescribedQuery):

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import json
 import re
 from collections import Counter
 from pathlib import Path
 
+import many_candidates
 import pytest
 from many_candidates import HOSTILE
+from web_client import WebClient
 
 from haloflow.dashboard.api.dependencies import ID_PATTERN
+from haloflow.dashboard.app import create_app
+from haloflow.stores.connection import open_store
 from haloflow.stores.fields import FIELDS, get_fields
 from haloflow.stores.query import find_summaries, rank
 from haloflow.workflows.plan import plan_sweep
@@ -271,3 +277,77 @@ def test_large_answers_are_compressed(embedded):
     assert int(answer.headers["content-length"]) < len(plain.content) / 4
     expected = len(gzip.compress(plain.content, 4))
     assert int(answer.headers["content-length"]) == pytest.approx(expected, rel=0.05)
+
+
+SORTS = (
+    "",
+    "-sigma",
+    "e_hull",
+    "-sigma,e_hull",
+    "phase,-n_atoms",
+    "-updated",
+    "passes,id",
+    "e_crystal",
+)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_pages_one_after_the_other_are_those_by_number(client, sort):
+    order = {"_sort_fields": sort} if sort else {}
+    whole = [row["id"] for row in client.data(PATH, {**order, "_limit": 1000, "_fields": "id"})]
+    found, after = [], {}
+    for _ in range(len(whole)):
+        asked = {**order, **after, "_limit": 97, "_fields": "id"}
+        body = client.get(f"/api/v1{PATH}", asked).json()
+        assert body["meta"]["total_doc"] == len(whole)
+        found += [row["id"] for row in body["data"]]
+        if body["meta"]["next"] is None:
+            break
+        after = {"_after": body["meta"]["next"]}
+    assert found == whole
+
+
+def test_what_comes_or_goes_meanwhile_moves_no_row_of_the_pages_that_follow(tmp_path):
+    with open_store(tmp_path) as store:
+        many_candidates.fill(store, 40)
+        client = WebClient(create_app(store))
+        whole = [row["id"] for row in client.data(PATH, {"_limit": 1000})]
+        first = client.get(f"/api/v1{PATH}", {"_limit": 20}).json()
+        row = store.summaries.query_one({"candidate_id": whole[0]})
+        row.pop("_id")
+        store.summaries.update([{**row, "candidate_id": "A-new"}])
+        store.summaries.remove_docs({"candidate_id": {"$in": whole[5:10]}})
+        rest = client.data(PATH, {"_limit": 1000, "_after": first["meta"]["next"]})
+        assert [row["id"] for row in rest] == whole[20:]
+
+
+def test_a_list_has_no_place_to_go_on_from(client):
+    body = client.get(f"/api/v1{PATH}?_sort_fields=elements&_limit=5").json()
+    assert len(body["data"]) == 5
+    assert body["meta"]["next"] is None
+
+
+def cursor_of(*parts):
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    ("cursor", "problem"),
+    [
+        ("x", "this is no place between two pages"),
+        ("%C3%A4", "this is no place between two pages"),
+        (cursor_of([], [], 1), "this is no place between two pages"),
+        (cursor_of(["sigma"], [], "a"), "this is no place between two pages"),
+        (cursor_of([], [{"$where": "1"}], "a"), "this is no place between two pages"),
+        (cursor_of(["sigma"], [{"$gt": 0}], "a"), "this is no place between two pages"),
+        (cursor_of(["sigma"], [10**30], "a"), "this is no place between two pages"),
+        (cursor_of([{}], [1], "a"), "this is no place between two pages"),
+        (cursor_of(["sigma"], [1.0], "a"), "this place is one in another order"),
+        (cursor_of([], [], "a") + "&_skip=3", "a page is asked for in two ways"),
+        (cursor_of([], [], "a") + "&_page=3", "a page is asked for in two ways"),
+    ],
+)
+def test_places_that_are_refused(client, cursor, problem):
+    error = client.error(f"{PATH}?_after={cursor}")
+    assert error["problem"] == problem
+    assert error["allowed"]

@@ -63,14 +63,15 @@ async function fetchAll(params, fields, signal, onProgress) {
   query.set("_limit", String(PAGE));
   const asked = readable(query);
   const rows = [];
-  let meta = { total_doc: 1, fields: [] };
+  let meta = { total_doc: 1, fields: [], next: "" };
   while (rows.length < Math.min(meta.total_doc, MOST_ROWS)) {
-    query.set("_skip", String(rows.length));
     const body = await get("/candidates", query, { signal });
     meta = body.meta;
-    if (!body.data.length) break;
     rows.push(...body.data);
     onProgress(rows.length / Math.min(meta.total_doc, MOST_ROWS));
+    if (!body.data.length) break;
+    query.delete(meta.next ? "_skip" : "_after");
+    query.set(meta.next ? "_after" : "_skip", meta.next ?? String(rows.length));
   }
   return { rows: rows.slice(0, MOST_ROWS), names, fields: meta.fields ?? [], total: meta.total_doc, query: asked };
 }

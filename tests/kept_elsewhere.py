@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+import sample_candidates
+import sample_trajectories
+from sample_documents import provenance
 
+from haloflow.engines.trajectory import TrajectoryReader
+from haloflow.identity import content_hash
+from haloflow.quantity import Quantity, Status
 from haloflow.settings import get_settings
+from haloflow.stores.builders import SummaryBuilder
 from haloflow.stores.connection import HaloflowStore, open_store
+from haloflow.stores.documents import FileReference, MDDocument
 from haloflow.stores.trajectory_places import use_place
 
 if TYPE_CHECKING:
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUCKET = "haloflow"
+STEP = "md-600K"
 KINDS = ("folder", "gridfs", "s3")
 
 
@@ -80,3 +89,52 @@ def quick_settings(tmp_path, monkeypatch):
     get_settings.cache_clear()
     yield
     get_settings.cache_clear()
+
+
+def fill_with_a_run(store: HaloflowStore, status: Status = Status.OK, n_frames: int = 45) -> Any:
+    """Leave a complete candidate in a store, one of whose runs has a trajectory of two parts.
+
+    Returns the candidate, the run, and the frames of its production.
+    """
+    candidate, documents = sample_candidates.unconverged_crystal()
+    identity = content_hash([candidate.candidate_id, status])
+    files = []
+    frames = {}
+    for part, seed in (("equilibration", 1), ("production", 2)):
+        frames[part] = sample_trajectories.walk(n_frames, 16, seed=seed)
+        folder = store.files_dir / identity[:2] / identity / part / "trajectory"
+        frames[part].store(folder, chunk_frames=20)
+        files += [
+            FileReference(
+                path=chunk.path.relative_to(store.files_dir).as_posix(),
+                sha256=chunk.sha256,
+                n_bytes=chunk.n_bytes,
+                role=f"trajectory-{part}",
+                n_frames=chunk.n_frames,
+            )
+            for chunk in TrajectoryReader(folder).files
+        ]
+    run = MDDocument(
+        identity=identity,
+        status=status,
+        provenance=provenance(),
+        files=files,
+        level="chgnet-r2scan-d3",
+        ensemble="nvt",
+        temperature_k=600,
+        timestep_fs=2.0,
+        n_steps=50 * n_frames,
+        n_steps_target=50 * n_frames,
+        seed=1,
+        density_g_cm3=Quantity(3.0),
+        trajectory_interval_steps=50,
+        structure=documents["relax"].structure,
+    )
+    for file in files:
+        if store.files.target is not None:
+            store.files.put(store.files_dir / file.path, file.sha256)
+    steps = candidate.steps | {STEP: identity}
+    candidate = candidate.model_copy(update={"steps": steps})
+    sample_candidates.fill(store, [(candidate, {**documents, STEP: run})])
+    SummaryBuilder.of(store).run()
+    return candidate, run, frames["production"]

@@ -278,7 +278,8 @@ def test_an_embedded_store_has_no_gridfs(tmp_path):
         store.meta.update([{"_id": "trajectory_stores", "places": ["gridfs"]}], key="_id")
         (place,) = known_places(store)  # e.g. of a copy: what is here can be read all the same
         for ask in (
-            lambda: place.prepare(""), place.sizes, lambda: place.size("a"), lambda: place.read("a"),
+            lambda: place.prepare(""), place.sizes, lambda: place.size("a"),
+            lambda: place.read("a"),
             lambda: place.write("a", tmp_path), lambda: place.remove("a"),
         ):  # fmt: skip
             with pytest.raises(StoreError, match="has no GridFS"):

@@ -22,7 +22,7 @@ from haloflow.errors import StoreError
 from haloflow.makers.run_data import production_of
 from haloflow.makers.step import step_directory
 from haloflow.stores.records import step_of
-from haloflow.stores.results import failures, stored_outputs
+from haloflow.stores.results import stored_outputs
 from haloflow.workflows.frames import read_frames, stored_trajectories
 from haloflow.workflows.plan import plan_sweep
 from haloflow.workflows.sweep import parse_sweep
@@ -87,14 +87,9 @@ class Campaign:
             return stored_outputs(store, [s.identity for s in self.steps.values()])
 
 
-@pytest.fixture(params=["gridfs", "s3"])
-def campaign(request, tmp_path):
-    return Campaign(Elsewhere(request.param, tmp_path, request))
-
-
 @pytest.fixture
-def on_folder(request, tmp_path):
-    return Campaign(Elsewhere("folder", tmp_path, request))
+def campaign(request, tmp_path):
+    return Campaign(Elsewhere("gridfs", tmp_path, request))
 
 
 def waited_for(ready, what, process):
@@ -156,21 +151,3 @@ def _can_be_read_from_a_third_machine(campaign, outputs, undisturbed):
     assert np.array_equal(found.positions_a, reader.positions(3, 9))
     assert np.array_equal(whole.positions(), reader.positions())
     assert not (campaign.folder / "c").exists()
-
-
-def test_a_document_waits_until_its_files_are_stored(on_folder):
-    shared, away = on_folder.folder / "shared", on_folder.folder / "away"
-    with on_folder.start("a", **{DELAY_S: "0.002"}) as process:
-        waited_for(on_folder.saved, "a first saving", process)
-        shared.rename(away)
-        out, _ = process.communicate(timeout=LIMIT_S)
-    assert process.returncode != 0
-    assert "the folder of trajectories is not here" in out
-    assert on_folder.md not in on_folder.outputs()
-    with on_folder.elsewhere.opened() as store:
-        assert "is not here" in failures(store, [on_folder.md])[on_folder.md]
-    before = on_folder.count.stat().st_size
-    away.rename(shared)
-    on_folder.run("a")
-    assert on_folder.md in on_folder.outputs()
-    assert on_folder.count.stat().st_size == before, "all of it was done"

@@ -56,7 +56,7 @@ RATES = {"mongodb": 25.0, "embedded": 5.0}
 P95_LIMITS_MS = {"mongodb": 300.0, "embedded": 500.0}
 FIRST_VIEW_LIMIT_S = 2.0
 MEMORY_GROWTH_LIMIT = 1.15
-WARM_UP_S = 10.0
+WARM_UP_S = 30.0
 N_FOR_COST = 12
 CHANGE_EVERY_S = 2.0
 IDLE_PERCENT = 15.0
@@ -65,8 +65,8 @@ SEED = 20
 FIGURE_KINDS = ("map", "pareto", "hull")
 FAMILY_FILTERS = ({"phase": "glass"}, {"elements_all": "Na,Ta"}, {"elements_none": "O"})
 RANGE_FILTERS = (
-    *({"e_hull_max": f"{0.005 * step:g}"} for step in range(4, 21)),
-    *({"sigma_min": bound} for bound in ("0.1", "0.3", "1", "3", "10")),
+    *({"e_hull_max": bound} for bound in ("0.02", "0.03", "0.05", "0.08", "0.1")),
+    *({"sigma_min": bound} for bound in ("0.1", "1", "10")),
     {"sigma_status": "ok"},
 )
 SORTS = ("-sigma", "e_hull", "e_a", "-sigma,e_hull")

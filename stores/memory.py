@@ -22,7 +22,7 @@ class Answers:
     """The answers of one state of a collection, those that were asked for last."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[bytes, Any] = OrderedDict()
+        self._known: OrderedDict[bytes, _Held] = OrderedDict()
         self._state: object = None
         self._guard = threading.Lock()
 
@@ -53,16 +53,22 @@ class Answers:
             if state != self._state:
                 self._known.clear()
                 self._state = state
-            elif key in self._known:
-                self._known.move_to_end(key)
-                return cast("AnswerT", self._known[key])
-        answer = ask()
-        with self._guard:
-            if state == self._state:
-                self._known[key] = answer
-                if len(self._known) > _MOST_ANSWERS:
-                    self._known.popitem(last=False)
-        return answer
+            held = self._known.setdefault(key, _Held())
+            self._known.move_to_end(key)
+            if len(self._known) > _MOST_ANSWERS:
+                self._known.popitem(last=False)
+        with held.lock:  # of several who ask at once, one is answered, and tells the others
+            if not held.answer:
+                held.answer.append(ask())
+        return cast("AnswerT", held.answer[0])
+
+
+class _Held:
+    __slots__ = ("answer", "lock")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.answer: list[Any] = []
 
 
 def remembered(collection: Any, what: Mapping[str, Any], ask: Callable[[], AnswerT]) -> AnswerT:

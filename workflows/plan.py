@@ -17,6 +17,7 @@ from ..systems.crystals import crystal_model
 from ..systems.mixture import DEFAULT_N_MOBILE
 from ..systems.phases import get_phase
 from .candidates import Candidate, expand
+from .models import by_levels, resolve_levels
 from .references import library_gaps
 from .steps import (
     NO_MORE,
@@ -177,23 +178,27 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
         If the sweep cannot be run as it stands.
     """
     candidates = expand(sweep)
-    _require_levels(sweep, candidates)
+    resolved = resolve_levels(sweep, candidates, store)
+    for own_sweep, some in by_levels(candidates, resolved):
+        _require_levels(own_sweep, some)
     _require_vasp_fits(sweep)
     _require_tethers(sweep, candidates)
     _require_chains(sweep, candidates)
-    drafts = [_draft(candidate, sweep) for candidate in candidates]
+    drafts = [_draft(c, one.sweep) for c, one in zip(candidates, resolved, strict=True)]
     asked = {step.identity for draft in drafts for step in draft.steps}
     if store is not None:
-        drafts = [_extended(draft, sweep, store) for draft in drafts]
+        pairs = zip(drafts, resolved, strict=True)
+        drafts = [_extended(draft, one.sweep, store) for draft, one in pairs]
     steps = {step.identity: step for draft in drafts for step in draft.steps}
     stored = heads(store, steps) if store is not None else {}
     done = {identity for identity, head in stored.items() if _is_whole(steps[identity], head)}
     broken = {i for i in done if Status(stored[i].get("status", Status.OK)).broke_down}
     skipped = _without_start(steps.values(), done, broken)
     plans = []
-    for draft in drafts:
+    for draft, one in zip(drafts, resolved, strict=True):
         own = {step.identity for step in draft.steps}
-        plans.append(replace(draft, done=frozenset(done & own), skipped=frozenset(skipped & own)))
+        said = replace(draft, notes=[*draft.notes, *one.notes])
+        plans.append(replace(said, done=frozenset(done & own), skipped=frozenset(skipped & own)))
     of_others = {i for i in steps.keys() - asked if steps[i].maker.needs_all_inputs}
     outdated = frozenset(stored.keys() - done)
     return Plan(sweep, plans, outdated, frozenset(of_others), frozenset(skipped))

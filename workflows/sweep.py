@@ -30,12 +30,15 @@ class _Section(BaseModel):
 
 
 class Stages(_Section):
-    """Level of theory of each stage; the name of a potential is a level."""
+    """Level of theory of each stage; the name of a potential is a level.
+
+    `auto` in a dynamic stage is the fastest trained model of the store that covers the candidate.
+    """
 
     relax: str = Field(DEFAULT_STATIC_LEVEL, description="Relaxation that feeds the hull.")
     hull: str = Field(DEFAULT_STATIC_LEVEL, description="Energies on the convex hull.")
-    melt_quench: str = Field(DEFAULT_DYNAMIC_LEVEL, description="Melt, quench, equilibrate.")
-    md: str = Field(DEFAULT_DYNAMIC_LEVEL, description="Molecular dynamics for transport.")
+    melt_quench: str = Field(DEFAULT_DYNAMIC_LEVEL, description="Melt, quench, settle; or auto.")
+    md: str = Field(DEFAULT_DYNAMIC_LEVEL, description="MD for transport; or auto.")
 
 
 class GridRange(_Section):

@@ -1,0 +1,220 @@
+"""Models that haloflow trained, as a store holds them, and the one that fits a run best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from pymatgen.core import Composition
+
+from ..errors import InputError, TrajectoryError
+from ..makers.distill import DOMAIN_ROLE, WEIGHTS_ROLE
+from ..quantity import Status
+from ..stores.models import TrainedModelDocument
+from ..stores.records import step_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..stores.connection import HaloflowStore
+    from .candidates import Candidate
+    from .sweep import Stages, Sweep
+
+AUTO: Final = "auto"
+DYNAMIC_STAGES: Final = ("melt_quench", "md")
+_FRACTION_TOLERANCE = 0.01
+_TEMPERATURE_TOLERANCE_K = 1.0
+
+
+@dataclass(frozen=True)
+class RunDomain:
+    """What a run asks of a model.
+
+    Attributes
+    ----------
+    composition
+        Of its atoms.
+    temperature_k
+        From and to.
+    """
+
+    composition: Composition
+    temperature_k: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A trained model and its name as a potential on this machine."""
+
+    document: TrainedModelDocument
+    name: str
+
+
+@dataclass(frozen=True)
+class LevelChoice:
+    """What `auto` stands for.
+
+    Attributes
+    ----------
+    name
+        Of the potential that was chosen.
+    reason
+        Why, and what kept the others out.
+    model
+        The trained model; ``None`` where none fits and the fallback was taken.
+    """
+
+    name: str
+    reason: str
+    model: TrainedModelDocument | None = None
+
+
+@dataclass(frozen=True)
+class ResolvedSweep:
+    """A sweep with the levels that one candidate gets."""
+
+    sweep: Sweep
+    notes: list[str] = field(default_factory=list)
+
+
+def stored_models(store: HaloflowStore) -> list[StoredModel]:
+    """Return the trained models of a store whose files are whole, fastest first."""
+    found = []
+    for row in store.outputs.query({"output.kind": "trained_model"}, properties=["output"]):
+        document = step_of(row["output"])
+        assert isinstance(document, TrainedModelDocument)
+        paths = {file.role: file for file in document.files}
+        if not {WEIGHTS_ROLE, DOMAIN_ROLE} <= paths.keys():
+            continue
+        try:
+            weights, _ = (store.files.local(paths[role]) for role in (WEIGHTS_ROLE, DOMAIN_ROLE))
+        except TrajectoryError:
+            continue
+        found.append(StoredModel(document, f"{document.architecture}:{weights}"))
+    return sorted(found, key=lambda model: (model.document.us_per_atom_step, model.name))
+
+
+def misses(model: TrainedModelDocument, run: RunDomain) -> list[str]:
+    """Say where a run leaves what a model was trained on; empty where it does not.
+
+    A composition is covered when the fraction of each element lies within those of the
+    model's frames.
+    """
+    if model.status is not Status.OK:
+        return [f"it is {model.status.value}: {model.note}"]
+    elements = {element.symbol for element in run.composition.elements}
+    if strange := sorted(elements - set(model.domain.elements)):
+        return [f"it does not know {', '.join(strange)}"]
+    found = []
+    known = [Composition(formula) for formula in model.domain.formulas]
+    for symbol in sorted(elements | set(model.domain.elements)):
+        fractions = [one.get_atomic_fraction(symbol) for one in known]
+        asked = run.composition.get_atomic_fraction(symbol)
+        low, high = min(fractions), max(fractions)
+        if not low - _FRACTION_TOLERANCE <= asked <= high + _FRACTION_TOLERANCE:
+            found.append(f"{asked:.2f} of the atoms are {symbol}, it knows {low:.2f} to {high:.2f}")
+    if model.domain.temperature_k is None:
+        return [*found, "it knows no temperature"]
+    cold, hot = model.domain.temperature_k
+    asked_k = f"{run.temperature_k[0]:g} to {run.temperature_k[1]:g} K"
+    if (
+        run.temperature_k[0] < cold - _TEMPERATURE_TOLERANCE_K
+        or run.temperature_k[1] > hot + _TEMPERATURE_TOLERANCE_K
+    ):
+        found.append(f"{asked_k} are asked, it knows {cold:g} to {hot:g} K")
+    return found
+
+
+def choose_model(
+    models: Sequence[StoredModel], run: RunDomain, fallback: str | None = None
+) -> LevelChoice:
+    """Return the fastest model whose domain covers a run, or the fallback.
+
+    Parameters
+    ----------
+    models
+        Fastest first.
+    run
+        What is asked.
+    fallback
+        Potential to take where no model covers the run.
+
+    Raises
+    ------
+    InputError
+        If no model covers the run and there is no fallback.
+    """
+    kept_out = []
+    for model in models:
+        missed = misses(model.document, run)
+        if not missed:
+            document = model.document
+            table = document.errors.get("test")
+            error = f", forces {table.force_mae_mev_a:.0f} meV/A off" if table else ""
+            reason = (
+                f"{document.level} is the fastest model that covers it "
+                f"({document.us_per_atom_step:.0f} us per atom and step{error}; "
+                f"teacher {document.teacher})"
+            )
+            return LevelChoice(model.name, reason, document)
+        kept_out.append(f"{model.document.level}: {'; '.join(missed)}")
+    why = " | ".join(kept_out) or "the store holds no trained model"
+    if fallback is None:
+        raise InputError(
+            f"no trained model covers {run.composition.reduced_formula}",
+            given=why,
+            remedy="train a student for it with `haloflow train`, or name a potential",
+        )
+    return LevelChoice(fallback, f"{fallback}, since no trained model covers it ({why})")
+
+
+def resolve_levels(
+    sweep: Sweep, candidates: Iterable[Candidate], store: HaloflowStore | None
+) -> list[ResolvedSweep]:
+    """Return the sweep for each candidate, with a potential wherever it says `auto`.
+
+    Melt, quench and MD take the fastest trained model whose domain covers the candidate and
+    the temperatures, or else the default level. Relaxation and hull take the default level:
+    competing phases lie outside of any student.
+    """
+    stages = sweep.stages.model_dump()
+    asking = [stage for stage, level in stages.items() if level == AUTO]
+    if not asking:
+        return [ResolvedSweep(sweep) for _ in candidates]
+    defaults = {name: one.default for name, one in type(sweep.stages).model_fields.items()}
+    models = stored_models(store) if store is not None else []
+    found = []
+    for candidate in candidates:
+        chosen: dict[str, str] = {}
+        notes = []
+        for stage in asking:
+            if stage not in DYNAMIC_STAGES:
+                chosen[stage] = defaults[stage]
+                continue
+            temperatures = _temperatures_k(sweep, stage, candidate)
+            run = RunDomain(candidate.mixture.composition, temperatures)
+            choice = choose_model(models, run, defaults[stage])
+            chosen[stage] = choice.name
+            notes.append(f"{stage}: auto is {choice.reason}")
+        own = sweep.model_copy(update={"stages": sweep.stages.model_copy(update=chosen)})
+        found.append(ResolvedSweep(own, notes))
+    return found
+
+
+def by_levels(
+    candidates: Sequence[Candidate], resolved: Sequence[ResolvedSweep]
+) -> list[tuple[Sweep, list[Candidate]]]:
+    """Return the different sweeps of `resolve_levels`, each with its candidates."""
+    groups: dict[Stages, tuple[Sweep, list[Candidate]]] = {}
+    for candidate, one in zip(candidates, resolved, strict=True):
+        groups.setdefault(one.sweep.stages, (one.sweep, []))[1].append(candidate)
+    return list(groups.values())
+
+
+def _temperatures_k(sweep: Sweep, stage: str, candidate: Candidate) -> tuple[float, float]:
+    if stage == "melt_quench":
+        protocol = sweep.melt_quench
+        return protocol.final_temperature_k, protocol.melt_temperature_k
+    crystal = candidate.phase == "crystal" and sweep.md.crystal_temperatures_k
+    temperatures = crystal or sweep.md.temperatures_k
+    return min(temperatures), max(temperatures)

@@ -14,7 +14,7 @@ from ..workflows.exporting import ExportWishes, export
 from ..workflows.sweep import load_sweep
 from .bars import progress_bars
 from .console import console
-from .stores import existing_store
+from .stores import bring_up_to_date, existing_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,8 @@ def export_to(
         sweep_file=file,
         title=title,
     )
-    with existing_store(store, read_only=True) as opened, progress_bars() as report:
+    with existing_store(store) as opened, progress_bars() as report:
+        bring_up_to_date(opened)
         done = export(opened, to, wishes, report)
     out = console()
     n_documents = sum(done.kinds.values())

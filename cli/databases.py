@@ -10,11 +10,12 @@ from rich.text import Text
 
 from ..dashboard.wording import duration_text, size_text
 from ..settings import get_settings
-from ..stores.checking import check_store
+from ..stores.checking import DAMAGES, check_store
 from ..stores.connection import is_there, open_store
 from ..stores.copying import copy_store, survey_copy
 from ..stores.migrating import migrate, plan_migration
 from ..stores.server import MongoServer
+from ..workflows.mending import make_again
 from .bars import progress_bars
 from .console import console, table
 from .stores import store_uri
@@ -161,7 +162,7 @@ def _show_migration(plan: MigrationPlan, *, applied: bool) -> None:
     out.print("\nNothing was changed. To write it: haloflow db migrate --apply")
 
 
-def check_documents(store: str | None, *, fast: bool) -> bool:
+def check_documents(store: str | None, *, fast: bool, mend: bool = False) -> bool:
     """Print what is wrong with a store; return whether nothing is."""
     place = store_uri(store)
     with (
@@ -189,7 +190,24 @@ def check_documents(store: str | None, *, fast: bool) -> bool:
         out.print(f"{found.n_old} are of an older schema: haloflow db migrate upgrades them.")
     many = "1 finding." if len(found.findings) == 1 else f"{len(found.findings)} findings."
     out.print(many if found.findings else "Nothing is wrong.")
+    if damaged := [str(one) for one in found.findings if one.fault in DAMAGES]:
+        _tell_of_damage(place, damaged, mend=mend)
     return not found.findings
+
+
+def _tell_of_damage(place: str, damaged: list[str], *, mend: bool) -> None:
+    """Say what makes damaged files anew, or forget the steps that made them."""
+    out = console()
+    if not mend:
+        out.print("To make damaged files anew: haloflow db check --mend")
+        return
+    with open_store(place, must_exist=True) as opened:
+        n_steps = len(make_again(opened, damaged))
+    what = "1 step is" if n_steps == 1 else f"{n_steps} steps are"
+    out.print(
+        f"{what} taken back, the damaged files removed: the next haloflow run or resume of "
+        "their sweeps makes them anew."
+    )
 
 
 def _few(names: list[str]) -> str:

@@ -184,15 +184,19 @@ def prune(
 def check(
     store: StoreOption = None,
     fast: Annotated[bool, typer.Option("--fast", help="Leave the checksums of files out.")] = False,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Let steps run again whose files are damaged.")
+    ] = False,
 ) -> None:
     """Look for what is wrong in a store; changes nothing, exits with 1 if something is.
 
     Documents are read by their models; identities, references between steps, files with size
-    and sha256, and indexes are looked at.
+    and sha256, and indexes are looked at. With --mend, damaged files are removed with the
+    documents of the steps that made them, which the next run or resume makes anew.
 
     Example: `haloflow db check --fast`
     """
     from .databases import check_documents
 
-    if not check_documents(store, fast=fast):
+    if not check_documents(store, fast=fast, mend=mend):
         raise typer.Exit(1)

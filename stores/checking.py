@@ -36,6 +36,10 @@ class Fault(StrEnum):
     FILE_OUTSIDE = OUTSIDE
 
 
+DAMAGES = frozenset((Fault.FILE_SIZE, Fault.FILE_CONTENT))
+"""Of files that are there; one that is missing may lie on another machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something wrong: what, where, and what exactly."""

@@ -14,7 +14,7 @@ from ..stores.documents import FileReference
 from ..stores.results import failures, forget, stored_outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from typing import Any
 
     from ..stores.connection import HaloflowStore
@@ -36,15 +36,31 @@ def mend(store: HaloflowStore, identities: Collection[str]) -> set[str]:
     set
         Identities of the steps whose documents were removed.
     """
-    named = failures(store, identities).values()
-    blamed = {found.group(2) for error in named for found in _STEP_FOLDER.finditer(error)}
+    return make_again(store, failures(store, identities).values())
+
+
+def make_again(store: HaloflowStore, complaints: Iterable[str]) -> set[str]:
+    """Do as `mend` with the steps whose files texts name, e.g. findings of a check.
+
+    Returns
+    -------
+    set
+        Identities of the steps whose documents were removed.
+    """
+    blamed = {found.group(2) for text in complaints for found in _STEP_FOLDER.finditer(text)}
     blamed -= Claims(store.claims).live(blamed).keys()
+    blamed = {identity for identity in blamed if _is_known_here(identity, store)}
     stored = stored_outputs(store, blamed)
     lost = {i for i, document in stored.items() if not _is_whole(document, store.files)}
     forget(store, lost)
     for identity in blamed - (stored.keys() - lost):
         remove_damage(step_directory(store.files_dir, identity))
     return lost
+
+
+def _is_known_here(identity: str, store: HaloflowStore) -> bool:
+    """Tell whether the files of a step can be judged here, and do not lie on another machine."""
+    return step_directory(store.files_dir, identity).is_dir() or bool(store.files.places)
 
 
 def _is_whole(document: Mapping[str, Any], files: StepFiles) -> bool:

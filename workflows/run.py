@@ -17,6 +17,7 @@ from ..makers.step import step_directory, walltime_left_s
 from ..settings import get_settings
 from ..stores.claims import Claims
 from ..stores.connection import open_store
+from ..stores.mongodb import translated
 from ..stores.results import clear_failures, failures, forget, record_failure
 from ..stores.saved_runs import forget_saved
 from .mending import mend
@@ -131,7 +132,10 @@ def run_sweep(
     if count < 1:
         raise SweepError("a run needs workers", given=count, allowed="1 or more")
     open_store(store_uri).close()  # a server that is not there is told at once
-    with open_store(store_uri, patience_s=get_settings().patience_s) as store:
+    with (
+        translated(store_uri),
+        open_store(store_uri, patience_s=get_settings().patience_s) as store,
+    ):
         plan = plan_sweep(sweep, store)
         if not over_budget:
             plan.require_budget(from_start=force)

@@ -19,13 +19,13 @@ from ..quantity import Status
 from ..settings import get_settings
 from ..stores.connection import open_store
 from ..stores.documents import StepDocument
+from ..stores.mongodb import translated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from multiprocessing.connection import Connection
 
-    from jobflow import JobStore
-
+    from ..stores.connection import HaloflowStore
     from .steps import PlannedStep
 
 _WATCH_INTERVAL_S = 1.0
@@ -67,7 +67,7 @@ def work(connection: Connection, store_uri: str) -> None:
                 return
             if step is None:
                 return
-            outcome = _run(step, store.jobstore)
+            outcome = _run(step, store)
             with suppress(OSError):  # a manager that was killed hears nothing
                 connection.send(outcome)
             release_claims()
@@ -78,12 +78,13 @@ def work(connection: Connection, store_uri: str) -> None:
             is_first = False
 
 
-def _run(step: PlannedStep, jobstore: JobStore) -> Outcome:
+def _run(step: PlannedStep, store: HaloflowStore) -> Outcome:
     started = time.monotonic()
     status = Status.OK
     error, interrupted, is_elsewhere = "", False, False
     try:
-        status = _status_of(step.to_job().run(jobstore).output)
+        with translated(store.uri):
+            status = _status_of(step.to_job().run(store.jobstore).output)
     except InterruptedRunError as stop:
         error, interrupted = str(stop), True
     except ClaimError as taken:

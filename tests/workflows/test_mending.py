@@ -6,10 +6,12 @@ import shutil
 
 import pytest
 from damage import flip
+from typer.testing import CliRunner
 
+from haloflow.cli.main import app
 from haloflow.makers.step import step_directory
 from haloflow.stores.connection import open_store
-from haloflow.workflows.mending import mend
+from haloflow.workflows.mending import make_again, mend
 from haloflow.workflows.status import candidate_states
 
 MD = "md-seed1-400K"
@@ -30,6 +32,10 @@ def damaged(undisturbed, tmp_path):
 def chunk_of(store, place):
     folder = step_directory(store.files_dir, place.steps[MD].identity)
     return max(folder.glob("production/trajectory/*.h5"))
+
+
+def invoke(*words):
+    return CliRunner().invoke(app, list(words))
 
 
 def states(place):
@@ -75,3 +81,24 @@ def test_what_is_whole_or_claimed_is_left_alone(damaged):
         assert mend(store, {"x"}) == {md}
         assert not chunk.exists()
         assert store.outputs.count({"output.identity": md}) == 0
+
+
+def test_a_check_lets_steps_run_again_when_asked(damaged, undisturbed, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    damaged.run(workers=1)  # the analyses fail
+    found = invoke("db", "check", "--store", damaged.store)
+    assert "file of other content" in found.stdout
+    assert "To make damaged files anew: haloflow db check --mend" in found.stdout
+    found = invoke("db", "check", "--mend", "--store", damaged.store)
+    assert found.exit_code == 1
+    assert "1 step is taken back, the damaged files removed" in found.stdout
+    assert damaged.run(workers=1).n_failed == 0
+    found = invoke("db", "check", "--mend", "--store", damaged.store)
+    assert (found.exit_code, "Nothing is wrong" in found.stdout) == (0, True)
+
+
+def test_files_that_lie_on_another_machine_are_not_judged(damaged):
+    with open_store(damaged.store) as store:
+        text = str(chunk_of(store, damaged))
+        shutil.rmtree(step_directory(store.files_dir, damaged.steps[MD].identity))
+        assert make_again(store, [text]) == set()

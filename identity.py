@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _NAMESPACE = uuid.UUID("5b1d9f1e-3f0e-4c0a-9d55-6a1c6d0b7c11")
 _POSITION_DECIMALS = 6
+_PLAIN = frozenset((str, int, bool))
 
 
 def canonical(value: object) -> Any:  # noqa: ANN401  (JSON has no narrower type)
@@ -27,24 +28,35 @@ def canonical(value: object) -> Any:  # noqa: ANN401  (JSON has no narrower type
 
     Integral floats become integers, so 300 and 300.0 are the same temperature.
     """
-    if isinstance(value, BaseModel):
-        return canonical(value.model_dump(mode="python"))
-    if is_dataclass(value) and not isinstance(value, type):
-        return canonical(asdict(value))
-    if isinstance(value, Enum):
-        return canonical(value.value)
-    if isinstance(value, Path):
-        return str(value)
+    return _reduced(value, in_order=True)
+
+
+def _reduced(value: Any, *, in_order: bool) -> Any:  # noqa: ANN401  (JSON has no narrower type)
+    """Reduce `value`; mappings need no order where who writes them brings it about."""
+    if value is None or type(value) in _PLAIN:  # most are
+        return value
     if isinstance(value, dict):
-        return {str(key): canonical(item) for key, item in sorted(value.items(), key=str)}
+        items = sorted(value.items(), key=str) if in_order else value.items()
+        return {str(key): _reduced(item, in_order=in_order) for key, item in items}
     if isinstance(value, (list, tuple)):
-        return [canonical(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
+        return [_reduced(item, in_order=in_order) for item in value]
     if isinstance(value, float) and math.isfinite(value):
-        return value
+        return int(value) if value.is_integer() else value
+    return _reduced(_opened(value), in_order=in_order)
+
+
+def _opened(value: Any) -> Any:  # noqa: ANN401  (JSON has no narrower type)
+    """Return what a value of a type of its own is made of."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="python")
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, (Path, str)):
+        return str(value)
+    if isinstance(value, int):
+        return int(value)
     raise InputError(
         "a value cannot be part of a step's identity",
         given=f"{type(value).__name__} {value!r}",
@@ -55,7 +67,8 @@ def canonical(value: object) -> Any:  # noqa: ANN401  (JSON has no narrower type
 
 def content_hash(value: object) -> str:
     """Return the sha256 of the canonical JSON of `value`."""
-    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    plain = _reduced(value, in_order=False)
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

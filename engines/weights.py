@@ -181,14 +181,25 @@ class ModuleSource:
 
 def package_root(module: str) -> Path | None:
     """Return the folder (or the file) of a top-level module; ``None`` if it is not installed."""
+    try:
+        return _package_root(module)
+    except ModuleNotFoundError:
+        return None
+
+
+@lru_cache(maxsize=64)
+def _package_root(module: str) -> Path:
     spec = find_spec(module)
     if spec is None:
-        return None
+        raise ModuleNotFoundError(module)
     if spec.submodule_search_locations:
         return Path(next(iter(spec.submodule_search_locations)))
-    return Path(spec.origin) if spec.origin else None
+    if not spec.origin:
+        raise ModuleNotFoundError(module)
+    return Path(spec.origin)
 
 
+@lru_cache(maxsize=64)
 def package_version(package: str, extra: str) -> str:
     """Return the version of an installed distribution.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -210,6 +211,7 @@ def parents_of_mixture(canonical: dict[str, Any]) -> dict[str, str]:
     return {"mixture": content_hash({"mixture": canonical, "volumes_a3": volumes})}
 
 
+@cache
 def _packmol_version() -> str | None:
     try:
         return version("packmol")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from math import isclose
 from typing import TYPE_CHECKING
 
@@ -121,8 +121,19 @@ def component(
         For an unreadable formula, missing or unbalanced oxidation states, a volume that is
         not positive, or a phase of another composition.
     """
+    states = tuple(oxidation_states.items()) if oxidation_states else None
+    return _component(formula, states, phase_id, volume_a3)
+
+
+@lru_cache(maxsize=4096)
+def _component(
+    formula: str,
+    given_states: tuple[tuple[str, float], ...] | None,
+    phase_id: str | None,
+    volume_a3: float | None,
+) -> Component:
     composition = parse_formula(formula)
-    states = oxidation_states or _lookup_states(formula, composition)
+    states = dict(given_states) if given_states else _lookup_states(formula, composition)
     if volume_a3 is not None and not volume_a3 > 0:
         raise CompositionError(
             f"the volume of {formula} is not positive",
@@ -150,6 +161,7 @@ def known_oxidation_states() -> Mapping[str, Mapping[str, float]]:
     return table
 
 
+@lru_cache(maxsize=4096)
 def parse_formula(formula: str) -> Composition:
     """Read a formula; an unreadable one raises CompositionError."""
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -210,13 +210,22 @@ def get_phase(phase_id: str) -> Phase:
 
 def phases_within(elements: Iterable[str], roles: Iterable[Role] = ("reference",)) -> list[Phase]:
     """Return the phases of these `roles` that hold no element but `elements`."""
-    allowed, wanted = frozenset(elements), frozenset(roles)
-    return [p for p in load_phases().values() if p.role in wanted and p.elements <= allowed]
+    return list(_phases_within(frozenset(elements), frozenset(roles)))
+
+
+@lru_cache(maxsize=1024)
+def _phases_within(allowed: frozenset[str], roles: frozenset[Role]) -> tuple[Phase, ...]:
+    return tuple(p for p in load_phases().values() if p.role in roles and p.elements <= allowed)
 
 
 def reference_polymorph(composition: Composition) -> Phase | None:
     """Return the reference phase of this composition with the lowest stored energy, if any."""
-    target = composition.fractional_composition
+    return _lowest_reference(tuple(sorted(composition.get_el_amt_dict().items())))
+
+
+@lru_cache(maxsize=4096)
+def _lowest_reference(amounts: tuple[tuple[str, float], ...]) -> Phase | None:
+    target = Composition(dict(amounts)).fractional_composition
     same = [
         phase
         for phase in load_phases().values()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from ..engines.potentials import identify
@@ -49,17 +50,26 @@ def shipped_energies(phase_ids: Iterable[str], level: str) -> dict[str, float]:
 
 def library_gaps(elements: set[str]) -> list[str]:
     """Say what the phase library lacks for a hull of `elements`; empty when nothing."""
-    phases = load_phases().values()
-    pure = {next(iter(phase.elements)) for phase in phases if len(phase.elements) == 1}
-    missing = sorted(elements - pure)
+    missing = sorted(elements - _pure_elements())
     if missing:
         return [f"the phase library has no {', '.join(missing)}: there will be no E_hull"]
     gap = missing_phases(elements)
     return [gap] if gap else []
 
 
+@cache
+def _pure_elements() -> frozenset[str]:
+    phases = load_phases().values()
+    return frozenset().union(*(phase.elements for phase in phases if len(phase.elements) == 1))
+
+
 def missing_phases(elements: set[str]) -> str:
     """Say why phases that compete within `elements` may be missing; empty when none are."""
+    return _missing_phases(frozenset(elements))
+
+
+@lru_cache(maxsize=1024)
+def _missing_phases(elements: frozenset[str]) -> str:
     phases = load_phases().values()
     collected = sorted({system for phase in phases for system in phase.chemsys})
     if any(elements <= set(system.split("-")) for system in collected):

@@ -27,6 +27,7 @@ from .steps import (
     crystal_steps,
     glass_steps,
 )
+from .student import student_steps, with_student
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -185,10 +186,12 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
     _require_tethers(sweep, candidates)
     _require_chains(sweep, candidates)
     drafts = [_draft(c, one.sweep) for c, one in zip(candidates, resolved, strict=True)]
-    asked = {step.identity for draft in drafts for step in draft.steps}
+    student = student_steps(sweep, drafts)
+    asked = {step.identity for draft in drafts for step in [*draft.steps, *student]}
     if store is not None:
         pairs = zip(drafts, resolved, strict=True)
         drafts = [_extended(draft, one.sweep, store) for draft, one in pairs]
+    drafts = [with_student(draft, student) for draft in drafts]
     steps = {step.identity: step for draft in drafts for step in draft.steps}
     stored = heads(store, steps) if store is not None else {}
     done = {identity for identity, head in stored.items() if _is_whole(steps[identity], head)}

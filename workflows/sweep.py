@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ..errors import InputError, SweepError
 from ..makers.nmr import NmrProtocol
 from ..makers.protocol import MeltQuenchProtocol
+from ..makers.student_protocol import StudentProtocol
 from ..stores.retention import Retention
 from ..stores.trajectory_places import parse_place
 from ..systems.mixture import DEFAULT_N_MOBILE
@@ -217,6 +218,9 @@ class Sweep(_Section):
         "level of relax.",
     )
     nmr: NmrProtocol | None = Field(None, description="T1 of 23Na; default: none.")
+    student: StudentProtocol | None = Field(
+        None, description="A NEP student of the sweep's teacher; default: none."
+    )
     budget: Budget = Field(default_factory=Budget, description="Limits of cost.")
     resources: dict[ResourceStage, StageResources] = Field(
         default_factory=dict, description="Per stage, of jobs in a queue; see `haloflow submit`."

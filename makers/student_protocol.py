@@ -1,0 +1,97 @@
+"""How a student of a sweep's teacher is made, as a section of a sweep file."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from ..engines.nep_settings import nep_settings
+from ..errors import InputError
+from .distill import DistillMaker
+from .training_set import TrainingSetMaker
+
+_Kelvin = Annotated[float, Field(gt=0, le=5000)]
+_NepValues: TypeAlias = dict[str, int | float | list[int] | None]
+
+
+class StudentProtocol(BaseModel):
+    """Train a NEP student on all runs of the sweep, and let it try itself until it is sound."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    teacher: str | None = Field(None, description="Labels all frames; default: stages.md.")
+    nep: _NepValues = Field(
+        default={}, description="Architecture and training: epochs, neurons, cutoffs..."
+    )
+    frames_per_run: int = Field(60, ge=1, description="Independent frames of a run, at most.")
+    least_distance: float = Field(0.4, ge=0, description="Of two frames' fingerprints.")
+    packing_density_scales: tuple[float, ...] = Field(
+        (0.7, 0.85, 1.0, 1.15), description="Random packings, over the components' density."
+    )
+    packing_n_atoms: int = Field(84, ge=4, description="Atoms in a packing.")
+    strains: tuple[float, ...] = Field(
+        (-0.04, -0.02, 0.0, 0.02, 0.04, 0.08), description="Linear, of crystals."
+    )
+    rattles_a: tuple[float, ...] = Field((0.05, 0.15), description="Displacements in crystals, A.")
+    max_force_ev_a: float = Field(25.0, gt=0, description="Frames with stronger ones are left out.")
+    validation_fraction: float = Field(0.1, gt=0, lt=0.5, description="Whole trajectories.")
+    test_fraction: float = Field(0.1, gt=0, lt=0.5, description="Whole trajectories.")
+    refine_epochs: int = Field(60, ge=1, description="Of each training after the first.")
+    temperatures_k: tuple[_Kelvin, ...] | None = Field(
+        None, min_length=1, description="Of the student's own runs; default: coldest MD to melt."
+    )
+    density_scales: tuple[float, ...] = Field(
+        (0.85, 1.15), description="Of the student's own runs at constant volume."
+    )
+    trial_steps: int = Field(10_000, ge=10, description="Length of each of its runs.")
+    max_rounds: int = Field(6, ge=1, description="Trainings, at most.")
+    most_new: int = Field(60, ge=1, description="Frames that a round adds, at most.")
+    accepted_share: float = Field(
+        0.01, ge=0, lt=1, description="Of a run's frames above the grade that is worth a label."
+    )
+    n_checked: int = Field(5, ge=0, description="Frames of each run that the teacher checks.")
+    seed: int = Field(1, ge=1, description="Of weights, packings and runs.")
+
+    @field_validator("nep")
+    @classmethod
+    def _known_settings(cls, nep: _NepValues) -> _NepValues:
+        try:
+            nep_settings(nep)
+        except (InputError, TypeError) as error:
+            raise ValueError(str(error)) from None
+        return nep
+
+    def training_set(self, teacher: str) -> TrainingSetMaker:
+        """Return the Maker of the frames, labelled by `teacher`."""
+        return TrainingSetMaker(
+            level=teacher,
+            frames_per_run=self.frames_per_run,
+            least_distance=self.least_distance,
+            packing_density_scales=self.packing_density_scales,
+            packing_n_atoms=self.packing_n_atoms,
+            strains=self.strains,
+            rattles_a=self.rattles_a,
+            max_force_ev_a=self.max_force_ev_a,
+            validation_fraction=self.validation_fraction,
+            test_fraction=self.test_fraction,
+            seed=self.seed,
+        )
+
+    def distillation(self, teacher: str, temperatures_k: tuple[float, ...]) -> DistillMaker:
+        """Return the Maker of the student; `temperatures_k` where the section names none."""
+        return DistillMaker(
+            level=teacher,
+            nep={"seed": self.seed, **self.nep},
+            refine_epochs=self.refine_epochs,
+            temperatures_k=self.temperatures_k or temperatures_k,
+            density_scales=self.density_scales,
+            trial_steps=self.trial_steps,
+            max_rounds=self.max_rounds,
+            most_new=self.most_new,
+            accepted_share=self.accepted_share,
+            n_checked=self.n_checked,
+            least_distance=self.least_distance / 2,
+            max_force_ev_a=self.max_force_ev_a,
+            seed=self.seed,
+        )

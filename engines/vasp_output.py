@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, cast
+from xml.etree import ElementTree as ET
 
 import numpy as np
 
@@ -22,12 +25,12 @@ if TYPE_CHECKING:
 STAND_IN: Final = "stand-in"
 """In the subversion of what was not written by VASP."""
 _GPA_PER_KBAR: Final = 0.1
-_SOFT_STOP: Final = ("soft stop encountered", "hard stop encountered")
+_SOFT_STOP: Final = (b"soft stop encountered", b"hard stop encountered")
 
 
 @dataclass(frozen=True)
-class VaspOutcome:
-    """The end of a VASP run.
+class VaspOrigin:
+    """What wrote the files of a run, and with which POTCARs.
 
     Attributes
     ----------
@@ -35,6 +38,24 @@ class VaspOutcome:
         As VASP states them.
     titles
         Of the POTCARs, e.g. ``PAW_PBE Na_pv 19Sep2006``.
+    """
+
+    version: str
+    subversion: str
+    titles: tuple[str, ...]
+
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether a stand-in for VASP wrote it."""
+        return STAND_IN in self.subversion.lower()
+
+
+@dataclass(frozen=True)
+class VaspOutcome(VaspOrigin):
+    """The end of a VASP run.
+
+    Attributes
+    ----------
     structure
         The last one, in the order of the POSCAR, with velocities in A/fs after MD.
     energy_ev
@@ -43,7 +64,7 @@ class VaspOutcome:
     forces_ev_a
         Shape (n_atoms, 3).
     stress_gpa
-        Shape (3, 3), positive where the cell wants to grow.
+        Shape (3, 3), with ASE's sign: negative where the cell wants to grow.
     n_steps
         Ionic or MD steps.
     n_steps_asked
@@ -54,9 +75,6 @@ class VaspOutcome:
         By a STOPCAR.
     """
 
-    version: str
-    subversion: str
-    titles: tuple[str, ...]
     structure: Structure
     energy_ev: float
     forces_ev_a: NDArray[np.float64]
@@ -65,11 +83,6 @@ class VaspOutcome:
     n_steps_asked: int
     electronic_converged: bool
     was_stopped: bool
-
-    @property
-    def is_stand_in(self) -> bool:
-        """Whether a stand-in for VASP wrote it."""
-        return STAND_IN in self.subversion.lower()  # pymatgen capitalises it
 
     @property
     def max_force_ev_a(self) -> float:
@@ -140,7 +153,7 @@ def read_outcome(directory: Path) -> VaspOutcome:
             n_steps=len(_learned(run) or run.ionic_steps),
             n_steps_asked=int(run.parameters.get("NSW", 0)),
             electronic_converged=bool(run.converged_electronic),
-            was_stopped=_was_stopped(directory),
+            was_stopped=was_stopped(directory),
         )
     except (KeyError, IndexError) as error:
         raise EngineError(
@@ -151,28 +164,58 @@ def read_outcome(directory: Path) -> VaspOutcome:
 
 
 def read_frames(directory: Path) -> Iterator[MDFrame]:
-    """Yield the whole MD steps of the run in `directory`, also of one that was cut short.
+    """Yield the whole steps of the run in `directory`, also of one that was cut short.
 
-    With machine learning on the fly, those that the force field evaluated are among them.
+    With machine learning on the fly, those that the force field evaluated are among them. One
+    step is held in memory at a time.
 
     Raises
     ------
     EngineError
-        If nothing can be read.
+        There is no vasprun.xml.
     """
-    run = _vasprun(directory, damaged=True)
-    for step in _learned(run) or run.ionic_steps:
-        structure, energy = step.get("structure"), step.get("energy", step)
-        if structure is None or "e_0_energy" not in energy:
+    path = _require(directory)
+    with _opened(path) as stream, suppress(ET.ParseError, EOFError):  # cut short: the end
+        yield from _frames(stream)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """Open a file that may be compressed."""
+    return cast("IO[bytes]", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+def _frames(stream: IO[bytes]) -> Iterator[MDFrame]:
+    place: dict[str, NDArray[np.float64]] = {}
+    stress = None
+    in_electronic_step = False
+    for event, element in ET.iterparse(stream, events=("start", "end")):  # noqa: S314  (expat refuses bombs)
+        tag, name = element.tag, element.get("name")
+        if tag == "scstep":
+            in_electronic_step = event == "start"
+        elif event == "start":
             continue
-        stress = step.get("stress")
-        yield MDFrame(
-            frac=np.array(structure.frac_coords),
-            cell=np.array(structure.lattice.matrix),
-            energy_ev=float(energy["e_0_energy"]),
-            kinetic_ev=float(energy.get("kinetic", np.nan)),
-            stress_gpa=None if stress is None else -_GPA_PER_KBAR * np.array(stress, dtype=float),
-        )
+        elif tag == "structure" and name is None:
+            place = {v.get("name", ""): _rows(v) for v in element.iter("varray")}
+            stress = None
+        elif tag == "varray" and name == "stress":
+            stress = -_GPA_PER_KBAR * _rows(element)
+        elif tag == "energy" and not in_electronic_step and place:
+            known = {i.get("name"): float(i.text or "nan") for i in element.iter("i")}
+            if "e_0_energy" in known:
+                yield MDFrame(
+                    place["positions"],
+                    place["basis"],
+                    known["e_0_energy"],
+                    known.get("kinetic", np.nan),
+                    stress,
+                )
+                place = {}
+        if event == "end" and tag in {"structure", "scstep", "calculation", "dos", "eigenvalues"}:
+            element.clear()
+
+
+def _rows(varray: ET.Element) -> NDArray[np.float64]:
+    return np.array([[float(x) for x in (v.text or "").split()] for v in varray.iter("v")])
 
 
 def last_structure(directory: Path) -> Structure | None:
@@ -193,7 +236,32 @@ def last_structure(directory: Path) -> Structure | None:
     return structure if np.isfinite(structure.cart_coords).all() else None
 
 
-def require_genuine(outcome: VaspOutcome, where: Path, *, for_tests: bool) -> None:
+def read_origin(directory: Path) -> VaspOrigin:
+    """Read what wrote the run in `directory`, from the head of its vasprun.xml.
+
+    Raises
+    ------
+    EngineError
+        The file is missing, or was cut short before it said so.
+    """
+    path = _require(directory)
+    words: dict[str, str] = {}
+    with _opened(path) as stream, suppress(ET.ParseError, EOFError):
+        for _, element in ET.iterparse(stream, events=("end",)):  # noqa: S314  (idem)
+            if element.tag == "generator":
+                words = {i.get("name", ""): (i.text or "").strip() for i in element.iter("i")}
+            elif element.tag == "array" and element.get("name") == "atomtypes":
+                rows = [[c.text or "" for c in row.iter("c")] for row in element.iter("rc")]
+                titles = tuple(row[-1].strip() for row in rows if row)
+                return VaspOrigin(words.get("version", ""), words.get("subversion", ""), titles)
+    raise EngineError(
+        "the vasprun.xml of a VASP run is damaged or cut short",
+        given=f"{path}, which ends before its POTCARs are named",
+        remedy="look at vasp.out and std_err.txt there",
+    )
+
+
+def require_genuine(outcome: VaspOrigin, where: Path, *, for_tests: bool) -> None:
     """Refuse what a stand-in for VASP wrote, except for tests.
 
     Raises
@@ -229,9 +297,7 @@ def require_potcars(titles: Iterable[str], where: Path) -> None:
         )
 
 
-def _vasprun(directory: Path, *, damaged: bool = False) -> Vasprun:
-    from pymatgen.io.vasp import Vasprun  # noqa: PLC0415  (a second to import)
-
+def _require(directory: Path) -> Path:
     path = _found(directory, "vasprun.xml")
     if path is None:
         raise EngineError(
@@ -239,16 +305,21 @@ def _vasprun(directory: Path, *, damaged: bool = False) -> Vasprun:
             given=str(directory),
             remedy="look at vasp.out and std_err.txt there",
         )
+    return path
+
+
+def _vasprun(directory: Path) -> Vasprun:
+    from pymatgen.io.vasp import Vasprun  # noqa: PLC0415  (a second to import)
+
+    path = _require(directory)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="XML is malformed")
             warnings.filterwarnings("ignore", message=r"[\s\S]* is an unconverged VASP run")
             run = Vasprun(
                 path,
                 parse_dos=False,
                 parse_eigen=False,
                 parse_potcar_file=False,
-                exception_on_bad_xml=not damaged,
             )
     except Exception as error:  # a file cut short anywhere fails in pymatgen in any way
         raise EngineError(
@@ -285,11 +356,12 @@ def _last_structure(directory: Path, run: Vasprun) -> Structure:
     return final
 
 
-def _was_stopped(directory: Path) -> bool:
+def was_stopped(directory: Path) -> bool:
+    """Whether the run in `directory` ended because a STOPCAR asked for it."""
     path = _found(directory, "OUTCAR")
-    if path is None or path.suffix == ".gz":
+    if path is None:
         return False
-    with path.open(errors="replace") as file:
+    with _opened(path) as file:
         return any(words in line for line in file for words in _SOFT_STOP)
 
 

@@ -16,7 +16,13 @@ from ..quantity import Status
 from .durable import sole_use
 from .vasp_inputs import relaxation, static
 from .vasp_levels import vasp_level
-from .vasp_output import last_structure, read_outcome, require_genuine, require_potcars
+from .vasp_output import (
+    last_structure,
+    read_origin,
+    read_outcome,
+    require_genuine,
+    require_potcars,
+)
 from .vasp_run import FINISHED, VaspHost, run_vasp
 
 if TYPE_CHECKING:
@@ -27,7 +33,7 @@ if TYPE_CHECKING:
 
     from .interrupts import StopRequest
     from .vasp_inputs import VaspInputs
-    from .vasp_output import VaspOutcome
+    from .vasp_output import VaspOrigin, VaspOutcome
 
 STRESS_TOLERANCE_GPA: Final = 0.3
 """At a bulk modulus of 20 GPA it is worth less than 1 meV/atom."""
@@ -117,7 +123,7 @@ class VaspTask:
         """Return the folders of the runs of the calculation `name`, in their order."""
         return sorted((self.directory / name).glob("run-*"))
 
-    def run(self, name: str, inputs: VaspInputs, *, is_dynamics: bool = False) -> VaspOutcome:
+    def run(self, name: str, inputs: VaspInputs) -> VaspOutcome:
         """Add a run of `inputs` to the calculation `name`, and read how it ended.
 
         Raises
@@ -127,10 +133,26 @@ class VaspTask:
         PotentialError
             The POTCARs are of another release.
         """
+        folder = self.prepare(name, inputs)
+        self._hand_on(folder)
+        self.execute(folder)
+        return self.read(folder)
+
+    def prepare(self, name: str, inputs: VaspInputs) -> Path:
+        """Write the input of a further run of the calculation `name`; return its folder."""
         folder = self.directory / name / f"run-{len(self.runs(name)) + 1:03d}"
         folder.mkdir(parents=True)
         inputs.write(folder, with_potcars=not self.for_tests)
-        self._hand_on(folder)
+        return folder
+
+    def execute(self, folder: Path, *, is_dynamics: bool = False) -> list[str]:
+        """Run what `prepare` wrote; return what custodian corrected.
+
+        Raises
+        ------
+        InterruptedRunError, EngineError
+            As `run_vasp`.
+        """
         before = self.n_steps
         corrections = run_vasp(
             folder,
@@ -140,8 +162,8 @@ class VaspTask:
             is_dynamics=is_dynamics,
             on_steps=lambda n: self.on_steps(before + n),
         )
-        self.corrections += [f"{name}: {said}" for said in corrections]
-        return self.read(folder)
+        self.corrections += [f"{folder.parent.name}: {said}" for said in corrections]
+        return corrections
 
     def read(self, folder: Path) -> VaspOutcome:
         """Read a finished run of this step.
@@ -151,10 +173,15 @@ class VaspTask:
         EngineError, PotentialError
             As `run`.
         """
-        outcome = read_outcome(folder)
-        require_genuine(outcome, folder, for_tests=self.for_tests)
-        require_potcars(outcome.titles, folder)
-        return outcome
+        self.check(folder)
+        return read_outcome(folder)
+
+    def check(self, folder: Path) -> VaspOrigin:
+        """Refuse a run that was not written by VASP, or with other POTCARs; return its origin."""
+        origin = read_origin(folder)
+        require_genuine(origin, folder, for_tests=self.for_tests)
+        require_potcars(origin.titles, folder)
+        return origin
 
     def _hand_on(self, folder: Path) -> None:
         """Move wave functions and density of the newest finished run to `folder`."""

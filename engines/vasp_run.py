@@ -22,6 +22,7 @@ from custodian.custodian import (
     ErrorHandler,
     ReturnCodeError,
     ValidationError,
+    Validator,
 )
 from custodian.vasp import handlers as known_handlers
 from custodian.vasp.io import load_vasprun
@@ -42,16 +43,17 @@ FINISHED: Final = "finished"
 _PROCESS: Final = "process.json"
 _ANY_RUN: Final = (
     "VaspErrorHandler", "MeshSymmetryErrorHandler", "PositiveEnergyErrorHandler",
-    "StdErrHandler", "LargeSigmaHandler", "IncorrectSmearingHandler",
+    "StdErrHandler",
 )  # fmt: skip
 _AT_REST: Final = (
-    "NonConvergingErrorHandler", "PotimErrorHandler",
-    "KspacingMetalHandler",
+    "NonConvergingErrorHandler", "PotimErrorHandler", "KspacingMetalHandler",
+    "LargeSigmaHandler", "IncorrectSmearingHandler",
 )  # fmt: skip
 """Handlers that do not apply to molecular dynamics."""
 _LOOK_S: Final = 0.5
 _LOOKS_PER_CHECK: Final = 6
 _TAIL_LINES: Final = 5
+_END_BYTES: Final = 1024
 _NO_MEMORY: Final = (
     "allocation would exceed memory limit",
     "out of memory",
@@ -128,7 +130,7 @@ def run_vasp(
     custodian = Custodian(
         [_Reporter(on_steps), *_handlers(host, is_dynamics=is_dynamics)],
         [job],
-        validators=[VasprunXMLValidator(), VaspFilesValidator()],
+        validators=[_WholeXml() if is_dynamics else VasprunXMLValidator(), VaspFilesValidator()],
         max_errors=host.max_errors,
         polling_time_step=host.poll_s,
         monitor_freq=_LOOKS_PER_CHECK,
@@ -210,6 +212,25 @@ class _Reporter(ErrorHandler):
         return {"errors": [], "actions": []}
 
 
+class _Hung(known_handlers.FrozenJobErrorHandler):
+    """Gives up: molecular dynamics goes on in a run of its own, and loses no step."""
+
+    def correct(self, directory: str = "./") -> dict[str, Any]:  # noqa: ARG002  (custodian's signature)
+        return {"errors": ["Frozen job"], "actions": None}
+
+
+class _WholeXml(Validator):
+    """Looks at the end of the vasprun.xml only: that of a long run does not fit into memory."""
+
+    def check(self, directory: str = "./") -> bool:
+        try:
+            with (Path(directory) / "vasprun.xml").open("rb") as file:
+                file.seek(max(file.seek(0, os.SEEK_END) - _END_BYTES, 0))
+                return b"</modeling>" not in file.read()
+        except OSError:
+            return True
+
+
 class _ElectronsUnconverged(known_handlers.UnconvergedErrorHandler):
     """Mends the electrons only: where atoms have not come to rest, a next run goes on."""
 
@@ -287,9 +308,10 @@ class _Watch:
 def _handlers(host: VaspHost, *, is_dynamics: bool) -> list[ErrorHandler]:
     names = _ANY_RUN if is_dynamics else (*_ANY_RUN, *_AT_REST)
     found = [getattr(known_handlers, name)() for name in names]
-    if not is_dynamics:
-        found.append(_ElectronsUnconverged())
-    return [*found, known_handlers.FrozenJobErrorHandler(timeout=host.hang_s)]
+    if is_dynamics:
+        return [*found, _Hung(timeout=host.hang_s)]
+    hung = known_handlers.FrozenJobErrorHandler(timeout=host.hang_s)
+    return [*found, _ElectronsUnconverged(), hung]
 
 
 def count_steps(folder: Path) -> int:

@@ -119,7 +119,7 @@ class Run:
         if self.faults.due("segv", number):
             os.kill(os.getpid(), signal.SIGSEGV)
         if self.faults.due("hang", number):
-            time.sleep(600)
+            time.sleep(60)
         if (slow := self.faults.due("slow", number)) is not None:
             time.sleep(slow["value"])
 

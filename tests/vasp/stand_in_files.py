@@ -18,7 +18,7 @@ TITLES = {
     "Y": "PAW_PBE Y_sv 25May2007", "Al": "PAW_PBE Al 04Jan2001",
 }  # fmt: skip
 A_FS = 1 / units.fs
-"""ASE's unit of velocity in A/fs."""
+"""A velocity of 1 A/fs in the unit of ASE."""
 KBAR_PER_EV_A3 = 1602.1766
 N_BANDS = 8
 
@@ -60,7 +60,7 @@ def read_poscar(path):
     while rest and not rest[0].strip():
         rest = rest[1:]
     if len(rest) >= n_atoms:
-        atoms.set_velocities(_rows(rest[:n_atoms]) / A_FS)
+        atoms.set_velocities(_rows(rest[:n_atoms]) * A_FS)
     return atoms
 
 
@@ -243,7 +243,7 @@ class Outputs:
         ]  # fmt: skip
         velocities = atoms.get_velocities()
         if np.any(velocities):
-            rows += ["", *(_row(v * A_FS) for v in velocities)]
+            rows += ["", *(_row(v / A_FS) for v in velocities)]
         temporary = self._here / "CONTCAR.part"
         temporary.write_text("\n".join(rows) + "\n")
         temporary.replace(self._here / "CONTCAR")

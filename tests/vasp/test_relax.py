@@ -13,6 +13,7 @@ import time
 import numpy as np
 import psutil
 import pytest
+from vasp_cells import DEADLINE_S, wait_for
 
 from haloflow.engines.vasp_output import read_outcome
 from haloflow.engines.vasp_relax import evaluate_with_vasp, in_order, relax_with_vasp
@@ -21,16 +22,6 @@ from haloflow.errors import EngineError, InterruptedRunError
 from haloflow.quantity import Status
 
 LOOSE = {"fmax_ev_a": 0.05, "max_steps": 60}
-DEADLINE_S = 60.0
-
-
-def wait_for(path, what):
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        if path.exists() and path.stat().st_size:
-            return
-        time.sleep(0.05)
-    pytest.fail(f"{what} did not come within {DEADLINE_S:g} s")
 
 
 def test_relaxation_goes_from_pbesol_to_r2scan_to_an_energy(task, salt):

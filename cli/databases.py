@@ -97,7 +97,9 @@ def _opened(place: str, files: Path | None, *, read_only: bool = False) -> Halof
     if files is None and "://" not in place:
         own = Path(place).expanduser().absolute() / "files"
         files = own if own.is_dir() or not read_only else get_settings().files_dir or own
-    return open_store(place, files_dir=files, read_only=read_only, timeout_s=_ANY_TIME_S)
+    opened = open_store(place, files_dir=files, read_only=read_only, timeout_s=_ANY_TIME_S)
+    opened.files.patience_s = None
+    return opened
 
 
 def _show_copy(done: CopyReport, *, dry_run: bool) -> None:

@@ -31,6 +31,7 @@ def fetch_to(
     if kind not in FORMATS:
         raise UnknownNameError.of("format", kind, FORMATS)
     with existing_store(store, read_only=True) as opened, progress_bars() as report:
+        opened.files.patience_s = None  # there is no one else to wait for
         title, documents = find_documents(opened, name)
         for wanted in steps:
             if wanted not in documents:

@@ -153,7 +153,7 @@ def release_claims() -> None:
 
 def _forget_saved(store: HaloflowStore, job_uuid: str, saver: RunSaver) -> None:
     """Drop what was saved of a running step, if its document has been stored."""
-    if store.outputs.query_one({"uuid": job_uuid}, ["uuid"]) is not None:
+    if saver.is_needed and store.outputs.query_one({"uuid": job_uuid}, ["uuid"]) is not None:
         saver.forget()
 
 

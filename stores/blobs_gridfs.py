@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .connection import HaloflowStore
 
 COLLECTION = "trajectories"
+_TIMEOUTS = {"serverSelectionTimeoutMS": 5_000, "socketTimeoutMS": 60_000}
+"""Of one attempt; how long it is tried again is decided above."""
 _CODE_OF_SIZE = "$binarySize"
 
 
@@ -69,8 +71,7 @@ class GridFSBlobs:
                 remedy="name a folder or s3://bucket/prefix in trajectory_store, or copy the "
                 "store to a server: haloflow db copy",
             )
-        options = {k: v for k, v in outputs.mongoclient_kwargs.items() if k != "timeoutMS"}
-        return cls(outputs.uri, outputs.database, options)
+        return cls(outputs.uri, outputs.database, _TIMEOUTS)
 
     def prepare(self, owner: str) -> None:
         """Make the index that GridFS wants; the database is that of the store."""

@@ -90,6 +90,7 @@ class HaloflowStore:
         self.saved = self._stores["saved"]
         self.meta = self._stores["meta"]
         self.files = StepFiles(files_dir, lambda: known_places(self))
+        self.files.patience_s = READING_TIMEOUT_S if read_only else None
         self.jobstore = StepJobStore(self.outputs)
         try:
             self._connect()

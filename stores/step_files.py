@@ -50,6 +50,8 @@ class StepFiles:
     ----------
     folder
         As given.
+    patience_s
+        How long a place that does not answer is waited for; ``None`` for what the settings say.
     """
 
     def __init__(self, folder: Path, places: Callable[[], Sequence[Blobs]] = tuple) -> None:
@@ -59,6 +61,7 @@ class StepFiles:
         self._asked_at = self._trimmed_at = 0.0
         self._guard = threading.Lock()
         self._whole: set[str] = set()
+        self.patience_s: float | None = None
 
     @property
     def places(self) -> Sequence[Blobs]:
@@ -71,6 +74,9 @@ class StepFiles:
     def target(self) -> Blobs | None:
         """The place that new files go to; ``None`` where they stay in the folder."""
         return next(iter(self.places), None)
+
+    def _limit_s(self) -> float:
+        return get_settings().patience_s if self.patience_s is None else self.patience_s
 
     def _look_again(self) -> None:
         with self._guard:
@@ -110,9 +116,8 @@ class StepFiles:
         path = self.here(file)
         if path is not None:
             return path.stat().st_size
-        patience_s = get_settings().patience_s
         for place in self.places:
-            size = persistent(partial(place.size, file.sha256), patience_s)
+            size = persistent(partial(place.size, file.sha256), self._limit_s())
             if size is not None:
                 return size
         return None
@@ -163,9 +168,7 @@ class StepFiles:
             damaged.append(f"{file_sha256(path)[:12]} in the folder of files")
         for attempt in range(2):
             for place in self.places:
-                found = persistent(
-                    partial(self._fetched, place, file, target), get_settings().patience_s
-                )
+                found = persistent(partial(self._fetched, place, file, target), self._limit_s())
                 if found == file.sha256:
                     self._trim()
                     return target
@@ -240,7 +243,7 @@ class StepFiles:
         place = self.target
         if place is None or sha256 in self._whole:
             return
-        limit_s = get_settings().patience_s if patience_s is None else patience_s
+        limit_s = self._limit_s() if patience_s is None else patience_s
         persistent(lambda: self._put(place, path, sha256), limit_s)
         self._whole.add(sha256)
 

@@ -23,7 +23,7 @@ from ..stores.records import step_of
 from ..stores.results import stored_outputs
 from .export_bytes import line_of, pack, write_json, write_lines, write_tables
 from .export_texts import LICENSES, licence_text, readme_text
-from .fetching import bring, write_indexes
+from .fetching import bring, safe_name, write_indexes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -272,7 +272,8 @@ def _write_structure(
         return
     text = str(CifWriter(structure, symprec=None))
     for name in names:
-        path = folder / "structures" / f"{name}.cif"
+        candidate, _, step = name.partition("/")
+        path = folder / "structures" / safe_name(candidate) / f"{safe_name(step)}.cif"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         contents.n_structures += 1

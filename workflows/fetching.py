@@ -128,7 +128,7 @@ def fetch_files(
                 f"{file.released.rule}, {file.released.at:%Y-%m-%d}, by {file.released.by}"
             )
             continue
-        place = target / _safe(step) / _within(document, file)
+        place = target / safe_name(step) / _within(document, file)
         try:
             if bring(files, file, place):
                 done.n_fetched += 1
@@ -167,7 +167,7 @@ def fetch_frames(
         raise UnknownNameError.of("format", kind, FORMATS)
     done = Fetched()
     parts = [
-        (f"{_safe(step)}-{part}", chunks)
+        (f"{safe_name(step)}-{part}", chunks)
         for step, document in documents.items()
         for part, chunks in parts_of(document).items()
         if all(file.released is None for file in chunks)
@@ -218,14 +218,17 @@ def bring(files: StepFiles, file: FileReference, place: Path) -> bool:
     return True
 
 
-def _safe(step: str) -> str:
-    return step.replace("/", "_")
+def safe_name(name: str) -> str:
+    """Return the name of a step or candidate as that of a file or folder."""
+    plain = name.replace("/", "_")
+    return "_" if plain in {"", ".", ".."} else plain
 
 
 def _within(document: StepDocument, file: FileReference) -> str:
     """Return the path of a file in the folder of its step."""
     own = f"{document.identity[:2]}/{document.identity}/"
-    return file.path.removeprefix(own)
+    inner = file.path.removeprefix(own)
+    return file.path if ".." in inner.split("/") else inner
 
 
 def write_indexes(
@@ -249,7 +252,7 @@ def _index(
     step: str, document: StepDocument, files: StepFiles, target: Path, done: Fetched
 ) -> None:
     for part, references in parts_of(document).items():
-        places = [target / _safe(step) / _within(document, file) for file in references]
+        places = [target / safe_name(step) / _within(document, file) for file in references]
         if all(place.is_file() for place in places):
             try:
                 _write_index(document, part, references, files, places)

@@ -18,6 +18,7 @@ from ..stores.documents import Release as Mark
 from ..stores.exclusive import alone
 from ..stores.mongodb import SEEN, translated
 from ..stores.retention import ROLE, THINNED, plan_retention
+from ..stores.saved_runs import PRUNING
 from ..stores.step_files import cache_folder
 from .status import update_summaries
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ..stores.retention import Release, Retention, RetentionPlan
     from ..stores.streams import Report
 
-_TASK: Final = "pruning"
+_TASK: Final = PRUNING.partition(" ")[0]
 _FRAMES_AT_ONCE: Final = 200
 
 

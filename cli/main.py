@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
@@ -23,6 +23,8 @@ from .setup import app as setup_app
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pymongo.errors import PyMongoError
 
 EXIT_FAILURE = 1
 EXIT_INPUT = 2
@@ -46,7 +48,12 @@ class _Commands(TyperGroup):
         except Exception as error:
             if isinstance(error, BrokenPipeError) or type(error).__module__.startswith("typer"):
                 raise
-            show_fault(error)
+            if type(error).__module__.startswith("pymongo"):  # which takes time to import
+                from ..stores.mongodb import store_error
+
+                show_error(store_error(cast("PyMongoError", error), "the store of this command"))
+            else:
+                show_fault(error)
             raise typer.Exit(EXIT_FAILURE) from None
 
 

@@ -64,19 +64,32 @@ def translated(uri: str) -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        if error.timeout and not isinstance(error, ServerSelectionTimeoutError):
-            raise StoreTimeoutError(
-                "the MongoDB server took longer than it may",
-                given=redacted(uri),
-                remedy="ask for less: narrower filters, fewer rows; "
-                "or open it with a larger timeout_s",
-            ) from error
-        kind = StoreTimeoutError if isinstance(error, ConnectionFailure) else StoreError
-        raise kind(
-            f"the MongoDB server cannot be used: {type(error).__name__}",
-            given=redacted(uri),
-            remedy="check that the server runs, is reachable from here, and knows the user",
-        ) from error
+        raise store_error(error, uri) from error
+
+
+def store_error(error: PyMongoError, where: str) -> StoreError:
+    """Return an error of the server in the words of this package.
+
+    Parameters
+    ----------
+    error
+        Of the driver.
+    where
+        URI of the store, or what stands for it.
+    """
+    if error.timeout and not isinstance(error, ServerSelectionTimeoutError):
+        return StoreTimeoutError(
+            "the MongoDB server took longer than it may",
+            given=redacted(where),
+            remedy="ask for less: narrower filters, fewer rows; "
+            "or open it with a larger timeout_s",
+        )
+    kind = StoreTimeoutError if isinstance(error, ConnectionFailure) else StoreError
+    return kind(
+        f"the MongoDB server cannot be used: {type(error).__name__}",
+        given=redacted(where),
+        remedy="check that the server runs, is reachable from here, and knows the user",
+    )
 
 
 def persistently(action: Callable[[], AnswerT], limit_s: float) -> AnswerT:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from pymongo.errors import AutoReconnect
 
 import haloflow
 from haloflow.cli.main import app, run
@@ -107,6 +108,18 @@ def test_an_unforeseen_error_is_named_without_a_traceback(haloflow, monkeypatch)
     assert "internal error: ZeroDivisionError: by zero" in result.stderr
     assert "--debug" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_server_that_goes_away_meanwhile_is_no_fault_of_haloflow(haloflow, monkeypatch):
+    def broken(_family):
+        raise AutoReconnect("connection closed")
+
+    monkeypatch.setattr("haloflow.cli.systems.show_systems", broken)
+    result = haloflow("systems")
+    assert result.exit_code == 1
+    said = " ".join(result.stderr.split())
+    assert "error: the MongoDB server cannot be used: AutoReconnect. Given: the store" in said
+    assert "internal" not in said
 
 
 def test_an_unknown_option_is_the_parsers_own_error(haloflow):

@@ -134,3 +134,17 @@ def test_the_command_says_what_came_and_what_did_not(filled, tmp_path, monkeypat
     assert haloflow("fetch", candidate.candidate_id, "--step", "md-1K").exit_code == 2
     assert haloflow("fetch", candidate.candidate_id, "--format", "pdb").exit_code == 2
     assert "Traceback" not in said.output
+
+
+def test_hostile_names_stay_in_the_folder(filled, tmp_path):
+    store, _, run, _ = filled
+    inside = store.files_dir / run.files[0].path
+    (store.files_dir / "x").write_bytes(inside.read_bytes())
+    own = f"{run.identity[:2]}/{run.identity}"
+    hostile = run.files[0].model_copy(update={"path": f"{own}/../../x", "role": "density"})
+    document = run.model_copy(update={"files": [hostile]})
+    done = fetch_files({"../../md": document, "..": document}, store.files, tmp_path / "out" / "in")
+    assert done.failures == {}
+    assert not (tmp_path / "out" / "x").exists()
+    found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("x")}
+    assert {name for name in found if not name.startswith(("store/", "out/in/"))} == set()

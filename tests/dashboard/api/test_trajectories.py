@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+
 import many_candidates
 import numpy as np
 import pytest
 import sample_candidates
 import sample_trajectories
+from kept_elsewhere import KINDS, Elsewhere, fill_with_a_run
 from sample_documents import provenance
 from web_client import WebClient
 
 from haloflow.dashboard.app import create_app
 from haloflow.engines.trajectory import TrajectoryReader
 from haloflow.quantity import Quantity
+from haloflow.settings import get_settings
 from haloflow.stores.connection import open_store
 from haloflow.stores.documents import FileReference, MDDocument
 
@@ -190,3 +194,26 @@ def test_synthetic_trajectories_are_read(embedded, embedded_store):
             assert len(embedded.data(path)["frames"]) == min(one["n_frames"], 200)
             return
     pytest.fail("no candidate has a trajectory")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_come_from_wherever_the_files_are(kind, request, tmp_path, monkeypatch):
+    elsewhere = Elsewhere(kind, tmp_path, request)
+    elsewhere.use()
+    with elsewhere.opened("worker") as store:
+        candidate, run, moves = fill_with_a_run(store)
+    shutil.rmtree(tmp_path / "worker")
+    monkeypatch.setenv("HALOFLOW_CACHE_DIR", str(tmp_path / "cache"))
+    get_settings.cache_clear()
+    with elsewhere.opened("dashboard", read_only=True) as store:
+        client = WebClient(create_app(store))
+        name = candidate.candidate_id
+        rows = {row["part"]: row for row in client.data(f"/candidates/{name}/trajectory")}
+        assert (rows["production"]["n_frames"], rows["production"]["problem"]) == (45, "")
+        assert not list((tmp_path / "cache").rglob("*")), "to list reads no file"
+        data = frames(client, name, start=25, stop=27)["data"]
+        assert np.allclose(data["positions_a"], moves.positions[25:27], atol=1e-3)
+        elsewhere.damage(run.files[5].sha256)
+        error = frames(client, name, 404, start=41)["error"]
+        assert "checksum of a trajectory file does not match" in error["problem"]
+    get_settings.cache_clear()

@@ -11,7 +11,9 @@ from typer.core import TyperGroup
 from ..errors import HaloflowError, InputError
 from .data import app as data_app
 from .db import app as db_app
+from .ingest import app as ingest_app
 from .looking import app as looking_app
+from .models import app as models_app
 from .options import (
     OutputFormat,
     StoreOption,
@@ -69,7 +71,9 @@ app = typer.Typer(
 
 app.add_typer(data_app)
 app.add_typer(db_app, name="db")
+app.add_typer(ingest_app)
 app.add_typer(looking_app)
+app.add_typer(models_app)
 app.add_typer(queue_app)
 app.add_typer(setup_app)
 

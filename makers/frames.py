@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
+from pymatgen.core import Composition
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ..analysis.fingerprints import decorrelation_stride
@@ -69,8 +70,8 @@ class Group:
 
 
 def reduced_formula(atoms: Atoms) -> str:
-    """Return the reduced formula, elements in the order of the alphabet."""
-    return str(atoms.symbols.formula.reduce()[0].format("hill"))
+    """Return the reduced formula."""
+    return str(Composition(atoms.get_chemical_formula()).reduced_formula)
 
 
 def run_group(run: StepDocument, files: StepFiles, most: int) -> Group | None:

@@ -34,7 +34,7 @@ class DataDomain(Model):
     """What a set of frames covers."""
 
     elements: list[str]
-    formulas: list[str] = Field(description="Reduced, in the order of the alphabet.")
+    formulas: list[str] = Field(description="Reduced.")
     temperature_k: tuple[float, float] | None
     density_g_cm3: tuple[float, float]
 

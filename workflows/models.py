@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pymatgen.core import Composition
 
-from ..errors import InputError, TrajectoryError
+from ..errors import InputError, TrajectoryError, UnknownNameError
 from ..makers.distill import DOMAIN_ROLE, WEIGHTS_ROLE
 from ..quantity import Status
 from ..stores.models import TrainedModelDocument
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 AUTO: Final = "auto"
 DYNAMIC_STAGES: Final = ("melt_quench", "md")
+_DIGITS = 12
 _FRACTION_TOLERANCE = 0.01
 _TEMPERATURE_TOLERANCE_K = 1.0
 
@@ -94,6 +95,21 @@ def stored_models(store: HaloflowStore) -> list[StoredModel]:
     return sorted(found, key=lambda model: (model.document.us_per_atom_step, model.name))
 
 
+def find_model(models: Sequence[StoredModel], sha256: str) -> StoredModel:
+    """Return the model whose weights' sha256 begins like this.
+
+    Raises
+    ------
+    UnknownNameError
+        If none does, or several do.
+    """
+    found = [model for model in models if model.document.weights_sha256.startswith(sha256)]
+    if len(found) != 1:
+        known = [model.document.weights_sha256[:_DIGITS] for model in models]
+        raise UnknownNameError.of("trained model", sha256, known)
+    return found[0]
+
+
 def misses(model: TrainedModelDocument, run: RunDomain) -> list[str]:
     """Say where a run leaves what a model was trained on; empty where it does not.
 
@@ -163,7 +179,7 @@ def choose_model(
         raise InputError(
             f"no trained model covers {run.composition.reduced_formula}",
             given=why,
-            remedy="train a student for it with `haloflow train`, or name a potential",
+            remedy="train a student for it (`student` in a sweep file), or name a potential",
         )
     return LevelChoice(fallback, f"{fallback}, since no trained model covers it ({why})")
 

@@ -66,7 +66,7 @@ def test_the_loop_brings_the_runs_inside(made):
     assert (student.status, student.note) == (Status.OK, "")
     assert last.n_train == first.n_train + sum(one.n_new for one in student.rounds[:-1])
     assert {run.name for run in last.runs} == {
-        "00-ClNa-60K", "01-ClNa-400K", "02-ClNa-quench", "03-ClNa-crystal",
+        "00-NaCl-60K", "01-NaCl-400K", "02-NaCl-quench", "03-NaCl-crystal",
     }  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def test_frames_of_everything_labelled_and_split_by_trajectory(workshop, made):
             assert frame.get_forces() == pytest.approx(calculator.results["forces"], abs=2e-7)
             assert frame.get_stress() == pytest.approx(calculator.results["stress"], abs=1e-9)
     assert found.domain.elements == ["Cl", "Na"]
-    assert found.domain.formulas == ["ClNa"]
+    assert found.domain.formulas == ["NaCl"]
     assert found.domain.temperature_k == (300.0, 300.0)
     assert found.domain.density_g_cm3[0] < found.domain.density_g_cm3[1]
 

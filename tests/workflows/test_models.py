@@ -5,59 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pymatgen.core import Composition
-from random_nep import random_nep
-from sample_documents import provenance
 from tiny_frames import rattled_salt
 from tiny_sweeps import CRYSTAL, GLASS, tiny_sweep
+from trained_models import put_model
 
-from haloflow.engines.domain import NepDomain, domain_path
+from haloflow.engines.domain import NepDomain
 from haloflow.engines.potentials import identify
-from haloflow.errors import CoverageError, InputError
-from haloflow.identity import file_sha256, step_uuid
+from haloflow.errors import CoverageError, InputError, UnknownNameError
 from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
-from haloflow.stores.documents import FileReference
-from haloflow.stores.models import ErrorTable, TrainedModelDocument
-from haloflow.stores.training import DataDomain
-from haloflow.workflows.models import RunDomain, choose_model, misses, stored_models
+from haloflow.workflows.models import (
+    RunDomain,
+    choose_model,
+    find_model,
+    misses,
+    stored_models,
+)
 from haloflow.workflows.plan import plan_sweep
-
-ERRORS = ErrorTable(
-    energy_mae_mev_per_atom=2.0, energy_rmse_mev_per_atom=3.0, force_mae_mev_a=76.0,
-    force_rmse_mev_a=110.0, stress_mae_gpa=0.1, stress_rmse_gpa=0.2, force_rms_mev_a=900.0,
-    force_mae_of_element_mev_a={"Na": 60.0}, n_frames=20,
-)  # fmt: skip
-
-
-def put(store, seed, *, us=25.0, formulas=("ClNa",), kelvin=(200.0, 700.0), status=Status.OK):
-    """Store a trained model as its step does, and return its document."""
-    identity = f"{seed:064d}"
-    folder = store.files_dir / identity[:2] / identity
-    folder.mkdir(parents=True)
-    weights = random_nep(folder / "student.nep.txt", seed=seed)
-    NepDomain.of_frames(weights, rattled_salt(4, seed=1)).save()
-    files = [
-        FileReference(
-            path=path.relative_to(store.files_dir).as_posix(), sha256=file_sha256(path),
-            n_bytes=path.stat().st_size, role=role,
-        )
-        for path, role in ((weights, "weights"), (domain_path(weights), "domain"))
-    ]  # fmt: skip
-    document = TrainedModelDocument(
-        identity=identity, provenance=provenance(), files=files, architecture="nep",
-        status=status, note="" if status is Status.OK else "its runs leave the domain",
-        level=identify(f"nep:{weights}").level, weights_sha256=file_sha256(weights),
-        teacher="chgnet-r2scan-d3", teacher_sha256="0" * 64, data_hash="1" * 64,
-        errors={"test": ERRORS}, select_grade=2.0, stop_grade=10.0, rounds=[], repulsion_ev_a={},
-        domain=DataDomain(
-            elements=sorted(Composition(formulas[0]).as_dict()), formulas=list(formulas),
-            temperature_k=kelvin, density_g_cm3=(1.8, 2.3),
-        ),
-        us_per_atom_step=us,
-    )  # fmt: skip
-    row = {"uuid": step_uuid(identity), "index": 1, "output": document.model_dump(mode="json")}
-    store.outputs.update([row], key="uuid")
-    return document
 
 
 @pytest.fixture
@@ -71,8 +35,8 @@ def salt(kelvin=(300.0, 600.0), formula="NaCl"):
 
 
 def test_the_fastest_that_covers_the_run(store):
-    slow, fast = put(store, 1, us=60.0), put(store, 2, us=20.0)
-    broken = put(store, 3, us=5.0, status=Status.OUT_OF_DOMAIN)
+    slow, fast = put_model(store, 1, us=60.0), put_model(store, 2, us=20.0)
+    broken = put_model(store, 3, us=5.0, status=Status.OUT_OF_DOMAIN)
     models = stored_models(store)
     assert [m.document.identity for m in models] == [broken.identity, fast.identity, slow.identity]
     choice = choose_model(models, salt())
@@ -95,12 +59,12 @@ def test_the_fastest_that_covers_the_run(store):
     ids=["hot", "cold", "element", "composition"],
 )
 def test_a_miss_says_where(store, run, why):
-    document = put(store, 1)
+    document = put_model(store, 1)
     assert why in misses(document, run)
     with pytest.raises(InputError, match="no trained model covers") as caught:
         choose_model(stored_models(store), run)
     assert why in str(caught.value)
-    assert "haloflow train" in str(caught.value)
+    assert "`student` in a sweep file" in str(caught.value)
     choice = choose_model(stored_models(store), run, "chgnet-r2scan-d3")
     assert choice.name == "chgnet-r2scan-d3"
     assert choice.model is None
@@ -108,13 +72,13 @@ def test_a_miss_says_where(store, run, why):
 
 
 def test_compositions_between_those_of_its_frames_are_covered(store):
-    document = put(store, 1, formulas=("NaCl", "Na3Cl"))
+    document = put_model(store, 1, formulas=("NaCl", "Na3Cl"))
     assert misses(document, salt(formula="Na2Cl")) == []
     assert misses(document, salt(formula="NaCl2")) != []
 
 
 def test_models_whose_files_are_gone_are_not_offered(store):
-    document = put(store, 1)
+    document = put_model(store, 1)
     assert len(stored_models(store)) == 1
     (store.files_dir / document.files[0].path).unlink()
     assert stored_models(store) == []
@@ -124,7 +88,7 @@ def test_models_whose_files_are_gone_are_not_offered(store):
 
 
 def test_auto_in_a_sweep_says_what_it_took_and_why(store):
-    document = put(store, 1, kelvin=(250.0, 700.0))
+    document = put_model(store, 1, kelvin=(250.0, 700.0))
     asked = {"stages": {"melt_quench": "auto", "md": "auto"}}
     plan = plan_sweep(tiny_sweep(**asked), store)
     for candidate in plan.candidates:
@@ -143,7 +107,7 @@ def test_auto_in_a_sweep_says_what_it_took_and_why(store):
 
 
 def test_auto_of_every_stage_keeps_the_hull_at_one_level(store):
-    put(store, 1, kelvin=(250.0, 700.0))
+    put_model(store, 1, kelvin=(250.0, 700.0))
     (plan,) = plan_sweep(tiny_sweep(level="auto", systems=[CRYSTAL]), store).candidates
     assert plan.document.levels["relax"] == plan.document.levels["hull"] == "chgnet-r2scan"
     assert plan.document.levels["md"].startswith("nep:student.nep.txt@")
@@ -162,8 +126,18 @@ def test_auto_without_a_store_falls_back(monkeypatch):
 
 
 def test_grades_of_a_stored_model_are_those_it_was_stored_with(store):
-    document = put(store, 1)
+    document = put_model(store, 1)
     (model,) = stored_models(store)
     path = store.files_dir / document.files[0].path
     assert model.name == f"nep:{path}"
     assert np.isfinite(NepDomain.load(path).grade(rattled_salt(1, seed=1)[0]))
+
+
+def test_a_model_is_found_by_the_start_of_its_hash(store):
+    document = put_model(store, 1)
+    put_model(store, 2)
+    models = stored_models(store)
+    assert find_model(models, document.weights_sha256[:6]).document.identity == document.identity
+    for wrong in ("zz", ""):
+        with pytest.raises(UnknownNameError, match="trained model"):
+            find_model(models, wrong)

@@ -1,0 +1,54 @@
+"""Trained models as their step stores them, with random weights."""
+
+from __future__ import annotations
+
+from pymatgen.core import Composition
+from random_nep import random_nep
+from sample_documents import provenance
+from tiny_frames import rattled_salt
+
+from haloflow.engines.domain import NepDomain, domain_path
+from haloflow.engines.potentials import identify
+from haloflow.identity import file_sha256, step_uuid
+from haloflow.quantity import Status
+from haloflow.stores.documents import FileReference
+from haloflow.stores.domain_report import ErrorTable
+from haloflow.stores.models import TrainedModelDocument
+from haloflow.stores.training import DataDomain
+
+ERRORS = ErrorTable(
+    energy_mae_mev_per_atom=2.0, energy_rmse_mev_per_atom=3.0, force_mae_mev_a=76.0,
+    force_rmse_mev_a=110.0, stress_mae_gpa=0.1, stress_rmse_gpa=0.2, force_rms_mev_a=900.0,
+    force_mae_of_element_mev_a={"Na": 60.0}, n_frames=20,
+)  # fmt: skip
+
+
+def put_model(store, seed, *, us=25.0, formulas=("NaCl",), kelvin=(200.0, 700.0), status=Status.OK):
+    """Store a trained model as its step does, and return its document."""
+    identity = f"{seed:064d}"
+    folder = store.files_dir / identity[:2] / identity
+    folder.mkdir(parents=True)
+    weights = random_nep(folder / "student.nep.txt", seed=seed)
+    NepDomain.of_frames(weights, rattled_salt(4, seed=1)).save()
+    files = [
+        FileReference(
+            path=path.relative_to(store.files_dir).as_posix(), sha256=file_sha256(path),
+            n_bytes=path.stat().st_size, role=role,
+        )
+        for path, role in ((weights, "weights"), (domain_path(weights), "domain"))
+    ]  # fmt: skip
+    document = TrainedModelDocument(
+        identity=identity, provenance=provenance(), files=files, architecture="nep",
+        status=status, note="" if status is Status.OK else "its runs leave the domain",
+        level=identify(f"nep:{weights}").level, weights_sha256=file_sha256(weights),
+        teacher="chgnet-r2scan-d3", teacher_sha256="0" * 64, data_hash="1" * 64,
+        errors={"test": ERRORS}, select_grade=2.0, stop_grade=10.0, rounds=[], repulsion_ev_a={},
+        domain=DataDomain(
+            elements=sorted(Composition(formulas[0]).as_dict()), formulas=list(formulas),
+            temperature_k=kelvin, density_g_cm3=(1.8, 2.3),
+        ),
+        us_per_atom_step=us,
+    )  # fmt: skip
+    row = {"uuid": step_uuid(identity), "index": 1, "output": document.model_dump(mode="json")}
+    store.outputs.update([row], key="uuid")
+    return document

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .temperature_points import against_temperature
 from .theme import OKABE_ITO, Figure, Trace, axis, layout
+from .two_panels import filled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,4 +60,5 @@ def _two_panels(
     x = axis("temperature (K)", mirror="all", anchor="y2")
     upper = axis(titles[0], domain=_UPPER, rangemode="tozero")
     lower = axis(titles[1], domain=_LOWER, rangemode="tozero")
-    return {"data": traces, "layout": layout(x, upper, yaxis2=lower, height=_HEIGHT)}
+    figure = {"data": traces, "layout": layout(x, upper, yaxis2=lower, height=_HEIGHT)}
+    return filled(figure, *(title.partition(" (")[0] for title in titles))

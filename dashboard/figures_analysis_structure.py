@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from ..quantity import TWO_SIDED_95
@@ -97,7 +98,7 @@ def scattering_figures(
     return [
         (
             "X-ray structure factor",
-            f"Faber-Ziman S(q): {first.method}.",
+            f"Faber-Ziman S(q): {_with_units(first.method)}.",
             _lines(known, "q_inv_a", "s", "q (Å<sup>−1</sup>)", "S(q)"),
         ),
         (
@@ -118,6 +119,11 @@ def scattering_figures(
             else None,
         ),
     ]
+
+
+def _with_units(words: str) -> str:
+    """Write the units that an analysis names in ASCII as those of axes."""
+    return re.sub(r"(?<=\d) A\b", " Å", words.replace(" 1/A", " Å⁻¹"))
 
 
 def _lines(

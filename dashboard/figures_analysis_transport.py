@@ -20,6 +20,7 @@ from .theme import (
     text,
     trusted,
 )
+from .two_panels import filled
 from .wording import quantity_text
 
 if TYPE_CHECKING:
@@ -130,7 +131,9 @@ def conductivity_pair_figure(runs: Mapping[str, TransportAnalysis]) -> Figure | 
     x = axis("temperature (K)", mirror="all", anchor="y2")
     y = log_axis("σ (mS cm<sup>−1</sup>)", domain=[0.38, 1.0])
     ratio = axis("Haven ratio", domain=[0.0, 0.28], rangemode="tozero")
-    return {"data": traces, "layout": layout(x, y, yaxis2=ratio, height=480)}
+    traces = [trace for trace in traces if trace["x"]]
+    figure = {"data": traces, "layout": layout(x, y, yaxis2=ratio, height=480)}
+    return filled(figure, "conductivity", "Haven ratio") if traces else None
 
 
 def _points(
@@ -169,7 +172,8 @@ def direction_figure(runs: Mapping[float, TransportAnalysis]) -> Figure | None:
     x = axis("temperature (K)", mirror="all", anchor="y2")
     above = log_axis("D (cm<sup>2</sup> s<sup>−1</sup>)", domain=[0.54, 1.0])
     below = log_axis("σ (mS cm<sup>−1</sup>)", domain=[0.0, 0.44])
-    return {"data": traces, "layout": layout(x, above, yaxis2=below, height=520)}
+    figure = {"data": traces, "layout": layout(x, above, yaxis2=below, height=520)}
+    return filled(figure, "diffusivity along the axes", "collective conductivity along them")
 
 
 def hop_length_figure(runs: Mapping[str, HopsAnalysis]) -> Figure | None:

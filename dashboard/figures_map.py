@@ -33,6 +33,9 @@ _HEIGHT = 520
 _MARKER = 11
 _PIXELS_PER_DECADE = 9
 _WIDEST_RING = 46
+_LEAST_DECADES = 1.0
+"""That colours tell apart; else what is nearly the same would look different."""
+_LEAST_WIDTH = 0.1
 COLOUR_TITLE = "log<sub>10</sub> σ(300 K)<br>σ in mS cm<sup>−1</sup>"
 
 
@@ -74,10 +77,12 @@ def _id(one: Placed) -> str:
 
 def _coloraxis(shown: Sequence[Placed]) -> dict[str, Any]:
     logs = [math.log10(found.value) for _, _, found in shown]
+    least, most = min(logs), max(logs)
+    wider = max(_LEAST_DECADES - (most - least), 0.0) / 2
     return {
         "colorscale": colour_scale(),
-        "cmin": min(logs),
-        "cmax": max(*logs, min(logs) + 1e-3),
+        "cmin": least - wider,
+        "cmax": most + wider,
         "colorbar": {"title": {"text": COLOUR_TITLE, "side": "right"}, "thickness": 14},
     }
 
@@ -122,7 +127,10 @@ def _binary(system: MixedSystem, shown: Sequence[Placed]) -> Figure:
         traces.append(trace if "triangle" in symbol else trace | {"error_y": bars})
     others = " + ".join(system.components[:-1])
     x_title = text(pretty(f"mole fraction of {component} in {component} + {others}"))
-    return {"data": traces, "layout": layout(axis(x_title), log_axis(SIGMA_TITLE))}
+    xs = [fractions[component] for _, fractions, _ in shown]
+    is_narrow = max(xs) - min(xs) < _LEAST_WIDTH
+    x = axis(x_title, **({"range": [-0.03, 1.03]} if is_narrow else {}))
+    return {"data": traces, "layout": layout(x, log_axis(SIGMA_TITLE))}
 
 
 def _ternary(system: MixedSystem, shown: Sequence[Placed]) -> Figure:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..quantity import Quantity, Status
 from ..workflows.experiment import SIGMA
 from .figures import literature_hover, literature_point
-from .overview_marks import label_text
+from .overview_marks import label_text, with_note
 from .theme import (
     GREY,
     OKABE_ITO,
@@ -37,6 +37,9 @@ _FACTOR = 10.0
 _TITLES: Final = {True: "σ(300 K)", False: "E<sub>a</sub>"}
 _UNITS: Final = {True: "mS cm<sup>−1</sup>", False: "eV"}
 _SHAPES: Final = {"glass": "circle", "crystal": "square"}
+
+
+_MOST_ROWS: Final = 60
 
 
 def parity_figure(pairs: Sequence[Comparison], quantity: str) -> Figure | None:
@@ -94,6 +97,8 @@ def residual_figure(pairs: Sequence[Comparison], quantity: str) -> Figure | None
     ]
     if not known:
         return None
+    n_known = len(known)
+    known = sorted(known, key=lambda one: -abs(one[2]))[:_MOST_ROWS]
     known.sort(key=lambda one: one[2])
     rows = [f"{_title(pair)}, {text(pair.published.row.source)}" for pair, _, _ in known]
     labels = [f"{row}{' ' * rows[:n].count(row)}" for n, row in enumerate(rows)]
@@ -122,7 +127,9 @@ def residual_figure(pairs: Sequence[Comparison], quantity: str) -> Figure | None
     zero = {"type": "line", "xref": "x", "yref": "paper", "x0": 0, "x1": 0, "y0": 0, "y1": 1}
     shapes = [zero | {"line": {"color": GREY, "width": 1.2}}]
     height = 190 + _ROW_HEIGHT * max(len(labels), 3)
-    return {"data": traces, "layout": layout(axis(unit), y, height=height, shapes=shapes)}
+    figure = {"data": traces, "layout": layout(axis(unit), y, height=height, shapes=shapes)}
+    cut = f"The {len(known)} largest differences of {n_known:,}." if len(known) < n_known else ""
+    return with_note(figure, cut)
 
 
 def _placed(pair: Comparison) -> Placed | None:

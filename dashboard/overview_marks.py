@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -22,6 +24,9 @@ _SHAPES: Final = {"glass": "circle", "crystal": "square"}
 _LABEL_LENGTH: Final = 120
 _NOTE_PIXELS: Final = -58
 _NOTE_MARGIN: Final = 92
+_NOTE_LINE: Final = 15
+_NOTE_WIDTH: Final = 46
+_THOUSANDS: Final = re.compile(r"(?<=\d),(?=\d{3})")
 ItemT = TypeVar("ItemT")
 
 
@@ -130,9 +135,10 @@ def thinned(
 
 
 def with_note(figure: Figure, words: str) -> Figure:
-    """Return `figure` with a line of words below the plot, as it is for none."""
+    """Return `figure` with words below the plot, on lines that fit a phone; as it is for none."""
     if not words:
         return figure
+    lines = textwrap.wrap(_THOUSANDS.sub("\u202f", words), _NOTE_WIDTH)
     line = {
         "xref": "paper",
         "yref": "paper",
@@ -142,11 +148,13 @@ def with_note(figure: Figure, words: str) -> Figure:
         "yanchor": "top",
         "yshift": _NOTE_PIXELS,
         "showarrow": False,
-        "text": words,
+        "align": "left",
+        "text": "<br>".join(lines),
         "font": {"size": 11},
     }
     look = figure["layout"]
-    margin = look["margin"] | {"b": max(look["margin"]["b"], _NOTE_MARGIN)}
+    least = _NOTE_MARGIN + _NOTE_LINE * (len(lines) - 1)
+    margin = look["margin"] | {"b": max(look["margin"]["b"], least)}
     return figure | {"layout": look | {"annotations": [line], "margin": margin}}
 
 

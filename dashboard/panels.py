@@ -27,6 +27,7 @@ from .wording import (
     decomposition_text,
     duration_text,
     energy_text,
+    evidence_text,
     formula_units_text,
     number,
     quantity_text,
@@ -297,7 +298,7 @@ def glass_facts(view: CandidateView) -> list[tuple[str, str]]:
         parts += [f"ratio {number(glass.density_ratio)}", glass.density_warning]
         facts.append((f"Density, {name}", "; ".join(part for part in parts if part)))
         for title, evidence in (("Melted", glass.melted), ("Amorphous", glass.amorphous)):
-            numbers = ", ".join(f"{key} {number(v)}" for key, v in evidence.numbers.items())
+            numbers = evidence_text(evidence.numbers)
             verdict = "yes" if evidence.holds else "NO"
             facts.append((f"{title}, {name}", f"{verdict}: {evidence.criterion} ({numbers})"))
         if glass.bonds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Final
 
 from ..quantity import Status
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MEV_PER_EV: Final = 1000.0
 NOTHING: Final = "–"
+_ZERO: Final = re.compile(r"-0(?:\.0*)?(?: .*)?")
 _MOST_DECIMAL_EXPONENT: Final = 4
 _LEAST_DECIMAL_EXPONENT: Final = -3
 _TWO_DIGITS_BELOW: Final = 3.55
@@ -39,6 +41,8 @@ _UNIT_SUFFIXES: Final = {
     "_v": "V",
     "_c": "°C",
 }
+
+_EVIDENCE_UNITS: Final = {"_inv_a": "Å⁻¹", "_a2": "Å²", "_a": "Å", "_g_cm3": "g/cm³", "_ps": "ps"}
 
 STATUS_LABELS: Final[dict[Status, str]] = {
     Status.OK: "ok",
@@ -79,9 +83,15 @@ def number(value: float | None, digits: int = 3) -> str:
         return "0"
     exponent = math.floor(math.log10(abs(value)))
     if _LEAST_DECIMAL_EXPONENT <= exponent < _MOST_DECIMAL_EXPONENT:
-        return f"{value:.{max(digits - 1 - exponent, 0)}f}"
+        return with_minus(f"{value:.{max(digits - 1 - exponent, 0)}f}")
     mantissa, power = f"{value:.{digits - 1}e}".split("e")
-    return f"{mantissa}e{int(power)}"
+    return with_minus(f"{mantissa}e{int(power)}")
+
+
+def with_minus(number_text: str) -> str:
+    """Write a number with real minus signs; nothing that is rounded to 0 has one."""
+    shown = number_text.removeprefix("-") if _ZERO.fullmatch(number_text) else number_text
+    return shown.replace("-", "−")
 
 
 def quantity_text(
@@ -112,7 +122,7 @@ def quantity_text(
     sd = _scaled(quantity.sd, scale)
     if sd is not None and math.isfinite(sd) and sd > 0:
         return _plus_minus(value, sd)
-    return number(value) if decimals is None else f"{value:.{decimals}f}"
+    return number(value) if decimals is None else with_minus(f"{value:.{decimals}f}")
 
 
 def energy_text(quantity: Quantity | None) -> str:
@@ -157,7 +167,7 @@ def _plus_minus(value: float, sd: float) -> str:
     if decimals < 0:
         value, sd, decimals = round(value, decimals), round(sd, decimals), 0
     text = f"{value:.{decimals}f} ± {sd:.{decimals}f}"
-    return f"({text})e{power}" if power else text
+    return with_minus(f"({text})e{power}" if power else text)
 
 
 def status_label(status: Status | None) -> str:
@@ -169,7 +179,28 @@ def reason(quantity: Quantity | None) -> str:
     """Say why `quantity` is not ``ok``; empty when it is."""
     if quantity is None or quantity.status is Status.OK:
         return ""
-    return quantity.note or STATUS_MEANINGS[quantity.status]
+    return quantity.note.replace("+-", "±") or STATUS_MEANINGS[quantity.status]
+
+
+def evidence_text(numbers: Mapping[str, float]) -> str:
+    """Write what a verdict stands on as words with units: ``MSD Ta 5.02 Å²``."""
+    return ", ".join(
+        f"{_evidence_name(name)} {number(v)}{_unit_of(name)}" for name, v in numbers.items()
+    )
+
+
+def _evidence_name(name: str) -> str:
+    for suffix in _EVIDENCE_UNITS:
+        name = name.removesuffix(suffix)
+    words = name.removeprefix("n_").replace("_", " ")
+    return f"MSD{words[3:]}" if words.startswith("msd") else words
+
+
+def _unit_of(name: str) -> str:
+    # of atoms by their element: nearest_neighbour_Ta_a, msd_a2_Ta
+    return next(
+        (f" {unit}" for suffix, unit in _EVIDENCE_UNITS.items() if name.endswith(suffix)), ""
+    )
 
 
 def decomposition_text(products: Iterable[HullProduct]) -> str:

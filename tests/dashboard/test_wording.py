@@ -27,13 +27,13 @@ from haloflow.workflows.levels import level_error_ev_per_atom
         (Quantity(0.216, 0.0123), "0.216 ± 0.012"),
         (Quantity(12345.0, 210.0), "(1.234 ± 0.021)e4"),
         (Quantity(1234.0, 21.0), "1234 ± 21"),
-        (Quantity(1.23e-5, 2e-6), "(1.23 ± 0.20)e-5"),
+        (Quantity(1.23e-5, 2e-6), "(1.23 ± 0.20)e−5"),
         (Quantity(0.0, 0.5), "0.0 ± 0.5"),
         (Quantity(2.3, 1.2, 0.8, 6.1), "2.3 [0.80, 6.1]"),
         (Quantity(2.0, 0.1, 1.8, 2.2), "2.00 ± 0.10"),
         (Quantity(5.0, 20.0, None, 9.0), "5.0 (≤ 9.0)"),
         (Quantity(lower=0.1), "≥ 0.10"),
-        (Quantity(upper=3e-6), "≤ 3.0e-6"),
+        (Quantity(upper=3e-6), "≤ 3.0e−6"),
         (Quantity(lower=0.1, upper=3.0), "0.10 … 3.0"),
     ],
 )
@@ -41,15 +41,34 @@ def test_quantities_read_with_their_error_or_bound(quantity, text):
     assert wording.quantity_text(quantity) == text
 
 
+def ascii_of(text):
+    """Return a number as Python reads it; no other character than the minus sign is changed."""
+    assert "-" not in text
+    return text.replace("−", "-")
+
+
+def test_nothing_is_a_negative_zero():
+    assert wording.energy_text(Quantity(-1e-5)) == "0"
+    assert wording.with_minus("-0.00 ± 0.04") == "0.00 ± 0.04"
+    assert wording.with_minus("-0.03 ± 0.04") == "−0.03 ± 0.04"
+
+
+def test_evidence_reads_as_words_with_units():
+    numbers = {"msd_Ta_a2": 5.02, "nearest_neighbour_Ta_a": 1.88, "q_inv_a": 1.49, "n_blocks": 3}
+    assert wording.evidence_text(numbers) == (
+        "MSD Ta 5.02 Å², nearest neighbour Ta 1.88 Å, q 1.49 Å⁻¹, blocks 3.00"
+    )
+
+
 def test_energies_read_in_mev():
-    assert wording.energy_text(Quantity(-0.0226)) == "-23"
+    assert wording.energy_text(Quantity(-0.0226)) == "−23"
     assert wording.energy_text(Quantity(0.0453, 0.0031)) == "45.3 ± 3.1"
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.floats(-1e30, 1e30).filter(lambda x: abs(x) > 1e-30), st.integers(1, 6))
 def test_a_number_is_within_half_of_its_last_digit(value, digits):
-    assert float(wording.number(value, digits)) == pytest.approx(
+    assert float(ascii_of(wording.number(value, digits))) == pytest.approx(
         value, rel=0.5001 * 10 ** (1 - digits)
     )
 
@@ -58,7 +77,7 @@ def test_a_number_is_within_half_of_its_last_digit(value, digits):
 @given(st.floats(-1e8, 1e8), st.floats(1e-8, 1e8))
 def test_a_value_is_rounded_within_its_error(value, sd):
     assume(sd > 1e-9 * abs(value))
-    text = wording.quantity_text(Quantity(value, sd))
+    text = ascii_of(wording.quantity_text(Quantity(value, sd)))
     mantissas, _, power = text.partition(")e")
     shown, error = (float(part.strip("() ")) for part in mantissas.split("±"))
     factor = 10.0 ** int(power or 0)
@@ -165,8 +184,8 @@ def test_facts_claim_nothing_of_what_is_not_known():
     lost = Fact("D(800 K)", Quantity(status=Status.DIVERGED, note="it blew up")).row()
     assert (lost["status"], lost["reason"]) == (Status.DIVERGED, "it blew up")
     small = Fact("E", Quantity(-3.2e-9, 4e-10)).row()
-    assert small["text"] == "(-3.2 ± 0.4)e-9"
-    assert Fact("E", Quantity(-0.0924, 0.0041), energy=True).row()["text"] == "-92 ± 4"
+    assert small["text"] == "(−3.2 ± 0.4)e−9"
+    assert Fact("E", Quantity(-0.0924, 0.0041), energy=True).row()["text"] == "−92 ± 4"
 
 
 def test_screens_say_what_they_ask():

@@ -28,12 +28,18 @@ export function summarySection(data) {
         tile("Candidates complete", `${count(n_complete)} of ${count(n_candidates)}`, share(n_complete, n_candidates)),
         tile("Steps ended", `${count(states.done + states.skipped)} of ${count(states.total)}`, `${count(states.running)} running, ${count(states.waiting)} waiting`),
         tile("Time left", eta_s === null ? "not known" : eta_s ? `about ${duration(eta_s)}` : "none", eta_note),
-        tile("Cost so far", `${number(core_hours)} core-h`, "wall time of ended steps times their threads"),
+        tile("Cost so far", `${coreHours(core_hours)} core-h`, "wall time of ended steps times their threads"),
         tile("Failed steps", count(states.failed), n_failures ? "by cause below" : "no causes recorded", states.failed ? "bad" : "")),
-      h("div", { class: "card overall" }, bar(states), legend(), note && h("p", { class: "small soft", text: note })),
+      h("div", { class: "card overall" }, bar(states), legend(), note && h("p", { class: "small soft", text: grouped(note) })),
     ],
   };
 }
+
+/** @param {number} value @param {number} [digits] */
+const coreHours = (value, digits = 3) => (value < 1000 ? number(value, digits) : count(Math.round(value)));
+
+/** Words with their thousands as in all other numbers. @param {string} words */
+const grouped = (words) => words.replace(/(?<=\d),(?=\d{3})/g, "\u202f");
 
 /** @param {string} name @param {string} value @param {string} note @param {string} [kind] */
 function tile(name, value, note, kind = "") {
@@ -83,7 +89,7 @@ function stageRow(stage, threads) {
       ? h("div", { class: "row" }, notOk.map(([status, n]) => h("span", { class: "number" }, statusBadge(status), ` ${n}`)))
       : h("span", { class: "soft", text: "none" })),
     h("td", { class: "right number" }, stage.mean_s === null ? missing("not known") : duration(stage.mean_s)),
-    h("td", { class: "right number", text: number((stage.wall_s * threads) / 3600, 2) }));
+    h("td", { class: "right number", text: coreHours((stage.wall_s * threads) / 3600, 2) }));
 }
 
 /** @param {any} data */

@@ -209,7 +209,7 @@ def static(level: str, structure: Structure, *, labels: bool = False) -> VaspInp
     """
     known = vasp_level(level)
     ismear = 0 if labels else known.static_ismear
-    if ismear == _TETRAHEDRA and _mesh_size(known, structure) < _FEWEST_FOR_TETRAHEDRA:
+    if ismear == _TETRAHEDRA and math.prod(mesh_of(level, structure)) < _FEWEST_FOR_TETRAHEDRA:
         ismear = 0
     tags = {
         **UNREAD,
@@ -382,14 +382,17 @@ def _gamma_mesh(length_a: float, structure: Structure) -> Kpoints:
     )
 
 
-def _mesh_size(level: VaspLevel, structure: Structure) -> int:
-    """Return the number of points of the mesh before symmetry, as VASP would take it."""
-    if level.mesh_length_a is not None:
-        divisions = _gamma_mesh(level.mesh_length_a, structure).kpts[0]
-    else:
-        reciprocal = structure.lattice.reciprocal_lattice.abc
-        divisions = tuple(max(1, math.ceil(length / level.kspacing)) for length in reciprocal)
-    return math.prod(divisions)
+def mesh_of(level: str, structure: Structure) -> tuple[int, int, int]:
+    """Return the k-mesh of energies at `level` before symmetry, as VASP takes it."""
+    known = vasp_level(level)
+    if known.mesh_length_a is not None:
+        a, b, c = _gamma_mesh(known.mesh_length_a, structure).kpts[0]
+        return int(a), int(b), int(c)
+    a, b, c = (
+        max(1, math.ceil(length / known.kspacing))
+        for length in structure.lattice.reciprocal_lattice.abc
+    )
+    return a, b, c
 
 
 def _potcars(symbols: tuple[str, ...]) -> str:

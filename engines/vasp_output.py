@@ -138,7 +138,11 @@ def read_outcome(directory: Path) -> VaspOutcome:
     EngineError
         If its files are missing, cut short or hold no complete step.
     """
-    run = _vasprun(directory)
+    return outcome_of(read_run(directory), directory)
+
+
+def outcome_of(run: Vasprun, directory: Path) -> VaspOutcome:
+    """Take the end of a parsed run from `directory`; as `read_outcome`."""
     last: dict[str, Any] = _learned(run)[-1] if _learned(run) else run.ionic_steps[-1]
     try:
         energy = _energy(last) if _learned(run) else float(run.final_energy)
@@ -308,7 +312,14 @@ def _require(directory: Path) -> Path:
     return path
 
 
-def _vasprun(directory: Path) -> Vasprun:
+def read_run(directory: Path) -> Vasprun:
+    """Parse the vasprun.xml of the run in `directory`.
+
+    Raises
+    ------
+    EngineError
+        It is missing, damaged, or holds no step.
+    """
     from pymatgen.io.vasp import Vasprun  # noqa: PLC0415  (a second to import)
 
     path = _require(directory)

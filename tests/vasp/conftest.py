@@ -56,6 +56,16 @@ def stand_in(tmp_path, monkeypatch):
     vasp_host.cache_clear()
 
 
+@pytest.fixture(scope="module")
+def stand_in_environment(tmp_path_factory):
+    """The stand-in without faults, for what a module makes once."""
+    vasp_host.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        StandIn(tmp_path_factory.mktemp("bin"), patch)
+        yield
+    vasp_host.cache_clear()
+
+
 @pytest.fixture
 def task(stand_in, tmp_path):
     """Return a task in a folder of its own, taken up again where it was by each call."""

@@ -146,7 +146,8 @@ class Outputs:
         )
         self._write("<incar>\n" + "".join(_item(k, v) for k, v in incar.items()) + "</incar>\n")
         self._write(
-            '<kpoints>\n <generation param="Gamma">\n  <v type="int" name="divisions"> 1 1 1 </v>\n'
+            '<kpoints>\n <generation param="Gamma">\n'
+            f'  <v type="int" name="divisions"> {self._mesh()} </v>\n'
             '  <v name="usershift"> 0.0 0.0 0.0 </v>\n </generation>\n'
             ' <varray name="kpointlist"><v> 0.0 0.0 0.0 </v></varray>\n'
             ' <varray name="weights"><v> 1.0 </v></varray>\n</kpoints>\n'
@@ -154,8 +155,9 @@ class Outputs:
         known = {
             "NSW": 0, "IBRION": -1, "NELM": 60, "NELMIN": 2, "EDIFF": 1e-4, "EDIFFG": 1e-3,
             "LORBIT": 0, "LCHIMAG": False, "LUSE_VDW": False, "LHFCALC": False, "LDAU": False,
-            "ISPIN": 1, "ENMAX": 520.0, "GGA": "--", "NELECT": 16.0, "NBANDS": N_BANDS,
+            "ISPIN": 1, "ENMAX": 520.0, "GGA": "--", "NELECT": 16.0, "NBANDS": N_BANDS, "ISIF": 2,
         }  # fmt: skip
+        known["ENMAX"] = float(incar.get("ENCUT", known["ENMAX"]))
         parameters = known | {k: v for k, v in incar.items() if k in known}
         self._write(
             "<parameters>\n"
@@ -163,6 +165,14 @@ class Outputs:
             + "</parameters>\n"
         )
         self._write(self._atominfo() + self._structure("initialpos"))
+
+    def _mesh(self):
+        path = self._here / "KPOINTS"
+        if path.exists():
+            return path.read_text().splitlines()[3]
+        reciprocal = 2 * np.pi * np.linalg.norm(np.linalg.inv(self._atoms.get_cell()), axis=0)
+        divisions = np.ceil(reciprocal / self._incar.get("KSPACING", 0.5)).astype(int)
+        return " ".join(str(n) for n in np.maximum(divisions, 1))
 
     def _atominfo(self):
         symbols = self._atoms.get_chemical_symbols()

@@ -1,0 +1,106 @@
+"""VASP runs made elsewhere as documents of the store."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..engines.potentials import identify
+from ..engines.vasp_ingest import examine
+from ..identity import file_sha256
+from ..quantity import Quantity
+from ..stores.documents import FileReference, RelaxDocument, StaticDocument
+from .chemistry import oxygen_states
+from .step import StepContext, StepMaker, step_job
+from .vasp import OUTPUT_ROLE
+
+if TYPE_CHECKING:
+    from ..engines.vasp_ingest import ForeignRun
+
+CELL_NOTE = "energy of the relaxation itself, in the plane waves of its first cell"
+
+
+@dataclass
+class IngestMaker(StepMaker):
+    """Take one VASP run that passed the gates; known by the content of its vasprun.xml."""
+
+    name: str = "ingest"
+
+    kind: ClassVar[str] = "ingest"
+    code_version: ClassVar[int] = 1
+
+    @step_job()
+    def make(
+        self, folder: str, parents: dict[str, str] | None = None
+    ) -> RelaxDocument | StaticDocument | dict[str, Any]:
+        """Take the run in `folder`; its vasprun.xml is copied into the store's files.
+
+        Raises
+        ------
+        EngineError, PotentialError, InputError
+            If it cannot be taken, with the reason.
+        """
+
+        def work(context: StepContext) -> RelaxDocument | StaticDocument:
+            run = examine(Path(folder), for_tests=context.for_tests)
+            return self._document(run, context)
+
+        return self.run_step(work, parents or parents_of_folder(Path(folder)))
+
+    def _document(self, run: ForeignRun, context: StepContext) -> RelaxDocument | StaticDocument:
+        outcome = run.outcome
+        version = f"{outcome.version} {outcome.subversion}".strip()
+        context.evaluated_by = replace(identify(run.level), package_version=version)
+        known = self.provenance(context)
+        titles = {f"POTCAR {title.split()[1]}": title for title in outcome.titles}
+        structure = outcome.structure
+        shared: dict[str, Any] = {
+            "identity": context.identity,
+            "provenance": known.model_copy(update={"packages": known.packages | titles}),
+            "files": [_copied(run, context)],
+            "structure": structure,
+            "level": run.level,
+            "energy_ev_per_atom": Quantity(outcome.energy_ev / len(structure)),
+            "max_force_ev_a": outcome.max_force_ev_a,
+            "max_stress_gpa": outcome.max_stress_gpa,
+        }
+        if run.kind == "static":
+            return StaticDocument(**shared)
+        return RelaxDocument(
+            **shared,
+            note=CELL_NOTE,
+            n_steps=outcome.n_steps,
+            density_g_cm3=float(structure.density),
+            oxygen=oxygen_states(structure),
+        )
+
+
+def parents_of_folder(folder: Path) -> dict[str, str]:
+    """Return what a run in `folder` is known by: the content of its vasprun.xml, unpacked."""
+    plain = folder / "vasprun.xml"
+    if plain.is_file():
+        return {"vasprun": file_sha256(plain)}
+    return {"vasprun": _sha256_unpacked(folder / "vasprun.xml.gz")}
+
+
+def _sha256_unpacked(path: Path) -> str:
+    with gzip.open(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _copied(run: ForeignRun, context: StepContext) -> FileReference:
+    context.directory.mkdir(parents=True, exist_ok=True)
+    target = context.directory / run.path.name
+    partial = target.with_name(f"{target.name}.tmp")
+    shutil.copyfile(run.path, partial)
+    partial.replace(target)
+    return FileReference(
+        path=target.relative_to(context.files_dir).as_posix(),
+        sha256=file_sha256(target),
+        n_bytes=target.stat().st_size,
+        role=f"{OUTPUT_ROLE}{run.kind}",
+    )

@@ -1,0 +1,112 @@
+"""Folders of VASP at any depth, taken where they pass the gates and named where they do not."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+
+import pytest
+from typer.testing import CliRunner
+from vasp_cells import rock_salt
+
+from haloflow.cli.main import app
+from haloflow.engines.interrupts import StopRequest
+from haloflow.engines.vasp_host import vasp_host
+from haloflow.engines.vasp_inputs import MDSegment, dynamics, relaxation, static
+from haloflow.engines.vasp_relax import VaspTask
+from haloflow.errors import InputError
+from haloflow.stores.connection import open_store
+from haloflow.stores.purpose import mark_for_tests
+from haloflow.stores.results import stored_outputs
+from haloflow.workflows.ingest import find_runs, ingest
+
+LEVEL = "vasp-pbe-d3"
+
+
+@pytest.fixture(scope="module")
+def runs(stand_in_environment, tmp_path_factory):
+    """Return old folders: an energy, a relaxation deeper down and packed, and bad ones."""
+    folder, salt = tmp_path_factory.mktemp("made"), rock_salt()
+    work = VaspTask(folder, LEVEL, vasp_host(), StopRequest(), for_tests=True)
+    work.run("static", static(LEVEL, salt))
+    work.run("relax", relaxation(LEVEL, salt))
+    early = relaxation(LEVEL, salt, max_steps=2)
+    work.run("early", early)
+    moving = dynamics(LEVEL, salt, MDSegment("md", 3, 300, 300, 1.0), seed=1)
+    work.execute(work.prepare("md", moving), is_dynamics=True)
+    coarse = static(LEVEL, salt)
+    coarse.incar["ENCUT"] = 400
+    work.run("coarse", coarse)
+    old = tmp_path_factory.mktemp("old")
+    for name in ("static", "early", "md", "coarse"):
+        shutil.copytree(work.directory / name / "run-001", old / name)
+    shutil.copytree(work.directory / "static" / "run-001", old / "cut")
+    path = old / "cut" / "vasprun.xml"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    deep = old / "a" / "b" / "relax"
+    shutil.copytree(work.directory / "relax" / "run-001", deep)
+    data = (deep / "vasprun.xml").read_bytes()
+    (deep / "vasprun.xml.gz").write_bytes(gzip.compress(data))
+    (deep / "vasprun.xml").unlink()
+    shutil.copytree(deep, old / "torn")
+    (old / "torn" / "vasprun.xml.gz").write_bytes(gzip.compress(data)[:2000])
+    return old
+
+
+def test_good_runs_become_documents_and_bad_ones_leave_nothing(runs, tmp_path):
+    with open_store(tmp_path / "store") as store:
+        mark_for_tests(store)
+        found = {one.folder.name: one for one in ingest(store, [runs])}
+        assert {name for name, one in found.items() if one.is_new} == {"static", "relax"}
+        for name, reason in {
+            "early": "did not converge",
+            "md": "neither a relaxation nor an energy",
+            "coarse": "nearest is vasp-pbe-d3: ENCUT 400 instead of 680",
+            "cut": "damaged or cut short",
+            "torn": "",
+        }.items():
+            assert found[name].identity == ""
+            assert reason in found[name].words
+            assert found[name].words
+        documents = stored_outputs(store, [one.identity for one in found.values() if one.identity])
+        assert sorted(d["kind"] for d in documents.values()) == ["relax", "static"]
+        assert all(d["level"] == LEVEL for d in documents.values())
+        for document in documents.values():
+            (file,) = document["files"]
+            assert (store.files_dir / file["path"]).stat().st_size == file["n_bytes"]
+        left = {path.name for path in store.files_dir.rglob("vasprun*")}
+        assert left == {"vasprun.xml", "vasprun.xml.gz"}
+        assert len(list(store.files_dir.rglob("vasprun*"))) == 2
+        assert store.failures.count() == 0
+        again = [one for one in ingest(store, [runs, runs / "static"]) if one.identity]
+        assert [one.is_new for one in again] == [False, False]
+
+
+def test_a_stand_in_is_refused_by_a_store_of_results(runs, tmp_path):
+    with open_store(tmp_path / "store") as store:
+        found = list(ingest(store, [runs / "static"]))
+        assert "written by a stand-in for VASP" in found[0].words
+        assert store.outputs.count() == 0
+
+
+def test_the_command_names_what_it_takes_and_skips(runs, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    store = tmp_path / "store"
+    with open_store(store) as opened:
+        mark_for_tests(opened)
+    done = CliRunner().invoke(app, ["ingest", str(runs), "--store", str(store)])
+    assert done.exit_code == 1
+    assert "NaCl, relax at vasp-pbe-d3" in done.output
+    assert "2 taken, 0 there already, 5 skipped" in done.output
+    done = CliRunner().invoke(app, ["ingest", str(runs / "static"), "--store", str(store)])
+    assert done.exit_code == 0
+    assert "0 taken, 1 there already, 0 skipped" in done.output
+
+
+def test_folders_without_runs_are_said(tmp_path):
+    with open_store(tmp_path / "store") as store:
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(InputError, match="there is no VASP run in these folders"):
+            list(ingest(store, [tmp_path / "empty"]))
+    with pytest.raises(InputError, match="there is no such folder"):
+        list(find_runs([tmp_path / "nowhere"]))

@@ -138,6 +138,32 @@ def migrate(
 
 
 @app.command()
+def upload(
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="PLACE",
+            help="Name the place first: a folder, gridfs or s3://bucket/prefix. "
+            "Default: the one that the store has.",
+        ),
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Send files of this machine's folder to the trajectory store, for other machines.
+
+    New runs do so by themselves; this is for what was there before a place was named. Every
+    file is checked against its document. Killed and started again, it goes on.
+
+    Example: `haloflow db upload --to gridfs`
+    """
+    from .pruning import upload_to
+
+    if not upload_to(store, to):
+        raise typer.Exit(1)
+
+
+@app.command()
 def prune(
     failed: Annotated[
         bool, typer.Option("--failed", help="Release trajectories of runs that broke down.")

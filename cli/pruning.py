@@ -1,4 +1,4 @@
-"""What ``haloflow db prune`` does and prints."""
+"""What ``haloflow db upload`` and ``haloflow db prune`` do and print."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from rich.text import Text
 from ..dashboard.wording import size_text
 from ..stores.connection import open_store
 from ..stores.retention import Retention, plan_retention, recorded_rules
+from ..stores.trajectory_places import use_place
+from ..stores.uploading import upload_files
 from ..workflows.pruning import prune
 from .bars import progress_bars
 from .console import console, table
@@ -22,6 +24,27 @@ if TYPE_CHECKING:
     from ..workflows.pruning import Pruned
 
 _ANY_TIME_S = 7 * 86400.0
+
+
+def upload_to(store: str | None, to: str | None) -> bool:
+    """Send this machine's files to the place of the store; return whether all were whole."""
+    place = store_uri(store)
+    if to is not None:
+        with open_store(place, must_exist=True) as opened:
+            use_place(opened, to)
+    with open_store(place, must_exist=True) as opened, progress_bars() as report:
+        done = upload_files(opened, report)
+        name = "" if opened.files.target is None else opened.files.target.name
+    out = console()
+    out.print(
+        f"{done.n_sent} files sent to {name} ({size_text(done.n_bytes)}), "
+        f"{done.n_there} there already"
+    )
+    if done.n_elsewhere:
+        out.print(f"{done.n_elsewhere} files are neither there nor on this machine.")
+    for path, why in done.failures.items():
+        out.print(Text(f"{path}: ", style="red") + Text(why))
+    return not done.failures
 
 
 def prune_store(store: str | None, asked: Mapping[str, Any], *, apply: bool) -> None:

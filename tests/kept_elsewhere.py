@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -138,3 +140,15 @@ def fill_with_a_run(store: HaloflowStore, status: Status = Status.OK, n_frames: 
     sample_candidates.fill(store, [(candidate, {**documents, STEP: run})])
     SummaryBuilder.of(store).run()
     return candidate, run, frames["production"]
+
+
+def a_file(
+    folder: Path, n_bytes: int = 3_000_000, seed: int = 1, name: str = "chunk-000000.h5"
+) -> tuple[Path, FileReference]:
+    """Write a file of noise, and describe it as a document does."""
+    data = random.Random(seed).randbytes(n_bytes)
+    path = folder / "ab" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return path, FileReference(path=f"ab/{name}", sha256=sha256, n_bytes=n_bytes, role="trajectory")

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import random
-import signal
-import subprocess
-import sys
-import threading
-import time
 
-import boto3
 import pytest
-from conftest import free_port
-from kept_elsewhere import BUCKET, KINDS, Elsewhere, quick_settings  # noqa: F401  (a fixture)
+from kept_elsewhere import (
+    KINDS,
+    Elsewhere,
+    a_file,
+    fill_with_a_run,
+    quick_settings,  # noqa: F401  (a fixture)
+)
+from typer.testing import CliRunner
 
-from haloflow.errors import InputError, StoreError, StoreTimeoutError, TrajectoryError
-from haloflow.settings import get_settings
-from haloflow.stores.blobs import persistent
+from haloflow.cli.main import app
+from haloflow.errors import InputError, StoreError, TrajectoryError
+from haloflow.stores.checking import check_store
 from haloflow.stores.connection import open_store
-from haloflow.stores.documents import FileReference, Release
+from haloflow.stores.documents import Release
 from haloflow.stores.step_files import cache_folder, trim_cache
-from haloflow.stores.trajectory_places import known_places, parse_place, use_place
+from haloflow.stores.trajectory_places import parse_place, use_place
+from haloflow.stores.uploading import upload_files
 
 pytestmark = pytest.mark.usefixtures("quick_settings")
-WRITE = """
-import sys
-from pathlib import Path
-from haloflow.stores.connection import open_store
-with open_store(sys.argv[1], files_dir=sys.argv[2]) as store:
-    store.files.target.write(sys.argv[3], Path(sys.argv[4]))
-"""
-DEADLINE_S = 60.0
 
 
 @pytest.fixture(params=KINDS)
@@ -40,30 +31,6 @@ def elsewhere(request, tmp_path):
     made = Elsewhere(request.param, tmp_path, request)
     made.use()
     return made
-
-
-@pytest.fixture
-def on_s3(request, tmp_path):
-    made = Elsewhere("s3", tmp_path, request)
-    made.use()
-    return made
-
-
-def a_file(folder, n_bytes=3_000_000, seed=1, name="chunk-000000.h5"):
-    data = random.Random(seed).randbytes(n_bytes)
-    path = folder / "ab" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    sha256 = hashlib.sha256(data).hexdigest()
-    return path, FileReference(path=f"ab/{name}", sha256=sha256, n_bytes=n_bytes, role="trajectory")
-
-
-def waited_for(ready, what):
-    deadline = time.monotonic() + DEADLINE_S
-    while not (found := ready()):
-        assert time.monotonic() < deadline, f"{what}: not within {DEADLINE_S:g} s"
-        time.sleep(0.01)
-    return found
 
 
 def test_what_one_machine_stores_another_reads(elsewhere, tmp_path):
@@ -137,153 +104,6 @@ def test_a_file_that_is_nowhere_says_where_it_was_looked_for(elsewhere, tmp_path
         gone = Release(rule="failed: release", by="ada@login", at=at)
         with pytest.raises(TrajectoryError, match=r"failed: release' on 2026-01-02.*ada@login"):
             store.files.local(file.model_copy(update={"released": gone}))
-
-
-@pytest.mark.parametrize("kind", ["folder", "gridfs"])
-def test_killed_in_the_middle_of_an_upload_nothing_half_is_there(kind, request, tmp_path):
-    """The file comes through a pipe, which stops when 6 of 9 MB have been taken."""
-    elsewhere = Elsewhere(kind, tmp_path, request)
-    elsewhere.use()
-    path, file = a_file(tmp_path / "a", n_bytes=9_000_000)
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    words = [sys.executable, "-c", WRITE, elsewhere.store, str(tmp_path / "a"), file.sha256]
-    with elsewhere.opened() as store, subprocess.Popen([*words, str(pipe)]) as writer:
-        with pipe.open("wb") as feed:
-            feed.write(path.read_bytes()[:6_000_000])
-            feed.flush()
-            place = store.files.target
-            if kind == "gridfs":
-                waited_for(lambda: len(place._chunks_of(file.sha256)) >= 4, "the first chunks")
-                before = place._chunks.find_one({"files_id": file.sha256, "n": 0})["_id"]
-            else:
-                waited_for(lambda: list(elsewhere.folder.rglob("*.part")), "the first block")
-            writer.send_signal(signal.SIGKILL)
-            writer.wait()
-        assert place.size(file.sha256) is None
-        if kind == "gridfs":
-            assert list(place.sizes()) == [(file.sha256, -1)]
-        store.files.put(path, file.sha256)
-        assert list(place.sizes()) == [(file.sha256, file.n_bytes)]
-        if kind == "gridfs":  # what was there was not sent again
-            assert place._chunks.find_one({"files_id": file.sha256, "n": 0})["_id"] == before
-            (leftover,) = place._chunks_of(file.sha256).items() & {(8, 9_000_000 - 8 * 2**20)}
-            assert leftover
-    with elsewhere.opened("b") as store:
-        assert store.files.local(file).read_bytes() == path.read_bytes()
-
-
-def test_killed_between_the_parts_of_an_upload_to_s3_the_next_one_clears_up(on_s3, tmp_path):
-    path, file = a_file(tmp_path / "a", n_bytes=20 * 2**20)
-    client = boto3.client("s3", endpoint_url=on_s3.endpoint)
-    key = f"{on_s3.prefix}/{file.sha256[:2]}/{file.sha256}"
-    left = client.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"]
-    part = {"Bucket": BUCKET, "Key": key, "UploadId": left, "PartNumber": 1}
-    client.upload_part(**part, Body=path.read_bytes()[: 16 * 2**20])
-    with on_s3.opened("a") as store:
-        assert store.files.target.size(file.sha256) is None
-        store.files.put(path, file.sha256)
-        assert client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
-    with on_s3.opened("b") as store:
-        assert store.files.local(file).read_bytes() == path.read_bytes()
-
-
-def test_a_server_that_comes_back_in_time_is_waited_for(on_s3, tmp_path, monkeypatch):
-    from moto.server import ThreadedMotoServer
-
-    path, file = a_file(tmp_path / "a", n_bytes=1000)
-    port = free_port()
-    monkeypatch.setenv("HALOFLOW_PATIENCE_S", "60")
-    text = f"s3://{BUCKET}/late?endpoint=http://127.0.0.1:{port}"
-    monkeypatch.setenv("HALOFLOW_TRAJECTORY_STORE", text)
-    get_settings.cache_clear()
-    with open_store(tmp_path / "late", files_dir=tmp_path / "a") as store:
-        with pytest.raises(StoreTimeoutError, match="S3 store of trajectories cannot be used"):
-            store.files.put(path, file.sha256, patience_s=0.0)
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-        starter = threading.Timer(1.0, server.start)
-        starter.start()
-        store.files.put(path, file.sha256)  # the servers of one process share their buckets
-        starter.join()
-        assert store.files.target.size(file.sha256) == 1000
-        server.stop()
-
-
-def test_waiting_ends_with_a_clear_error():
-    attempts = []
-
-    def never():
-        attempts.append(1)
-        raise StoreTimeoutError("the server is away", given="there", remedy="wait")
-
-    with pytest.raises(StoreTimeoutError, match=r"there, tried \d+ times in 0.6 s"):
-        persistent(never, 0.6)
-    assert 2 <= len(attempts) <= 5
-
-    def refused():
-        attempts.clear()
-        raise StoreError("no such bucket")
-
-    with pytest.raises(StoreError, match="no such bucket"):
-        persistent(refused, 60.0)
-
-
-def test_gridfs_that_is_away_is_a_store_error(mongod_uri, tmp_path):
-    port = free_port()
-    from haloflow.stores.blobs_gridfs import GridFSBlobs
-
-    blobs = GridFSBlobs(
-        f"mongodb://ada:secret@127.0.0.1:{port}", "none", {"serverSelectionTimeoutMS": 100}
-    )
-    with pytest.raises(StoreTimeoutError, match="MongoDB server cannot be used") as caught:
-        blobs.size("0" * 64)
-    assert "secret" not in str(caught.value) + blobs.name
-    blobs.close()
-
-
-def test_a_folder_that_is_not_mounted_is_no_empty_one(tmp_path):
-    with open_store(tmp_path / "store") as store:
-        use_place(store, str(tmp_path / "shared"))
-        path, file = a_file(tmp_path / "store" / "files")
-        (tmp_path / "shared").rename(tmp_path / "away")
-        (tmp_path / "shared").mkdir()
-        with pytest.raises(StoreError, match="folder of trajectories is not here"):
-            store.files.put(path, file.sha256)
-        (tmp_path / "shared").rmdir()
-        (tmp_path / "shared").write_text("a file")
-        with pytest.raises(StoreError, match="cannot be used: File exists"):
-            use_place(store, str(tmp_path / "shared"))
-
-
-def test_a_bucket_that_is_not_there_is_told_at_once(on_s3, tmp_path):
-    with open_store(tmp_path / "other") as store, pytest.raises(StoreError) as caught:
-        use_place(store, f"s3://no-such-bucket/x?endpoint={on_s3.endpoint}")
-    assert "cannot be used: 404" in str(caught.value)
-    assert "haloflow makes no bucket" in str(caught.value)
-
-
-def test_without_credentials_s3_says_where_they_belong(on_s3, tmp_path, monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with open_store(tmp_path / "other") as store, pytest.raises(StoreError) as caught:
-        use_place(store, on_s3.text)
-    assert "set AWS_ACCESS_KEY_ID" in str(caught.value)
-
-
-def test_an_embedded_store_has_no_gridfs(tmp_path):
-    with open_store(tmp_path / "store") as store:
-        with pytest.raises(StoreError, match="has no GridFS"):
-            use_place(store, "gridfs")
-        store.meta.update([{"_id": "trajectory_stores", "places": ["gridfs"]}], key="_id")
-        (place,) = known_places(store)  # e.g. of a copy: what is here can be read all the same
-        for ask in (
-            lambda: place.prepare(""), place.sizes, lambda: place.size("a"),
-            lambda: place.read("a"),
-            lambda: place.write("a", tmp_path), lambda: place.remove("a"),
-        ):  # fmt: skip
-            with pytest.raises(StoreError, match="has no GridFS"):
-                ask()
 
 
 def test_the_last_place_is_written_to_and_all_are_read(tmp_path):
@@ -374,3 +194,36 @@ def test_a_place_is_one_stores_alone(kind, request, tmp_path):
         pytest.raises(StoreError, match="place for trajectories belongs to another store"),
     ):
         use_place(other, elsewhere.text)
+
+
+def test_what_was_there_before_a_place_was_named_is_sent_there(tmp_path):
+    with open_store(tmp_path / "store") as store:
+        _, run, _ = fill_with_a_run(store)
+        with pytest.raises(StoreError, match="has no place for trajectories yet"):
+            upload_files(store)
+        use_place(store, str(tmp_path / "shared"))
+        first, second, *others = run.files
+        (store.files_dir / first.path).unlink()
+        (store.files_dir / second.path).write_bytes(b"damaged")
+    with open_store(tmp_path / "store") as store:
+        told = []
+        done = upload_files(store, lambda *row: told.append(row))
+        assert (done.n_sent, done.n_there, done.n_elsewhere) == (len(others), 0, 1)
+        assert list(done.failures) == [second.path]
+        assert told[-1][1] == told[-1][2] == sum(file.n_bytes for file in run.files)
+        again = upload_files(store)
+        assert (again.n_sent, again.n_there) == (0, len(others))
+
+
+def test_the_command_names_a_place_and_sends(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    with open_store(tmp_path / "store") as store:
+        fill_with_a_run(store)
+    words = ["db", "upload", "--store", str(tmp_path / "store"), "--to", str(tmp_path / "shared")]
+    said = CliRunner().invoke(app, words)
+    assert said.exit_code == 0, said.output
+    assert f"6 files sent to {tmp_path / 'shared'}" in said.stdout
+    (tmp_path / "store" / "files").rename(tmp_path / "lost")
+    with open_store(tmp_path / "store", read_only=True) as store:
+        found = check_store(store)
+        assert (found.findings, found.n_only_here) == ([], 0)

@@ -1,0 +1,192 @@
+"""Places for trajectories that are killed, gone, refused or not there: nothing half, and said."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import boto3
+import pytest
+from conftest import free_port
+from kept_elsewhere import BUCKET, Elsewhere, a_file, quick_settings  # noqa: F401  (a fixture)
+
+from haloflow.errors import StoreError, StoreTimeoutError
+from haloflow.settings import get_settings
+from haloflow.stores.blobs import persistent
+from haloflow.stores.blobs_gridfs import GridFSBlobs
+from haloflow.stores.connection import open_store
+from haloflow.stores.trajectory_places import known_places, use_place
+
+pytestmark = pytest.mark.usefixtures("quick_settings")
+WRITE = """
+import sys
+from pathlib import Path
+from haloflow.stores.connection import open_store
+with open_store(sys.argv[1], files_dir=sys.argv[2]) as store:
+    store.files.target.write(sys.argv[3], Path(sys.argv[4]))
+"""
+DEADLINE_S = 60.0
+
+
+@pytest.fixture
+def on_s3(request, tmp_path):
+    made = Elsewhere("s3", tmp_path, request)
+    made.use()
+    return made
+
+
+def waited_for(ready, what):
+    deadline = time.monotonic() + DEADLINE_S
+    while not (found := ready()):
+        assert time.monotonic() < deadline, f"{what}: not within {DEADLINE_S:g} s"
+        time.sleep(0.01)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["folder", "gridfs"])
+def test_killed_in_the_middle_of_an_upload_nothing_half_is_there(kind, request, tmp_path):
+    """The file comes through a pipe, which stops when 6 of 9 MB have been taken."""
+    elsewhere = Elsewhere(kind, tmp_path, request)
+    elsewhere.use()
+    path, file = a_file(tmp_path / "a", n_bytes=9_000_000)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    words = [sys.executable, "-c", WRITE, elsewhere.store, str(tmp_path / "a"), file.sha256]
+    with elsewhere.opened() as store, subprocess.Popen([*words, str(pipe)]) as writer:
+        with pipe.open("wb") as feed:
+            feed.write(path.read_bytes()[:6_000_000])
+            feed.flush()
+            place = store.files.target
+            if kind == "gridfs":
+                waited_for(lambda: len(place._chunks_of(file.sha256)) >= 4, "the first chunks")
+                before = place._chunks.find_one({"files_id": file.sha256, "n": 0})["_id"]
+            else:
+                waited_for(lambda: list(elsewhere.folder.rglob("*.part")), "the first block")
+            writer.send_signal(signal.SIGKILL)
+            writer.wait()
+        assert place.size(file.sha256) is None
+        if kind == "gridfs":
+            assert list(place.sizes()) == [(file.sha256, -1)]
+        store.files.put(path, file.sha256)
+        assert list(place.sizes()) == [(file.sha256, file.n_bytes)]
+        if kind == "gridfs":  # what was there was not sent again
+            assert place._chunks.find_one({"files_id": file.sha256, "n": 0})["_id"] == before
+            (leftover,) = place._chunks_of(file.sha256).items() & {(8, 9_000_000 - 8 * 2**20)}
+            assert leftover
+    with elsewhere.opened("b") as store:
+        assert store.files.local(file).read_bytes() == path.read_bytes()
+
+
+def test_killed_between_the_parts_of_an_upload_to_s3_the_next_one_clears_up(on_s3, tmp_path):
+    path, file = a_file(tmp_path / "a", n_bytes=20 * 2**20)
+    client = boto3.client("s3", endpoint_url=on_s3.endpoint)
+    key = f"{on_s3.prefix}/{file.sha256[:2]}/{file.sha256}"
+    left = client.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"]
+    part = {"Bucket": BUCKET, "Key": key, "UploadId": left, "PartNumber": 1}
+    client.upload_part(**part, Body=path.read_bytes()[: 16 * 2**20])
+    with on_s3.opened("a") as store:
+        assert store.files.target.size(file.sha256) is None
+        store.files.put(path, file.sha256)
+        assert client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
+    with on_s3.opened("b") as store:
+        assert store.files.local(file).read_bytes() == path.read_bytes()
+
+
+def test_a_server_that_comes_back_in_time_is_waited_for(on_s3, tmp_path, monkeypatch):
+    from moto.server import ThreadedMotoServer
+
+    path, file = a_file(tmp_path / "a", n_bytes=1000)
+    port = free_port()
+    monkeypatch.setenv("HALOFLOW_PATIENCE_S", "60")
+    text = f"s3://{BUCKET}/late?endpoint=http://127.0.0.1:{port}"
+    monkeypatch.setenv("HALOFLOW_TRAJECTORY_STORE", text)
+    get_settings.cache_clear()
+    with open_store(tmp_path / "late", files_dir=tmp_path / "a") as store:
+        with pytest.raises(StoreTimeoutError, match="S3 store of trajectories cannot be used"):
+            store.files.put(path, file.sha256, patience_s=0.0)
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+        starter = threading.Timer(1.0, server.start)
+        starter.start()
+        store.files.put(path, file.sha256)  # the servers of one process share their buckets
+        starter.join()
+        assert store.files.target.size(file.sha256) == 1000
+        server.stop()
+
+
+def test_waiting_ends_with_a_clear_error():
+    attempts = []
+
+    def never():
+        attempts.append(1)
+        raise StoreTimeoutError("the server is away", given="there", remedy="wait")
+
+    with pytest.raises(StoreTimeoutError, match=r"there, tried \d+ times in 0.6 s"):
+        persistent(never, 0.6)
+    assert 2 <= len(attempts) <= 5
+
+    def refused():
+        attempts.clear()
+        raise StoreError("no such bucket")
+
+    with pytest.raises(StoreError, match="no such bucket"):
+        persistent(refused, 60.0)
+
+
+def test_gridfs_that_is_away_is_a_store_error():
+    port = free_port()
+    blobs = GridFSBlobs(
+        f"mongodb://ada:secret@127.0.0.1:{port}", "none", {"serverSelectionTimeoutMS": 100}
+    )
+    with pytest.raises(StoreTimeoutError, match="MongoDB server cannot be used") as caught:
+        blobs.size("0" * 64)
+    assert "secret" not in str(caught.value) + blobs.name
+    blobs.close()
+
+
+def test_a_folder_that_is_not_mounted_is_no_empty_one(tmp_path):
+    with open_store(tmp_path / "store") as store:
+        use_place(store, str(tmp_path / "shared"))
+        path, file = a_file(tmp_path / "store" / "files")
+        (tmp_path / "shared").rename(tmp_path / "away")
+        (tmp_path / "shared").mkdir()
+        with pytest.raises(StoreError, match="folder of trajectories is not here"):
+            store.files.put(path, file.sha256)
+        (tmp_path / "shared").rmdir()
+        (tmp_path / "shared").write_text("a file")
+        with pytest.raises(StoreError, match="cannot be used: File exists"):
+            use_place(store, str(tmp_path / "shared"))
+
+
+def test_a_bucket_that_is_not_there_is_told_at_once(on_s3, tmp_path):
+    with open_store(tmp_path / "other") as store, pytest.raises(StoreError) as caught:
+        use_place(store, f"s3://no-such-bucket/x?endpoint={on_s3.endpoint}")
+    assert "cannot be used: 404" in str(caught.value)
+    assert "haloflow makes no bucket" in str(caught.value)
+
+
+def test_without_credentials_s3_says_where_they_belong(on_s3, tmp_path, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with open_store(tmp_path / "other") as store, pytest.raises(StoreError) as caught:
+        use_place(store, on_s3.text)
+    assert "set AWS_ACCESS_KEY_ID" in str(caught.value)
+
+
+def test_an_embedded_store_has_no_gridfs(tmp_path):
+    with open_store(tmp_path / "store") as store:
+        with pytest.raises(StoreError, match="has no GridFS"):
+            use_place(store, "gridfs")
+        store.meta.update([{"_id": "trajectory_stores", "places": ["gridfs"]}], key="_id")
+        (place,) = known_places(store)  # e.g. of a copy: what is here can be read all the same
+        for ask in (
+            lambda: place.prepare(""), place.sizes, lambda: place.size("a"),
+            lambda: place.read("a"),
+            lambda: place.write("a", tmp_path), lambda: place.remove("a"),
+        ):  # fmt: skip
+            with pytest.raises(StoreError, match="has no GridFS"):
+                ask()

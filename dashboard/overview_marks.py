@@ -22,6 +22,8 @@ MOST_POINTS: Final = 2000
 _CONVERGED: Final = frozenset({Status.OK, Status.EXTRAPOLATED_THROUGH_TG})
 _SHAPES: Final = {"glass": "circle", "crystal": "square"}
 _LABEL_LENGTH: Final = 120
+NOTE: Final = "note"
+"""Name of the annotation; a page sets it below a plot that is narrow."""
 _NOTE_PIXELS: Final = -58
 _NOTE_MARGIN: Final = 92
 _NOTE_LINE: Final = 15
@@ -140,6 +142,7 @@ def with_note(figure: Figure, words: str) -> Figure:
         return figure
     lines = textwrap.wrap(_THOUSANDS.sub("\u202f", words), _NOTE_WIDTH)
     line = {
+        "name": NOTE,
         "xref": "paper",
         "yref": "paper",
         "x": 0,

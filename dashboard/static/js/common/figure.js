@@ -61,6 +61,7 @@ class FigureCard {
     this.heading = h("h3", { id: `${id}-title`, text: title });
     this.canvas = h("div", { class: "plot", role: "group", aria: { labelledby: `${id}-title` }, style: { "min-height": `${height}px` } });
     this.overlay = h("div", { class: "state" });
+    this.note = h("p", { class: "small soft", hidden: true });
     this.caption = h("figcaption", { text: caption });
     this.data = h("div", { class: "figure-data scroll", hidden: true, tabIndex: 0, role: "region", aria: { label: `Numbers of ${title}` } });
     this.tools = h("div", { class: "figure-tools", hidden: true }, this.toggle = this.tool("Table", () => this.toggleTable()),
@@ -70,7 +71,7 @@ class FigureCard {
     this.menus = plotMenus(menus);
     return h("figure", { id, class: "figure", data: { state: "waiting" }, aria: { labelledby: `${id}-title` } },
       h("div", { class: "figure-head" }, this.heading, this.tools), menus,
-      h("div", { class: "figure-plot", style: { "min-height": `${height}px` } }, this.canvas, this.overlay), this.caption, this.data);
+      h("div", { class: "figure-plot", style: { "min-height": `${height}px` } }, this.canvas, this.overlay), this.note, this.caption, this.data);
   }
 
   /** @param {string} label @param {() => void} onclick */
@@ -139,8 +140,10 @@ class FigureCard {
       const Plotly = await vendor("plotly");
       if (!plot || plot !== this.plot) return;
       const { height = plot.layout.height ?? 400 } = this.options;
-      const { data, layout } = fitted(plot, this.canvas.clientWidth);
-      await Plotly.react(this.canvas, legible(data), { ...themed(this.menus.take(layout)), height }, PLOT_CONFIG);
+      const { data, layout, note = "", more = 0 } = fitted(plot, this.canvas.clientWidth);
+      this.note.textContent = note;
+      this.note.hidden = !note;
+      await Plotly.react(this.canvas, legible(data), { ...themed(this.menus.take(layout)), height: height + more }, PLOT_CONFIG);
       await this.menus.apply(Plotly, this.canvas);
       this.canvas.querySelectorAll("svg").forEach((/** @type {Element} */ one) => one.setAttribute("aria-hidden", "true"));
       this.listen();

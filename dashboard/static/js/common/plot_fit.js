@@ -1,7 +1,8 @@
 /**
  * A plot of the API as it fits its card.
  *
- * fitted(plot, width)   in a narrow card: no labels at points, small titles, fewer ticks, the colour bar below;
+ * fitted(plot, width)   in a narrow card: no labels at points, small titles, fewer ticks, the colour bar below, and
+ * what else is to be said as `note`, for which a narrow plot has no room; a triangle gets `more` height (px);
  * everywhere: long names of rows on two lines; legend entries in the colour of text where the points' own colour tells a number
  */
 import { isNumber } from "./format.js";
@@ -15,8 +16,11 @@ const NARROW = 560;
 const CHARACTER = 7;
 const GAP = 12;
 const MARGINS = 66;
+/** Of a triangle below its legend. */
+const TALLER = 150;
+const NOTE = "note";
 
-/** @param {Plot} plot @param {number} width px @returns {Plot} */
+/** @param {Plot} plot @param {number} width px @returns {Plot & {note?: string, more?: number}} */
 export function fitted(plot, width) {
   const legible = { data: withLegend(plot.data), layout: withNames(plot.layout, width) };
   return width < NARROW ? compact(legible, width) : legible;
@@ -65,15 +69,18 @@ function withRoom(axis, room) {
   return { ...axis, tickvals: kept.map((i) => tickvals[i]), ticktext: kept.map((i) => ticktext[i]) };
 }
 
-/** @param {Plot} plot @param {number} width px @returns {Plot} */
+/** @param {Plot} plot @param {number} width px @returns {Plot & {note: string, more: number}} */
 function compact({ data, layout }, width) {
   const isTernary = Object.keys(layout).some((key) => key.startsWith("ternary"));
   const bar = layout.coloraxis?.colorbar;
   const result = /** @type {Record<string, any>} */ ({
     ...layout,
     margin: { ...layout.margin, l: isTernary ? 44 : 56, r: isTernary ? 44 : 10 },
-    legend: { ...layout.legend, font: { size: 11.5 }, itemwidth: 30, ...(isTernary && { y: 1.16 }) },
+    legend: { ...layout.legend, font: { size: 11.5 }, itemwidth: 30, ...(isTernary && { y: 1.18 }) },
   });
+  const isNote = (/** @type {any} */ one) => one.name === NOTE;
+  const notes = (layout.annotations ?? []).filter(isNote);
+  if (notes.length) result.annotations = layout.annotations.filter((/** @type {any} */ one) => !isNote(one));
   for (const key of Object.keys(layout)) {
     if (/^[xy]axis/.test(key) && layout[key].title) result[key] = { ...layout[key], title: { ...layout[key].title, font: { size: 11.5 } } };
     if (/^xaxis/.test(key)) result[key] = withDecades(withRoom(result[key], width - MARGINS));
@@ -85,5 +92,6 @@ function compact({ data, layout }, width) {
   }
   const isCrowded = (/** @type {any} */ trace) => trace.mode === "markers+text" && (trace.hovertext || trace.hovertemplate);
   const shown = data.filter((trace) => trace.mode !== "text");
-  return { data: shown.map((trace) => (isCrowded(trace) ? { ...trace, mode: "markers" } : trace)), layout: result };
+  const note = notes.map((/** @type {any} */ one) => plainText(one.text.replaceAll("<br>", " "))).join(" ");
+  return { data: shown.map((trace) => (isCrowded(trace) ? { ...trace, mode: "markers" } : trace)), layout: result, note, more: isTernary ? TALLER : 0 };
 }

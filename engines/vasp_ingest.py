@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from .vasp_output import VaspOutcome
 
 FILES: Final = ("vasprun.xml", "vasprun.xml.gz")
-_DEFAULTS: Final = {
-    "METAGGA": "--", "GGA": "PE", "IVDW": 0, "PREC": "NORMAL", "LREAL": False, "LASPH": False,
-    "ADDGRID": False, "LHFCALC": False, "LUSE_VDW": False, "LDAU": False,
-}  # fmt: skip
-"""Of VASP with PBE POTCARs, for tags that decide the level."""
+_WORDS: Final = {"METAGGA": "--", "GGA": "PE", "IVDW": 0, "PREC": "NORMAL"}
+"""Tags that decide the level, as an INCAR gives them, and VASP's defaults with PBE POTCARs."""
+_SWITCHES: Final = ("LREAL", "LASPH", "ADDGRID", "LHFCALC", "LUSE_VDW", "LDAU")
+"""The same among what VASP says of every run; all are off by default."""
 _FULL_CELL: Final = 3
 
 
@@ -121,12 +120,13 @@ def _differences(run: Vasprun, level: VaspLevel, kind: str) -> list[str]:
     make = relaxation if kind == "relax" else static
     start = run.initial_structure
     inputs = make(level.name, start)
-    wanted = {key: inputs.incar.get(key, default) for key, default in _DEFAULTS.items()}
-    found = {key: run.incar.get(key, default) for key, default in _DEFAULTS.items()}
+    pairs = {key: (run.incar.get(key, default), default) for key, default in _WORDS.items()}
+    known = {**run.incar, **run.parameters}
+    pairs |= {key: (known.get(key, False), False) for key in _SWITCHES}
     said = [
-        f"{key} {found[key]} instead of {value}"
-        for key, value in wanted.items()
-        if _plain(found[key]) != _plain(value)
+        f"{key} {found} instead of {inputs.incar.get(key, default)}"
+        for key, (found, default) in pairs.items()
+        if _plain(found) != _plain(inputs.incar.get(key, default))
     ]
     cutoff = float(run.parameters.get("ENMAX", run.incar.get("ENCUT", 0)))
     if cutoff != float(inputs.incar["ENCUT"]):
@@ -135,12 +135,14 @@ def _differences(run: Vasprun, level: VaspLevel, kind: str) -> list[str]:
     if accuracy > float(inputs.incar["EDIFF"]) * 1.001:
         said.append(f"EDIFF {accuracy:g} above {inputs.incar['EDIFF']:g}")
     mesh, least = tuple(run.kpoints.kpts[0]), mesh_of(level.name, start)
-    if any(n < wanted_n for n, wanted_n in zip(mesh, least, strict=True)):
+    if len(mesh) != len(least) or any(n < m for n, m in zip(mesh, least, strict=True)):
         said.append(f"mesh {mesh} below {least}")
     return said
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  (tags have any type)
-    if isinstance(value, str):
-        return value.strip().upper()[:6]
-    return value
+    """Return a value as VASP understands it: words in capitals, six letters of them."""
+    if not isinstance(value, str):
+        return value
+    word = value.strip().strip(".").upper()
+    return {"T": True, "TRUE": True, "F": False, "FALSE": False}.get(word, word[:6])

@@ -12,6 +12,7 @@ from vasp_cells import rock_salt
 from haloflow.cli.main import app
 from haloflow.engines.interrupts import StopRequest
 from haloflow.engines.vasp_host import vasp_host
+from haloflow.engines.vasp_ingest import _plain
 from haloflow.engines.vasp_inputs import MDSegment, dynamics, relaxation, static
 from haloflow.engines.vasp_relax import VaspTask
 from haloflow.errors import InputError
@@ -110,3 +111,11 @@ def test_folders_without_runs_are_said(tmp_path):
             list(ingest(store, [tmp_path / "empty"]))
     with pytest.raises(InputError, match="there is no such folder"):
         list(find_runs([tmp_path / "nowhere"]))
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [(" Auto", "AUTO"), (".FALSE.", False), ("T", True), ("accurate", "ACCURA"), (12, 12)],
+)
+def test_tags_are_read_as_vasp_writes_them(written, meant):
+    assert _plain(written) == meant

@@ -46,8 +46,15 @@ class Blobs(Protocol):
     def sizes(self) -> Iterator[tuple[str, int]]:
         """Yield checksum and size of all files."""
 
-    def write(self, sha256: str, path: Path) -> None:
+    def write(self, key: str, path: Path, sha256: str | None = None) -> None:
         """Store a file, a block in memory at a time; one that is here already stays.
+
+        Parameters
+        ----------
+        key
+            What it is known by: its sha256, or another where it is not to be shared.
+        path, sha256
+            The file, and the sha256 that it must have; default: `key`.
 
         Raises
         ------

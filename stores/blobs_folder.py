@@ -72,17 +72,17 @@ class FolderBlobs:
                     elif time.time() - found.st_mtime > _ABANDONED_S:
                         path.unlink(missing_ok=True)
 
-    def write(self, sha256: str, path: Path) -> None:
+    def write(self, key: str, path: Path, sha256: str | None = None) -> None:
         """Store a file."""
-        if self.size(sha256) is not None:
+        if self.size(key) is not None:
             return
-        target = self._path(sha256)
-        beside = target.with_name(f".{sha256[:16]}-{secrets.token_hex(8)}{_SUFFIX}")
+        target = self._path(key)
+        beside = target.with_name(f".{key[:16]}-{secrets.token_hex(8)}{_SUFFIX}")
         with self._translated():
             target.parent.mkdir(exist_ok=True)
             try:
                 with beside.open("wb") as file:
-                    for block in Checked(path, sha256).blocks():
+                    for block in Checked(path, sha256 or key).blocks():
                         file.write(block)
                     file.flush()
                     os.fsync(file.fileno())

@@ -99,28 +99,28 @@ class GridFSBlobs:
             for row in self._chunks.aggregate(lost, allowDiskUse=True):
                 yield str(row["_id"]), -1
 
-    def write(self, sha256: str, path: Path) -> None:
+    def write(self, key: str, path: Path, sha256: str | None = None) -> None:
         """Store a file; chunks that are there already are not sent again."""
-        if self.size(sha256) is not None:
+        if self.size(key) is not None:
             return
         if not self._indexed:
             self.prepare("")
         with translated(self._uri):
-            there = self._chunks_of(sha256)
+            there = self._chunks_of(key)
             length = 0
             try:
-                for n, block in enumerate(Checked(path, sha256).blocks(BLOCK)):
+                for n, block in enumerate(Checked(path, sha256 or key).blocks(BLOCK)):
                     length += len(block)
                     if there.pop(n, None) != len(block):
-                        self._send(sha256, n, block)
+                        self._send(key, n, block)
             except (OSError, PyMongoError):
                 raise
             except Exception:
-                self.remove(sha256)  # not that file: nothing of it may stay
+                self.remove(key)  # not that file: nothing of it may stay
                 raise
             if there:  # of a longer file than this one
-                self._chunks.delete_many({"files_id": sha256, "n": {"$in": list(there)}})
-            self._finish(sha256, length)
+                self._chunks.delete_many({"files_id": key, "n": {"$in": list(there)}})
+            self._finish(key, length)
 
     def read(self, sha256: str) -> Iterator[bytes]:
         """Yield the blocks of a file."""

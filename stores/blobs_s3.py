@@ -110,19 +110,19 @@ class S3Blobs:
                     if name != MARKER:
                         yield name, int(row["Size"])
 
-    def write(self, sha256: str, path: Path) -> None:
+    def write(self, key: str, path: Path, sha256: str | None = None) -> None:
         """Store a file: what is larger than 16 MiB in parts, one in memory at a time."""
-        if self.size(sha256) is not None:
+        if self.size(key) is not None:
             return
-        for _ in Checked(path, sha256).blocks():
+        for _ in Checked(path, sha256 or key).blocks():
             pass
         parts = TransferConfig(
             multipart_threshold=_PART, multipart_chunksize=_PART, use_threads=False
         )
-        where = {"Bucket": self._place.bucket, "Key": self._key(sha256)}
-        with self._translated(sha256):
+        where = {"Bucket": self._place.bucket, "Key": self._key(key)}
+        with self._translated(key):
             if path.stat().st_size > _PART:
-                self._abort_parts(sha256)
+                self._abort_parts(key)
             self._client.upload_file(str(path), **where, Config=parts)
 
     def read(self, sha256: str) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ the folder makes it anew from that.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -40,7 +41,9 @@ _TEMPORARY = ".tmp"
 PRUNING: Final = "pruning this store"
 _LONGEST_PRUNING_S, _LOOK_S = 3600.0, 0.5
 _SHARED_KIND = "chunk-"
-"""Chunks of trajectories may be those of another run too; checkpoints and indexes are not."""
+"""Chunks of trajectories are those of the document to come; they lie in the place under their
+sha256, as all that documents name. Everything else is kept under a key of the step's own, and
+only that is ever deleted here: no other step or document can mean it."""
 _HURRY_S: Final = 20.0
 """Longest time after a signal or a walltime: the queue kills soon."""
 
@@ -89,14 +92,15 @@ class RunSaver:
         if not self.is_needed:
             return False
         self._wait_for_pruning()
+        self._store.files.begin()
         record = self._record()
         if record is None or self._token() == record["token"]:
             return False
         fresh = self._directory.with_name(f"{self._directory.name}.saved")
         try:
-            files = [FileReference(**row) for row in record["files"]]
-            for file in files:
-                self._bring(file, fresh)
+            files = [_reference(row) for row in record["files"]]
+            for file, row in zip(files, record["files"], strict=True):
+                self._bring(file, fresh, row.get("key"))
         except TrajectoryError as error:
             _log.warning("step %s cannot go on from elsewhere: %s", self._identity[:12], error)
             shutil.rmtree(fresh, ignore_errors=True)
@@ -152,12 +156,15 @@ class RunSaver:
         StoreError
             The place does not answer within `patience_s`, or refuses.
         """
-        rows = []
+        rows: list[dict[str, Any]] = []
         for path in self._paths():
             sha256, n_bytes = self._hashed(path)
-            self._store.files.put(path, sha256, patience_s=patience_s)
             name = path.relative_to(self._directory).as_posix()
-            rows.append({"path": name, "sha256": sha256, "n_bytes": n_bytes, "role": "saved"})
+            row = {"path": name, "sha256": sha256, "n_bytes": n_bytes, "role": "saved"}
+            if not path.name.startswith(_SHARED_KIND):
+                row["key"] = self._key(sha256)
+            self._store.files.put(path, sha256, key=row.get("key"), patience_s=patience_s)
+            rows.append(row)
         if not rows:
             return
         before, token = self._record(), secrets.token_hex(8)
@@ -197,20 +204,23 @@ class RunSaver:
             self._store.files.put(path, file.sha256)
 
     def forget(self) -> None:
-        """Remove the record and what only it names, once the step's document is there."""
+        """Remove the record and what lies under its keys, once the step's document is there."""
         if self.is_needed and (record := self._record()) is not None:
             with translated(self._store.uri):
                 self._store.saved.remove_docs({"identity": self._identity})
             self._clear(_own(record["files"]))
 
-    def _clear(self, names: set[str]) -> None:
+    def _clear(self, keys: set[str]) -> None:
         place = self._store.files.target
         try:
-            for sha256 in names:
+            for key in keys:
                 if place is not None:
-                    place.remove(sha256)
+                    self._store.files.remove(place, key)
         except StoreError as error:  # no more than room is lost
             _log.info("old checkpoints stay: %s", error)
+
+    def _key(self, sha256: str) -> str:
+        return hashlib.sha256(f"saved {self._identity} {sha256}".encode()).hexdigest()
 
     def _record(self) -> dict[str, Any] | None:
         with translated(self._store.uri):
@@ -240,7 +250,7 @@ class RunSaver:
             self._known[str(path)] = known
         return known[1], state.st_size
 
-    def _bring(self, file: FileReference, fresh: Path) -> None:
+    def _bring(self, file: FileReference, fresh: Path, key: str | None) -> None:
         target = fresh / file.path
         if not target.resolve().is_relative_to(fresh.resolve()):
             raise TrajectoryError("a saved file leads out of its folder", given=file.path)
@@ -252,7 +262,7 @@ class RunSaver:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(path, target)
                 return
-        self._store.files.fetch(file, target)
+        self._store.files.fetch(file, target, key)
 
 
 def forget_saved(store: HaloflowStore, identities: Iterable[str]) -> None:
@@ -261,8 +271,11 @@ def forget_saved(store: HaloflowStore, identities: Iterable[str]) -> None:
 
 
 def _own(rows: Iterable[dict[str, Any]]) -> set[str]:
-    names = ((row["path"].rpartition("/")[2], row["sha256"]) for row in rows)
-    return {sha256 for name, sha256 in names if not name.startswith(_SHARED_KIND)}
+    return {row["key"] for row in rows if "key" in row}
+
+
+def _reference(row: dict[str, Any]) -> FileReference:
+    return FileReference(**{name: value for name, value in row.items() if name != "key"})
 
 
 def _write(path: Path, token: str) -> None:

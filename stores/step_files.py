@@ -152,8 +152,13 @@ class StepFiles:
             _log.warning("%s is damaged; taking it from elsewhere", path)
         return self.fetch(file, cached)
 
-    def fetch(self, file: FileReference, target: Path) -> Path:
+    def fetch(self, file: FileReference, target: Path, key: str | None = None) -> Path:
         """Bring a file from a place for all machines to `target`, whole or not at all.
+
+        Parameters
+        ----------
+        key
+            What the place knows it by; default: its sha256.
 
         Raises
         ------
@@ -168,7 +173,10 @@ class StepFiles:
             damaged.append(f"{file_sha256(path)[:12]} in the folder of files")
         for attempt in range(2):
             for place in self.places:
-                found = persistent(partial(self._fetched, place, file, target), self._limit_s())
+                found = persistent(
+                    partial(self._fetched, place, file, target, key or file.sha256),
+                    self._limit_s(),
+                )
                 if found == file.sha256:
                     self._trim()
                     return target
@@ -186,9 +194,9 @@ class StepFiles:
             )
         raise _nowhere(file, [place.name for place in self.places])
 
-    def _fetched(self, place: Blobs, file: FileReference, target: Path) -> str | None:
+    def _fetched(self, place: Blobs, file: FileReference, target: Path, key: str) -> str | None:
         """Write what `place` has to `target` if it is right; return its sha256."""
-        if place.size(file.sha256) is None:
+        if place.size(key) is None:
             return None
         hashed = hashlib.sha256()
         part = target.with_name(f".{target.name}-{secrets.token_hex(4)}{_PART}")
@@ -196,7 +204,7 @@ class StepFiles:
             target.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as written:
                 try:
-                    for block in place.read(file.sha256):
+                    for block in place.read(key):
                         hashed.update(block)
                         written.write(block)
                 except StoreError as error:
@@ -228,10 +236,34 @@ class StepFiles:
 
     # -- writing ----------------------------------------------------------------------------
 
-    def put(self, path: Path, sha256: str, *, patience_s: float | None = None) -> None:
+    def begin(self) -> None:
+        """Take nothing for granted of what was found in the place before now.
+
+        Between the steps of a process another one may prune the store.
+        """
+        self._whole.clear()
+
+    def remove(self, place: Blobs, key: str) -> None:
+        """Delete a file from one of the places."""
+        self._whole.discard(key)
+        place.remove(key)
+
+    def put(
+        self,
+        path: Path,
+        sha256: str,
+        *,
+        key: str | None = None,
+        patience_s: float | None = None,
+    ) -> None:
         """Store a file in the place for all machines; nothing where there is none.
 
         What the place has already is read again once, and replaced where it is damaged.
+
+        Parameters
+        ----------
+        key
+            What the place shall know it by; default: its sha256, by which all share it.
 
         Raises
         ------
@@ -240,20 +272,20 @@ class StepFiles:
         StoreError
             The place does not answer within `patience_s` (default: the setting), or refuses.
         """
-        place = self.target
-        if place is None or sha256 in self._whole:
+        place, key = self.target, key or sha256
+        if place is None or key in self._whole:
             return
         limit_s = self._limit_s() if patience_s is None else patience_s
-        persistent(lambda: self._put(place, path, sha256), limit_s)
-        self._whole.add(sha256)
+        persistent(lambda: self._put(place, path, sha256, key), limit_s)
+        self._whole.add(key)
 
     @staticmethod
-    def _put(place: Blobs, path: Path, sha256: str) -> None:
-        if place.size(sha256) is not None:
-            if _reads_back(place, sha256):
+    def _put(place: Blobs, path: Path, sha256: str, key: str) -> None:
+        if place.size(key) is not None:
+            if _reads_back(place, sha256, key):
                 return
-            place.remove(sha256)
-        place.write(sha256, path)
+            place.remove(key)
+        place.write(key, path, sha256)
 
 
 def require_kept(file: FileReference) -> None:
@@ -292,10 +324,10 @@ def trim_cache(folder: Path, most_bytes: float) -> None:
         total -= size
 
 
-def _reads_back(place: Blobs, sha256: str) -> bool:
+def _reads_back(place: Blobs, sha256: str, key: str) -> bool:
     hashed = hashlib.sha256()
     try:
-        for block in place.read(sha256):
+        for block in place.read(key):
             hashed.update(block)
     except StoreError as error:
         if type(error) is not StoreError:

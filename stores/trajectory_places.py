@@ -252,7 +252,7 @@ class OutOfReach:
         """Raise the reason."""
         raise self._error
 
-    def write(self, sha256: str, path: Path) -> None:
+    def write(self, key: str, path: Path, sha256: str | None = None) -> None:
         """Raise the reason."""
         raise self._error
 

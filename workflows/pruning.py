@@ -177,7 +177,7 @@ def _delete(store: HaloflowStore, done: Pruned, report: Report | None) -> None:
         (cache_folder() / sha256[:2] / sha256).unlink(missing_ok=True)
         holding = [place for place, sizes in present if sha256 in sizes]
         for place in holding:
-            place.remove(sha256)
+            store.files.remove(place, sha256)
         if here is not None or holding:
             done.n_files += 1
             done.n_bytes += file.n_bytes
@@ -185,7 +185,7 @@ def _delete(store: HaloflowStore, done: Pruned, report: Report | None) -> None:
             report("deleting files", count, len(gone))
     for place, sizes in present:
         for sha256 in sizes.keys() - needed - gone.keys():
-            place.remove(sha256)
+            store.files.remove(place, sha256)
             done.n_strays += 1
             done.n_stray_bytes += max(sizes[sha256], 0)
 
@@ -201,7 +201,7 @@ def _named(store: HaloflowStore) -> tuple[set[str], dict[str, FileReference]]:
             else:
                 needed.add(file["sha256"])
     for row in store.saved.query({}, ["files"]):
-        needed.update(file["sha256"] for file in row["files"])
+        needed.update(file.get("key", file["sha256"]) for file in row["files"])
     return needed, marked
 
 

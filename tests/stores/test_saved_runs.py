@@ -6,9 +6,11 @@ import pytest
 from kept_elsewhere import KINDS, Elsewhere, quick_settings  # noqa: F401  (a fixture)
 
 from haloflow.errors import StoreError, TrajectoryError
+from haloflow.identity import file_sha256
 from haloflow.stores.connection import open_store
 from haloflow.stores.documents import FileReference
 from haloflow.stores.saved_runs import RunSaver, forget_saved
+from haloflow.workflows.pruning import prune
 
 pytestmark = pytest.mark.usefixtures("quick_settings")
 IDENTITY = "5a" * 32
@@ -74,6 +76,67 @@ def test_a_run_goes_on_elsewhere_and_comes_back(elsewhere):
         assert here.saved.query_one({}) is None
         assert len(dict(here.files.target.sizes())) == 3, "chunks stay, for the document"
         ours.forget()
+
+
+def test_the_end_of_a_step_takes_no_file_from_its_document_or_from_other_steps(elsewhere):
+    with elsewhere.opened("a") as here, elsewhere.opened("b") as there:
+        ours, a = saver_of(here)
+        others = here.files_dir / "6b" / ("6b" * 32)
+        for directory in (a, others):
+            work_on(directory, 500, n_chunks=1)
+            (directory / "INCAR").write_text("ENCUT = 520")
+        (a / "nep_best.txt").write_text("weights")
+        ours.save(0.0)
+        RunSaver(here, "6b" * 32, others, 0.0).save(0.0)
+        path = a / "Cl-Na.nep.txt"
+        path.write_text("weights")
+        weights = FileReference(
+            path=path.relative_to(here.files_dir).as_posix(),
+            sha256=file_sha256(path),
+            n_bytes=7,
+            role="weights",
+        )
+        ours.secure([weights])
+        ours.forget()
+        assert there.files.local(weights).read_text() == "weights"
+        theirs = there.files_dir / "6b" / ("6b" * 32)
+        assert RunSaver(there, "6b" * 32, theirs, 0.0).restore()
+        assert (theirs / "INCAR").read_text() == "ENCUT = 520"
+
+
+def test_what_is_pruned_between_the_steps_of_a_process_is_stored_again(on_folder):
+    with on_folder.opened("a") as here, on_folder.opened("b") as there:
+        ours, a = saver_of(here)
+        ours.restore()
+        work_on(a, 500, n_chunks=2)
+        ours.save(0.0)
+        forget_saved(there, [IDENTITY])
+        done = prune(there)
+        assert done.n_strays == 4
+        again, _ = saver_of(here)
+        again.restore()
+        again.save(0.0)
+        theirs, b = saver_of(there)
+        assert theirs.restore()
+        assert (b / "npt/trajectory/chunk-000001.h5").read_text() == "frames 1"
+
+
+def test_savings_of_before_keys_are_brought_back_and_their_files_left(on_folder):
+    with on_folder.opened("a") as here, on_folder.opened("b") as there:
+        ours, a = saver_of(here)
+        work_on(a, 500, n_chunks=1)
+        ours.save(0.0)
+        (row,) = here.saved.query({})
+        for file in row["files"]:
+            if file.pop("key", None) is not None:
+                here.files.put(a / file["path"], file["sha256"])
+        here.saved.update([row])
+        n_there = len(dict(here.files.target.sizes()))
+        theirs, b = saver_of(there)
+        assert theirs.restore()
+        assert (b / "npt/checkpoints/step.ckpt").read_text() == "state 500"
+        theirs.forget()
+        assert len(dict(here.files.target.sizes())) == n_there
 
 
 def test_a_fetch_that_was_killed_goes_on(on_folder):

@@ -14,16 +14,43 @@ from ..identity import file_sha256
 from ..quantity import Quantity, Status
 from ..stores.documents import FileReference, RelaxDocument, StaticDocument, StepDocument
 from .chemistry import oxygen_states
-from .step import LevelMaker, StepContext, parents_of, start_structure, step_job
+from .step import LevelMaker, StepContext, StepMaker, parents_of, start_structure, step_job
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
+    from ..engines.vasp_output import VaspOrigin
     from ..engines.vasp_relax import VaspResult
     from ..stores.documents import Provenance
 
 OUTPUT_ROLE = "vasp-"
 """Of the files of a step; the calculation and its run follow, e.g. ``vasp-relax2/run-001``."""
+
+
+def vasp_task(level: str, structure: Structure, context: StepContext) -> VaspTask:
+    """Return what the runs of a step share; refuses elements without a POTCAR."""
+    known = identify(level)
+    require_coverage(known, {e.symbol for e in structure.elements})
+    context.evaluated_by = known
+    context.directory.mkdir(parents=True, exist_ok=True)
+    return VaspTask(
+        context.directory,
+        level,
+        vasp_host(),
+        StopRequest(),
+        walltime_s=context.walltime_s,
+        for_tests=context.for_tests,
+    )
+
+
+def with_origin(maker: StepMaker, origin: VaspOrigin, context: StepContext) -> Provenance:
+    """Describe how a document came about, with what VASP says of itself and of its POTCARs."""
+    if context.evaluated_by is not None:
+        version = f"{origin.version} {origin.subversion}".strip()
+        context.evaluated_by = replace(context.evaluated_by, package_version=version)
+    known = maker.provenance(context)
+    packages = {f"POTCAR {title.split()[1]}": title for title in origin.titles}
+    return known.model_copy(update={"packages": known.packages | packages})
 
 
 @dataclass
@@ -32,30 +59,9 @@ class VaspMaker(LevelMaker):
 
     level: str = "vasp-r2scan"
 
-    def _task(self, structure: Structure, context: StepContext) -> VaspTask:
-        known = identify(self.level)
-        require_coverage(known, {e.symbol for e in structure.elements})
-        context.evaluated_by = known
-        context.directory.mkdir(parents=True, exist_ok=True)
-        return VaspTask(
-            context.directory,
-            self.level,
-            vasp_host(),
-            StopRequest(),
-            walltime_s=context.walltime_s,
-            for_tests=context.for_tests,
-        )
-
     def _provenance(self, result: VaspResult, context: StepContext) -> Provenance:
-        """Describe how it came about, with what VASP says of itself and of its POTCARs."""
         context.n_resumes = result.n_resumes
-        outcome = result.outcome
-        if context.evaluated_by is not None:
-            version = f"{outcome.version} {outcome.subversion}".strip()
-            context.evaluated_by = replace(context.evaluated_by, package_version=version)
-        known = self.provenance(context)
-        packages = {f"POTCAR {title.split()[1]}": title for title in outcome.titles}
-        return known.model_copy(update={"packages": known.packages | packages})
+        return with_origin(self, result.outcome, context)
 
     def _files(self, result: VaspResult, context: StepContext) -> list[FileReference]:
         return [
@@ -126,7 +132,7 @@ class VaspRelaxMaker(VaspMaker):
         )
 
     def _relax(self, structure: Structure, context: StepContext) -> RelaxDocument:
-        task = self._task(structure, context)
+        task = vasp_task(self.level, structure, context)
         report = context.progress(self.max_steps).stage("relax", self.max_steps)
         task.on_steps = lambda n: report(min(n, self.max_steps), self.max_steps)
         result = relax_with_vasp(
@@ -187,7 +193,8 @@ class VaspStaticMaker(VaspMaker):
         )
 
     def _evaluate(self, structure: Structure, context: StepContext) -> StaticDocument:
-        result = evaluate_with_vasp(structure, self._task(structure, context), labels=self.labels)
+        task = vasp_task(self.level, structure, context)
+        result = evaluate_with_vasp(structure, task, labels=self.labels)
         return StaticDocument(
             identity=context.identity,
             status=result.status,

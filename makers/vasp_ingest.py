@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +16,7 @@ from ..quantity import Quantity
 from ..stores.documents import FileReference, RelaxDocument, StaticDocument
 from .chemistry import oxygen_states
 from .step import StepContext, StepMaker, step_job
-from .vasp import OUTPUT_ROLE
+from .vasp import OUTPUT_ROLE, with_origin
 
 if TYPE_CHECKING:
     from ..engines.vasp_ingest import ForeignRun
@@ -53,14 +53,11 @@ class IngestMaker(StepMaker):
 
     def _document(self, run: ForeignRun, context: StepContext) -> RelaxDocument | StaticDocument:
         outcome = run.outcome
-        version = f"{outcome.version} {outcome.subversion}".strip()
-        context.evaluated_by = replace(identify(run.level), package_version=version)
-        known = self.provenance(context)
-        titles = {f"POTCAR {title.split()[1]}": title for title in outcome.titles}
+        context.evaluated_by = identify(run.level)
         structure = outcome.structure
         shared: dict[str, Any] = {
             "identity": context.identity,
-            "provenance": known.model_copy(update={"packages": known.packages | titles}),
+            "provenance": with_origin(self, outcome, context),
             "files": [_copied(run, context)],
             "structure": structure,
             "level": run.level,

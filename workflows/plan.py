@@ -182,7 +182,7 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
     resolved = resolve_levels(sweep, candidates, store)
     for own_sweep, some in by_levels(candidates, resolved):
         _require_levels(own_sweep, some)
-    _require_vasp_fits(sweep)
+    _require_vasp_fits(sweep, candidates)
     _require_tethers(sweep, candidates)
     _require_chains(sweep, candidates)
     drafts = [_draft(c, one.sweep) for c, one in zip(candidates, resolved, strict=True)]
@@ -266,18 +266,23 @@ def _require_levels(sweep: Sweep, candidates: list[Candidate]) -> None:
             raise
 
 
-def _require_vasp_fits(sweep: Sweep) -> None:
-    """Refuse stages that VASP does not run here."""
-    asked = {name: getattr(sweep.stages, name) for name in ("melt_quench", "md")}
+def _require_vasp_fits(sweep: Sweep, candidates: list[Candidate]) -> None:
+    """Refuse what VASP does not run here."""
+    asked: dict[str, str] = {}
+    if any(candidate.phase == "glass" for candidate in candidates):
+        asked["melt_quench"] = sweep.stages.melt_quench
     if sweep.registries:
         asked["relax, with registries"] = sweep.stages.relax
+    if sweep.md.tether is not None:
+        asked["md, with md.tether"] = sweep.stages.md
     for stage, level in asked.items():
         if is_vasp(level):
             raise SweepError(
-                f"stages.{stage}: VASP relaxes candidates and the phases of the hull",
+                f"stages.{stage}: VASP relaxes, places on the hull and runs MD without springs",
                 given=level,
                 allowed="the name of a potential",
-                remedy=f"write stages: {{relax: {level}, hull: {level}}} and leave the others out",
+                remedy=f"name a potential for this stage, e.g. stages: {{relax: {level}, "
+                f"hull: {level}, melt_quench: chgnet-r2scan-d3}}",
             )
 
 

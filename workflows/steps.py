@@ -22,6 +22,7 @@ from ..makers.relax import RelaxMaker
 from ..makers.step import StepMaker, plan_job
 from ..makers.trajectory_makers import LandscapeMaker, StructureMaker, TransportMaker
 from ..makers.vasp import VaspRelaxMaker
+from ..makers.vasp_md import VaspMDMaker
 from ..systems.phases import get_phase
 from ..systems.registries import chain_registries, find_chains
 from .cost import Cost, analysis_cost, dynamics_cost
@@ -328,8 +329,9 @@ def _transport(
 ) -> None:
     md = sweep.md
     runs = []
+    run_md = VaspMDMaker if is_vasp(sweep.stages.md) else MDMaker
     for temperature in sorted(temperatures_k):
-        maker = MDMaker(
+        maker = run_md(
             level=sweep.stages.md,
             temperature_k=temperature,
             timestep_fs=md.timestep_fs,

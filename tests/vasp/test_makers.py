@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 from jobflow import run_locally
 from monty.json import MontyDecoder
@@ -12,8 +13,10 @@ from pymatgen.core import Lattice, Structure
 from haloflow.engines.potentials import identify, load_potential
 from haloflow.engines.vasp_levels import VASP_LEVELS
 from haloflow.errors import CoverageError, EngineError, InputError, MissingDependencyError
+from haloflow.makers.run_data import production_of
 from haloflow.makers.step import release_claims, step_directory
 from haloflow.makers.vasp import VaspRelaxMaker, VaspStaticMaker
+from haloflow.makers.vasp_md import VaspMDMaker
 from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
 from haloflow.stores.purpose import is_for_tests, mark_for_tests
@@ -101,6 +104,34 @@ def test_an_element_without_potcar_is_refused(stand_in, tested):
     strange = Structure(Lattice.cubic(5), ["Na", "Bk"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     with pytest.raises(CoverageError, match="vasp-r2scan does not cover Bk"):
         run(tested, VaspRelaxMaker(), strange)
+
+
+def test_aimd_gives_the_document_and_trajectories_of_any_run(stand_in, tested, salt):
+    maker = VaspMDMaker(
+        level="vasp-pbe-d3",
+        temperature_k=300.0,
+        timestep_fs=1.0,
+        equilibration_steps=10,
+        production_steps=20,
+        trajectory_interval=2,
+        full_cell=True,
+    )
+    document = run(tested, maker, salt)
+    assert document.kind == "md"
+    assert document.status is Status.OK, document.note
+    assert document.level == "vasp-pbe-d3"
+    assert document.ensemble == "npt-full (Langevin) then nvt (Nose-Hoover)"
+    assert document.n_steps == document.n_steps_target == 20
+    assert document.provenance.potential.package == "vasp"
+    reader = production_of(document, tested.files)
+    assert reader.n_frames == 10
+    assert list(reader.species) == [site.specie.symbol for site in salt]
+    assert np.ptp(reader.thermo()["volume_a3"]) == pytest.approx(0, abs=1e-6)
+    assert {file.role for file in document.files} == {
+        "trajectory-equilibration", "trajectory-production",
+    }  # fmt: skip
+    moved = reader.positions()[0] - salt.cart_coords
+    assert np.abs(moved - moved.mean(axis=0)).max() < 1.0
 
 
 def test_a_criterion_above_the_levels_makes_no_other_step():

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 from pair_potential import LEVEL
-from tiny_sweeps import CRYSTAL, tiny_data
+from tiny_sweeps import CRYSTAL, GLASS, tiny_data
 
 from haloflow.errors import SweepError
+from haloflow.makers.vasp_md import VaspMDMaker
 from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
 from haloflow.stores.purpose import mark_for_tests
@@ -85,12 +86,34 @@ def test_a_sweep_at_r2scan_runs_end_to_end(stand_in, tmp_path):
     assert documents["md-300K"].level == LEVEL  # dynamics by a potential, energies by DFT
 
 
-@pytest.mark.parametrize("stage", ["md", "melt_quench"])
-def test_stages_that_vasp_does_not_run_are_refused(stage):
-    sweep = parse_sweep(data(**{stage: "vasp-r2scan"}))
-    with pytest.raises(SweepError, match=f"stages.{stage}: VASP relaxes candidates") as refused:
+@pytest.mark.parametrize(
+    ("changes", "stage"),
+    [
+        ({"systems": [GLASS], "stages": VASP | {"melt_quench": "vasp-pbe"}}, "melt_quench"),
+        ({"registries": True}, "relax, with registries"),
+        (
+            {
+                "stages": VASP | {"md": "vasp-pbe"},
+                "md": {"tether": {"species": ["Cl"], "alpha_ev_a2": 1.0}},
+            },
+            "md, with md.tether",
+        ),
+    ],
+)
+def test_what_vasp_does_not_run_is_refused(changes, stage):
+    sweep = parse_sweep(data() | changes)
+    with pytest.raises(SweepError, match=f"stages.{stage}: VASP relaxes, places on") as refused:
         plan_sweep(sweep)
-    assert "stages: {relax: vasp-r2scan, hull: vasp-r2scan}" in str(refused.value)
+    assert "name a potential for this stage" in str(refused.value)
+
+
+def test_one_level_of_vasp_for_all_stages_of_a_crystal_plans_its_aimd():
+    made = data()
+    del made["stages"]
+    plan = plan_sweep(parse_sweep(made | {"level": "vasp-pbe"}))
+    makers = {step.name: step.maker for step in plan.steps.values()}
+    assert isinstance(makers["md-300K"], VaspMDMaker)
+    assert makers["md-300K"].level == "vasp-pbe"
 
 
 def test_the_plan_needs_no_vasp_and_shares_the_phase_that_is_the_candidate(monkeypatch):

@@ -1,0 +1,117 @@
+"""Molecular dynamics by VASP as a step: forces of DFT, documents as of any other run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from ase import units
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from ..engines.md import MDResult
+from ..engines.trajectory import TrajectoryReader
+from ..engines.vasp_inputs import MDSegment
+from ..engines.vasp_md import run_segments
+from ..quantity import Status
+from .guards import dynamics_guards
+from .md import MDMaker
+from .vasp import vasp_task, with_origin
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core import Structure
+
+    from ..engines.md_settings import MDSettings
+    from ..engines.vasp_md import SegmentResult
+    from ..stores.documents import MDDocument
+    from .step import StepContext
+
+_A_PER_FS = units.fs
+"""ASE's unit of velocity."""
+ENSEMBLE = "npt-full (Langevin) then nvt (Nose-Hoover)"
+
+
+@dataclass
+class VaspMDMaker(MDMaker):
+    """Run AIMD: equilibration at constant pressure, then production at constant volume.
+
+    The fields are those of :class:`~haloflow.makers.md.MDMaker`. VASP changes the shape of every
+    cell at constant pressure, and ties nothing with springs.
+    """
+
+    level: str = "vasp-pbe"
+
+    code_version: ClassVar[int] = 1
+
+    def physics(self) -> dict[str, Any]:
+        """Return what decides the result."""
+        return super().physics() | {"engine": "vasp"}
+
+    def _simulate(self, structure: Structure, context: StepContext) -> MDDocument:
+        task = vasp_task(self.level, structure, context)
+        progress = context.progress(self.n_steps)
+        parts: dict[str, MDResult] = {}
+        for name, settings in self._parts().items():
+            segment = MDSegment(
+                name,
+                settings.n_steps,
+                self.temperature_k,
+                self.temperature_k,
+                self.timestep_fs,
+                "npt" if settings.ensemble.startswith("npt") else "nvt",
+                pressure_gpa=settings.pressure_gpa,
+            )
+            found = run_segments(
+                structure,
+                task,
+                [segment],
+                seed=settings.seed,
+                trajectory_interval=self.trajectory_interval,
+                signature=context.identity,
+                on_segment=progress.stage,
+            )[name]
+            parts[name] = self._judged(found, structure, settings)
+            if parts[name].status is not Status.OK:
+                break
+            structure = _next_start(parts[name])
+        context.n_resumes = sum(part.n_resumes for part in parts.values())
+        document = self._document(parts, context)
+        origin = task.check(task.runs(next(reversed(parts)))[-1])
+        provenance = with_origin(self, origin, context)
+        return document.model_copy(update={"ensemble": ENSEMBLE, "provenance": provenance})
+
+    def _judged(self, found: SegmentResult, start: Structure, settings: MDSettings) -> MDResult:
+        """Return a stretch as any run, looked at by the guards where it ended."""
+        atoms: Atoms = AseAtomsAdaptor.get_atoms(start, msonable=False)
+        looks = (
+            guard(found.end, found.n_steps)
+            for guard in dynamics_guards(atoms, settings, self._stage)
+        )
+        verdict = next((one for one in looks if one is not None), None)
+        return MDResult(
+            status=Status.OK if verdict is None else verdict.status,
+            note="" if verdict is None else verdict.note,
+            n_steps=found.n_steps,
+            atoms=found.end,
+            trajectory=found.trajectory,
+            thermo=TrajectoryReader(list(found.trajectory)).thermo(),
+            n_resumes=found.n_runs - 1,
+            wall_s=0.0,
+        )
+
+
+def _next_start(equilibration: MDResult) -> Structure:
+    """Return the last atoms, with velocities, in the mean cell of the second half of the run.
+
+    Production at constant volume would otherwise inherit the fluctuation of a single frame.
+    """
+    reader = TrajectoryReader(list(equilibration.trajectory))
+    atoms = equilibration.atoms.copy()
+    cells = reader.cells(reader.n_frames // 2)
+    if len(cells):
+        atoms.set_cell(np.mean(cells, axis=0), scale_atoms=True)
+    structure: Structure = AseAtomsAdaptor.get_structure(atoms)
+    structure.remove_site_property("momenta")
+    structure.add_site_property("velocities", (atoms.get_velocities() * _A_PER_FS).tolist())
+    return structure

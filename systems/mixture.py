@@ -74,9 +74,11 @@ class Mixture:
         a formula.
     """
 
-    __slots__ = ("amounts",)
+    __slots__ = ("_composition", "_fractions", "amounts")
 
     amounts: dict[Component, float]
+    _composition: Composition | None
+    _fractions: dict[str, Fraction] | None
 
     def __init__(
         self,
@@ -104,6 +106,7 @@ class Mixture:
                 remedy="give at least one positive amount and merge equal formulas",
             )
         self.amounts = dict(sorted(present.items(), key=lambda item: item[0].formula))
+        self._composition = self._fractions = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Mixture) and self.canonical() == other.canonical()
@@ -124,7 +127,10 @@ class Mixture:
     @property
     def composition(self) -> Composition:
         """Atoms in the amounts as they were given."""
-        return sum((part.composition * n for part, n in self.amounts.items()), Composition())
+        if self._composition is None:
+            parts = (part.composition * n for part, n in self.amounts.items())
+            self._composition = sum(parts, Composition())
+        return self._composition
 
     @property
     def formula(self) -> str:
@@ -165,11 +171,13 @@ class Mixture:
 
     def fractions(self) -> dict[str, Fraction]:
         """Return each component's exact fraction of formula units, denominators up to 1e6."""
-        total = sum(self.amounts.values())
-        return {
-            part.formula: Fraction(n / total).limit_denominator(_LARGEST_DENOMINATOR)
-            for part, n in self.amounts.items()
-        }
+        if self._fractions is None:
+            total = sum(self.amounts.values())
+            self._fractions = {
+                part.formula: Fraction(n / total).limit_denominator(_LARGEST_DENOMINATOR)
+                for part, n in self.amounts.items()
+            }
+        return dict(self._fractions)
 
     def canonical(self) -> dict[str, Any]:
         """Return what defines the mixture, equal whatever the order and scale of amounts."""
@@ -232,9 +240,11 @@ class Mixture:
         by_atoms = target_n_atoms is not None
         target = (target_n_atoms if by_atoms else target_n_mobile) or DEFAULT_N_MOBILE
         per_formula = self._per_average_unit(None if by_atoms else mobile)
-        sizes = [u for u in self._sizes(per_formula, target, mobile) if all(u.counts.values())]
+        sizes = [
+            one for one in self._sizes(per_formula, target, mobile) if all(one.counts.values())
+        ]
         if not by_atoms:
-            sizes = [units for units in sizes if units.n_mobile >= target]
+            sizes = [one for one in sizes if one.n_mobile >= target]
         if not sizes:
             raise CompositionError(
                 f"{self.label} cannot be made of whole formula units at this size",
@@ -243,12 +253,12 @@ class Mixture:
                 remedy=f"ask for {ceil(per_formula / min(self.fractions().values()))} or more",
             )
 
-        def cost(units: IntegerUnits) -> tuple[float, float]:
-            miss = abs(units.n_atoms - target) if by_atoms else units.n_atoms
+        def cost(one: _Shares) -> tuple[float, float]:
+            miss = abs(one.n_atoms - target) if by_atoms else one.n_atoms
             near = not by_atoms or miss <= _SIZE_WINDOW * target
-            return (round(units.max_deviation, 12), miss) if near else (1 + miss, miss)
+            return (round(float(one.deviation), 12), miss) if near else (1 + miss, miss)
 
-        return min(sizes, key=cost)
+        return self._made_of(min(sizes, key=cost))
 
     def _per_average_unit(self, mobile: str | None) -> float:
         """Return atoms (or mobile ions) per average formula unit."""
@@ -263,20 +273,24 @@ class Mixture:
             )
         return float(count / total)
 
-    def _sizes(self, per_formula: float, target: int, mobile: str) -> list[IntegerUnits]:
+    def _sizes(self, per_formula: float, target: int, mobile: str) -> list[_Shares]:
         first = max(1, floor(target * (1 - _SIZE_WINDOW) / per_formula) - 1)
         last = ceil(target * (1 + _SIZE_WINDOW) / per_formula) + len(self.amounts)
-        return [self._apportion(n, mobile) for n in range(first, last + 1)]
-
-    def _apportion(self, n_units: int, mobile: str) -> IntegerUnits:
-        """Share `n_units` formula units out by largest remainder."""
         asked = self.fractions()
-        quotas = {formula: fraction * n_units for formula, fraction in asked.items()}
-        counts = {formula: floor(quota) for formula, quota in quotas.items()}
-        by_remainder = sorted(quotas, key=lambda f: (counts[f] - quotas[f], f))
-        for formula in by_remainder[: n_units - sum(counts.values())]:
-            counts[formula] += 1
-        deviation = max(abs(Fraction(counts[f], n_units) - asked[f]) for f in asked)
+        denominator = lcm(*(fraction.denominator for fraction in asked.values()))
+        wanted = {f: int(fraction * denominator) for f, fraction in asked.items()}
+        atoms = {part.formula: part.composition.num_atoms for part in self.amounts}
+        ions = {part.formula: part.composition[mobile] for part in self.amounts}
+        sizes = []
+        for n_units in range(first, last + 1):
+            counts, deviation = _apportion(wanted, denominator, n_units)
+            n_atoms = int(sum(atoms[formula] * n for formula, n in counts.items()))
+            n_mobile = round(sum(ions[formula] * n for formula, n in counts.items()))
+            sizes.append(_Shares(counts, deviation, n_atoms, n_mobile))
+        return sizes
+
+    def _made_of(self, shares: _Shares) -> IntegerUnits:
+        counts, deviation = shares.counts, shares.deviation
         composition = sum((p.composition * counts[p.formula] for p in self.amounts), Composition())
         made = ", ".join(f"{n} {formula}" for formula, n in counts.items())
         exact = "exactly the asked composition"
@@ -284,7 +298,33 @@ class Mixture:
         return IntegerUnits(
             counts=counts,
             composition=composition,
-            n_mobile=round(composition[mobile]),
+            n_mobile=shares.n_mobile,
             max_deviation=float(deviation),
             statement=f"{made}: {exact if deviation < _EXACT else off}",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """Whole formula units of each component, and what they come to."""
+
+    counts: dict[str, int]
+    deviation: Fraction
+    n_atoms: int
+    n_mobile: int
+
+
+def _apportion(
+    wanted: dict[str, int], denominator: int, n_units: int
+) -> tuple[dict[str, int], Fraction]:
+    """Share `n_units` formula units out by largest remainder; return the largest deviation too.
+
+    The share of a formula is that in `wanted` over the denominator.
+    """
+    quotas = {formula: share * n_units for formula, share in wanted.items()}
+    counts = {formula: quota // denominator for formula, quota in quotas.items()}
+    by_remainder = sorted(quotas, key=lambda f: (-(quotas[f] % denominator), f))
+    for formula in by_remainder[: n_units - sum(counts.values())]:
+        counts[formula] += 1
+    off = max(abs(counts[f] * denominator - quotas[f]) for f in wanted)
+    return counts, Fraction(off, n_units * denominator)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import product
 from typing import TYPE_CHECKING, Any, cast
 
@@ -77,14 +76,13 @@ class Candidate:
         def miss(value: float) -> float:
             """Return the squared distance of the shares at `value` from those of `units`."""
             try:
-                shares = cast("Family", self.source).mixture(value, former=self.former).fractions()
+                there = cast("Family", self.source).mixture(value, former=self.former).amounts
             except CompositionError:
                 return _NOT_POSSIBLE
+            whole = sum(there.values())
+            shares = {part.formula: amount / whole for part, amount in there.items()}
             formulas = shares.keys() | units.counts.keys()
-            return sum(
-                float(shares.get(f, 0) - Fraction(units.counts.get(f, 0), total)) ** 2
-                for f in formulas
-            )
+            return sum((shares.get(f, 0.0) - units.counts.get(f, 0) / total) ** 2 for f in formulas)
 
         nearby = max(_NEAR, asked)
         found = minimize_scalar(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from ..units import SECONDS_PER_HOUR
 
@@ -55,6 +56,7 @@ class Cost:
 
 def dynamics_cost(level: str, n_atoms: int, n_steps: int, trajectory_interval: int) -> Cost:
     """Estimate a run of `n_steps` energy and force evaluations."""
+@lru_cache(maxsize=4096)
     ms = _MS_PER_ATOM_STEP.get(level, _MS_PER_ATOM_STEP.get(level.partition(":")[0], _DEFAULT_MS))
     ms = ms if not level.startswith("mace-") else _MS_PER_ATOM_STEP["mace"]
     frames = n_steps / trajectory_interval if trajectory_interval else 0.0
@@ -75,3 +77,10 @@ def gpu_memory_gb(level: str, n_atoms: int) -> float:
 def analysis_cost() -> Cost:
     """Estimate a step that only reads what others computed."""
     return Cost(_SECONDS_PER_ANALYSIS / SECONDS_PER_HOUR, _BYTES_PER_DOCUMENT / GIGABYTE, 1)
+def memory_gb(level: str, n_atoms: int) -> float:
+    """Estimate what a step needs of a machine's memory: a trajectory in parts, or a potential."""
+    families = (mb for name, mb in _GPU_MB_PER_ATOM.items() if level.startswith(name))
+    return _PROCESS_GB + 2 * n_atoms * next(families, _DEFAULT_GPU_MB) / 1e3
+
+
+@cache

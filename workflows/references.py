@@ -44,6 +44,11 @@ def shipped_energies(phase_ids: Iterable[str], level: str) -> dict[str, float]:
     key, weights_sha256 = SHIPPED.get(level, ("", ""))
     if not key or identify(level).weights_sha256 != weights_sha256:
         return {}
+    return _stored_energies(tuple(phase_ids), key)
+
+
+@lru_cache(maxsize=1024)
+def _stored_energies(phase_ids: tuple[str, ...], key: str) -> dict[str, float]:
     energies = {phase_id: get_phase(phase_id).energy_per_atom_ev for phase_id in phase_ids}
     return {phase_id: known[key] for phase_id, known in energies.items() if key in known}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -44,7 +45,7 @@ NO_MORE: MoreTemperatures = MappingProxyType({})
 _SAME_CELL = 1e-3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlannedStep:
     """A step before it runs.
 
@@ -99,7 +100,7 @@ class StepChain:
         """Append a step; the arguments are the fields of `PlannedStep`."""
         identity = maker.identity(parents)
         known = tuple(step.identity for step in after)
-        step = PlannedStep(name, maker, inputs, parents, known, cost, identity)
+        step = PlannedStep(sys.intern(name), maker, inputs, parents, known, cost, identity)
         self.steps[name] = step
         return step
 
@@ -356,6 +357,8 @@ def _transport(
                 cost=cost,
             )
         )
+    runs_of = {"runs": [output_of(run) for run in runs]}
+    parents, after = {run.name: run.identity for run in runs}, tuple(runs)
     charge = max(candidate.mixture.element_oxidation_states()[candidate.mobile])
     mobile, tg_k = candidate.mobile, candidate.glass_transition_k
     for made in (
@@ -379,8 +382,8 @@ def _transport(
         chain.add(
             f"{made.kind}{suffix}",
             made,
-            inputs={"runs": [output_of(run) for run in runs]},
-            parents={run.name: run.identity for run in runs},
-            after=tuple(runs),
+            inputs=runs_of,
+            parents=parents,
+            after=after,
             cost=analysis_cost(),
         )

@@ -8,14 +8,30 @@ from jobflow import JobStore
 from jobflow.core.schemas import JobStoreDocument
 from monty.json import jsanitize
 
+from .records import current
+
 
 class StepJobStore(JobStore):
     """jobflow's JobStore, with less work for each document.
 
     A jobflow job turns its output into plain types before it hands it over; jobflow's own
     JobStore then goes through all of it once more, which for a structure takes as long as
-    storing it.
+    storing it. What a job starts from is read as this version writes it.
     """
+
+    def query_one(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
+        """Return one document; the arguments are jobflow's.
+
+        Raises
+        ------
+        DocumentError
+            It is of a newer schema.
+        """
+        found: dict[str, Any] | None = super().query_one(*args, **kwargs)
+        output = (found or {}).get("output")
+        if found is not None and isinstance(output, dict) and "schema_version" in output:
+            found["output"] = current(output, f"{output.get('kind')} step")
+        return found
 
     def update(
         self,

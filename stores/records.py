@@ -120,9 +120,15 @@ def step_of(output: StepDocument | Mapping[str, Any]) -> StepDocument:
     return _read(STEP_DOCUMENTS[kind], output, f"{kind} step")
 
 
-def _read(model: type[ModelT], record: Mapping[str, Any], label: str) -> ModelT:
-    body = {key: value for key, value in record.items() if key[0] not in "@_"}
-    version, newest = version_of(body), MIGRATIONS.version
+def current(record: Mapping[str, Any], label: str, collection: str = "outputs") -> dict[str, Any]:
+    """Return a document as this version writes it.
+
+    Raises
+    ------
+    DocumentError
+        It was written by a newer one.
+    """
+    version, newest = version_of(record), MIGRATIONS.version
     if version > newest:
         raise DocumentError(
             f"the document of {label} was written by a newer haloflow",
@@ -130,8 +136,12 @@ def _read(model: type[ModelT], record: Mapping[str, Any], label: str) -> ModelT:
             allowed=f"up to schema {newest}",
             remedy="upgrade haloflow: pip install -U haloflow",
         )
-    if version < newest:
-        body = MIGRATIONS.upgraded(_COLLECTION_OF.get(model, "outputs"), body)
+    return MIGRATIONS.upgraded(collection, record) if version < newest else dict(record)
+
+
+def _read(model: type[ModelT], record: Mapping[str, Any], label: str) -> ModelT:
+    body = {key: value for key, value in record.items() if key[0] not in "@_"}
+    body = current(body, label, _COLLECTION_OF.get(model, "outputs"))
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -139,7 +149,7 @@ def _read(model: type[ModelT], record: Mapping[str, Any], label: str) -> ModelT:
         raise DocumentError(
             f"the document of {label} is not valid: {first['msg']}",
             given=".".join(map(str, first["loc"])),
-            allowed=f"a {model.__name__} of schema {newest}",
+            allowed=f"a {model.__name__} of schema {MIGRATIONS.version}",
         ) from error
 
 

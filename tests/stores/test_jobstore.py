@@ -10,10 +10,12 @@ from jobflow.core.schemas import JobStoreDocument
 from maggma.stores import MemoryStore
 from pymatgen.core import Lattice, Structure
 
+from haloflow.errors import DocumentError
 from haloflow.quantity import Quantity
 from haloflow.stores.connection import open_store
-from haloflow.stores.documents import Provenance, StaticDocument
+from haloflow.stores.documents import SCHEMA_VERSION, Provenance, StaticDocument
 from haloflow.stores.jobstore import StepJobStore
+from haloflow.stores.migrations import Migrations
 
 SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0] * 3, [0.5] * 3])
 PROVENANCE = Provenance(haloflow_version="0", code_version=1, python_version="3")
@@ -85,3 +87,29 @@ def test_large_parts_can_go_to_another_store(tmp_path):
         jobstore.update(document)
         assert "blob_uuid" in store.outputs.query_one({"uuid": "three"})["output"]["a"]
         assert blobs.query_one({})["data"] == [1, 2]
+
+
+def test_what_a_newer_version_wrote_is_refused_before_it_is_read(tmp_path):
+    with open_store(tmp_path) as store:
+        stored(store.jobstore, store.outputs)
+        row = store.outputs.query_one({"uuid": "one"})
+        newer = {**row["output"], "schema_version": 99, "of_the_future": True}
+        store.outputs.update({**row, "output": newer}, key="uuid")
+        with pytest.raises(DocumentError) as caught:
+            store.jobstore.get_output("one")
+        assert str(caught.value) == (
+            "the document of static step was written by a newer haloflow. Given: schema 99. "
+            f"Allowed: up to schema {SCHEMA_VERSION}. What to do: upgrade haloflow: "
+            "pip install -U haloflow."
+        )
+        assert store.outputs.query_one({"uuid": "one"})["output"] == newer
+
+
+def test_what_an_older_version_wrote_is_upgraded_when_a_job_starts_from_it(tmp_path, monkeypatch):
+    newer = Migrations(SCHEMA_VERSION + 1)
+    newer.migration(SCHEMA_VERSION, SCHEMA_VERSION + 1)(lambda old: {**old, "note": "upgraded"})
+    with open_store(tmp_path) as store:
+        stored(store.jobstore, store.outputs)
+        monkeypatch.setattr("haloflow.stores.records.MIGRATIONS", newer)
+        output = store.jobstore.get_output("one")
+        assert (output["note"], output["schema_version"]) == ("upgraded", SCHEMA_VERSION + 1)

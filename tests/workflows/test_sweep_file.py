@@ -11,7 +11,7 @@ from haloflow.errors import SweepError
 from haloflow.makers.protocol import MeltQuenchProtocol
 from haloflow.workflows.sweep import GridRange, Sweep, load_sweep, parse_sweep
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").rglob("*.yaml"))
 MINIMAL = {"name": "tiny", "systems": [{"family": "namocl4"}]}
 REMEDY = "mend the fields named; docs/sweep.md lists every field with its default"
 

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -29,12 +28,12 @@ from .stores.matching import compile_filter, normalized
 from .stores.narrowing import narrowing_parameters
 from .stores.records import summary_of, summary_record
 from .stores.sorting import sorted_summaries
+from .trajectory_frames import Frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     import pandas as pd
-    from numpy.typing import NDArray
     from plotly.graph_objects import Figure
     from pymatgen.core import Structure
 
@@ -42,31 +41,6 @@ if TYPE_CHECKING:
 
 _ROWS_PER_PAGE: Final = 1000
 _SUMMARIES_PER_PAGE: Final = 200
-
-
-@dataclass(frozen=True)
-class Frames:
-    """Frames of a trajectory.
-
-    Attributes
-    ----------
-    species
-        Element symbols, (n_atoms,).
-    frames
-        Their numbers in the trajectory, (n,).
-    times_ps
-        (n,).
-    positions_a
-        (n, n_atoms, 3), to 0.001 A.
-    cells_a
-        (n, 3, 3), rows are cell vectors.
-    """
-
-    species: list[str]
-    frames: NDArray[np.int64]
-    times_ps: NDArray[np.float64]
-    positions_a: NDArray[np.float64]
-    cells_a: NDArray[np.float64]
 
 
 class Client:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .figures import E_HULL_TITLE
 from .figures_candidate import mobile_fraction
-from .overview_marks import hover, left_out_text, thinned, with_note
+from .overview_marks import left_out_text, point_trace, thinned, with_note
 from .theme import (
     GREEN,
     GREY,
@@ -81,23 +81,10 @@ def _trace(phase: str, members: Sequence[Placed], *, filled: bool, bars: bool) -
     colour = PHASE_COLOURS.get(phase, GREY)
     shape = "square" if phase == "crystal" else "circle"
     ys = [y for _, _, y in members]
-    trace: Trace = {
-        "type": "scatter",
-        "mode": "markers",
-        "name": phase if filled else f"{phase}, not ok",
-        "x": [x for _, x, _ in members],
-        "y": ys,
-        "customdata": [point.candidate_id for point, _, _ in members],
-        "marker": {
-            "symbol": shape if filled else f"{shape}-open",
-            "size": 9,
-            "color": fade(colour, 0.8),
-            "line": {"width": 0 if filled else 2, "color": colour},
-        },
-        "hoverinfo": "text",
-        "hovertext": [hover(point) for point, _, _ in members],
-    }
+    points, xs = [point for point, _, _ in members], [x for _, x, _ in members]
+    name, symbol = (phase, shape) if filled else (f"{phase}, not ok", f"{shape}-open")
+    trace = point_trace(points, xs, ys, (name, symbol, colour))
     if bars:
-        stabilities = [point.stability for point, _, _ in members]
+        stabilities = [point.stability for point in points]
         trace["error_y"] = error_bars(ys, stabilities, scale=MEV_PER_EV, colour=fade(colour, 0.35))
     return trace

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .figures import E_HULL_TITLE, SIGMA_TITLE
-from .overview_marks import Mark, hover, label_text, left_out_text, mark, thinned, with_note
+from .overview_marks import (
+    Mark,
+    hover,
+    label_text,
+    left_out_text,
+    mark,
+    point_trace,
+    thinned,
+    with_note,
+)
 from .theme import (
     GREEN,
     GREY,
@@ -114,24 +123,10 @@ def _point_traces(shown: Sequence[Placed], *, bars: bool) -> list[Trace]:
     traces: list[Trace] = []
     for (name, symbol, colour), members in groups.items():
         values = [found.value for _, found in members]
-        trace: Trace = {
-            "type": "scatter",
-            "mode": "markers",
-            "name": name,
-            "x": [_mev(point) for point, _ in members],
-            "y": values,
-            "customdata": [point.candidate_id for point, _ in members],
-            "marker": {
-                "symbol": symbol,
-                "size": 9,
-                "color": fade(colour, 0.8),
-                "line": {"width": 2 if "open" in symbol else 0, "color": colour},
-            },
-            "hoverinfo": "text",
-            "hovertext": [hover(point) for point, _ in members],
-        }
+        points = [point for point, _ in members]
+        trace = point_trace(points, list(map(_mev, points)), values, (name, symbol, colour))
         if bars:
-            stabilities = [point.stability for point, _ in members]
+            stabilities = [point.stability for point in points]
             trace["error_x"] = error_bars(
                 trace["x"], stabilities, scale=MEV_PER_EV, colour=fade(colour, 0.35)
             )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..quantity import Quantity, Status
-from .theme import Figure, interval, pretty, text
+from .theme import Figure, Trace, fade, interval, pretty, text
 from .wording import energy_text, quantity_text, reason, status_label
 
 if TYPE_CHECKING:
@@ -92,6 +92,32 @@ def hover(point: OverviewPoint, *more: str) -> str:
 
 def _said(what: str, amount: str, unit: str, quantity: Quantity) -> str:
     return f"{what} {amount} {unit} ({status_label(quantity.status)})"
+
+
+def point_trace(
+    points: Sequence[OverviewPoint],
+    xs: list[float],
+    ys: list[float],
+    look: tuple[str, str, str],
+) -> Trace:
+    """Return candidates as marks that tell what they are; `look`: name, symbol and colour."""
+    name, symbol, colour = look
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": xs,
+        "y": ys,
+        "customdata": [point.candidate_id for point in points],
+        "marker": {
+            "symbol": symbol,
+            "size": 9,
+            "color": fade(colour, 0.8),
+            "line": {"width": 2 if "open" in symbol else 0, "color": colour},
+        },
+        "hoverinfo": "text",
+        "hovertext": [hover(point) for point in points],
+    }
 
 
 def title(point: OverviewPoint) -> str:

@@ -47,8 +47,12 @@ class Ranking:
         """Read what the candidates of a connected store of summaries rank by."""
         fields = [get_field("sigma_lower"), get_field("e_hull")]
         rows = find_values(summaries, {"$and": _RANKED}, fields)
-        known = (row for row in rows if _is_number(row[2]))  # a damaged one may hold anything
-        return cls(sorted(_key(*row, limit) for row in known), limit)
+        keys = [
+            _key(name, lower, energy, limit)
+            for name, lower, energy in rows
+            if _is_number(energy)  # a damaged one may hold anything
+        ]
+        return cls(sorted(keys), limit)
 
     def place_of(self, summary: CandidateSummary) -> int | None:
         """Return the rank that :func:`~haloflow.stores.query.rank` gives a candidate among all.

@@ -105,8 +105,9 @@ def values_of(
         known = collection.columns(connection)
         columns = [known.get(path) if known is not None else None for path in paths]
         there = [column for column in columns if column is not None]
+        rows: list[tuple[Any, ...]] = []
         if known is None or len(there) < len(paths):
-            rows, others = [], [one for _, one in collection.matching(connection, criteria)]
+            others = [one for _, one in collection.matching(connection, criteria)]
         else:
             rows, others = Search(collection, connection, known, criteria).values(there, None)
     found = [tuple(values) for _, *values in rows]

@@ -11,6 +11,7 @@ from ..errors import InputError, StoreError, TrajectoryError, UnknownNameError
 from ..makers.stored_trajectories import chunks_of, open_stored, parts_of
 from ..stores.documents import MDDocument
 from ..stores.retention import THINNED
+from ..trajectory_frames import Frames
 from ..units import FS_PER_PS
 
 if TYPE_CHECKING:
@@ -53,21 +54,11 @@ class StoredTrajectory:
 
 
 @dataclass(frozen=True)
-class TrajectoryPart:
+class TrajectoryPart(Frames):
     """Some frames of a trajectory.
 
     Attributes
     ----------
-    species
-        Element symbols, (n_atoms,).
-    frames
-        Their numbers in the trajectory, (n,).
-    times_ps
-        (n,).
-    positions_a
-        (n, n_atoms, 3).
-    cells_a
-        (n, 3, 3), rows are cell vectors.
     n_frames
         Of the whole trajectory.
     stride
@@ -76,11 +67,6 @@ class TrajectoryPart:
         Frame to go on with where the limit cut; ``None`` at the end.
     """
 
-    species: list[str]
-    frames: list[int]
-    times_ps: NDArray[np.float64]
-    positions_a: NDArray[np.float64]
-    cells_a: NDArray[np.float64]
     n_frames: int
     stride: int
     next_start: int | None
@@ -183,7 +169,7 @@ def read_frames(
         raise _within(error, files.folder) from error
     return TrajectoryPart(
         species=reader.species.tolist(),
-        frames=list(taken),
+        frames=np.array(taken, dtype=np.int64),
         times_ps=times_ps,
         positions_a=_wrapped(positions, cells) if wrap else positions,
         cells_a=cells,

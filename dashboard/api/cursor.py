@@ -13,14 +13,14 @@ from ...errors import InputError
 from ...stores.fields import get_field
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 LONGEST: Final = 1500
 _ID: Final = "candidate_id"
 _TIME: Final = "time"
 
 
-def cursor_after(record: Mapping[str, Any], sort: Sequence[str]) -> str | None:
+def cursor_after(record: Any, sort: Sequence[str]) -> str | None:  # noqa: ANN401  (a raw document)
     """Return what the page after this record is asked for with.
 
     ``None`` where it sorts by something that is no short value: then only ``_skip`` helps.

@@ -12,7 +12,7 @@ from ..recent import Lately
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from maggma.core import Store
+    from .maggma_api import Store
 
 GOOD_FOR_S: Final = 5.0
 """Longest time until an answer tells of what was written since; see :class:`Lately`."""

@@ -153,7 +153,7 @@ def release_claims() -> None:
 
 def _forget_saved(store: HaloflowStore, job_uuid: str, saver: RunSaver) -> None:
     """Drop what was saved of a running step, if its document has been stored."""
-    if saver.is_needed and store.outputs.query_one({"uuid": job_uuid}, ["uuid"]) is not None:
+    if store.is_open and store.outputs.query_one({"uuid": job_uuid}, ["uuid"]) is not None:
         saver.forget()
 
 
@@ -270,7 +270,8 @@ class StepMaker(Maker):
             context.for_tests = is_for_tests(store)
             document = self._work(work, context, store)
             Claims(store.claims).require(identity, owner)  # or else another process is at it
-            held.callback(_forget_saved, store, CURRENT_JOB.job.uuid, saver)
+            if saver.is_needed:
+                held.callback(_forget_saved, store, CURRENT_JOB.job.uuid, saver)
             _computed.push(held.pop_all())  # jobflow stores the document after this returns
             return document
 

@@ -127,6 +127,11 @@ class HaloflowStore:
         return dict(self._stores)
 
     @property
+    def is_open(self) -> bool:
+        """Whether the collections can be used."""
+        return self.meta._coll is not None
+
+    @property
     def name(self) -> str:
         """The URI without credentials, for messages."""
         return redacted(self.uri)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from jobflow import run_locally
 from kept_elsewhere import Elsewhere, quick_settings  # noqa: F401  (a fixture)
 from pair_potential import COUNT_FILE, DELAY_S, LEVEL
 
 from haloflow.errors import InterruptedRunError, StoreError
 from haloflow.makers.md import MDMaker
-from haloflow.makers.step import limited_to, step_directory
+from haloflow.makers.step import limited_to, release_claims, step_directory
 from haloflow.settings import get_settings
+from haloflow.stores.connection import open_store
 from haloflow.stores.results import failures
 from haloflow.stores.trajectory_places import use_place
 from haloflow.systems.phases import get_phase
@@ -90,3 +92,11 @@ def test_the_place_of_a_worker_is_told_to_others(workshop, job, tmp_path, monkey
     workshop.store.files.close()
     assert [place.name for place in workshop.store.files.places] == [str(tmp_path / "mine")]
     assert workshop.store.files.local(document.files[0]).is_file()
+
+
+def test_a_store_that_is_closed_before_the_process_ends_disturbs_nothing(tmp_path, job):
+    with open_store(tmp_path / "store") as store:
+        use_place(store, str(tmp_path / "shared"))
+        run_locally(job(), log=False, store=store.jobstore, raise_immediately=True)
+    assert not store.is_open
+    release_claims()  # as at the end of the process

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
-from contextlib import contextmanager
+import secrets
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from maggma.core import Builder
+from pymongo import ReplaceOne
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from ..errors import DocumentError, InputError
 from ..identity import step_uuid
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from .connection import HaloflowStore
 
 _BUILT_FROM = "_candidate_updated"
+_WRITING = "_writing"
+"""Of a summary's record: which writing it is from. Who read another one does not replace it."""
 _DAMAGED = (DocumentError, InputError, ValueError, TypeError, LookupError)
 """What a damaged record raises when it is read: ValueError by pymatgen, on a formula."""
 _MOST_TRIES = 5
@@ -79,6 +84,7 @@ class SummaryBuilder(Builder):
         self.candidate_ids = None if candidate_ids is None else list(candidate_ids)
         self.unreadable: dict[str, str] = {}
         self._taken: dict[str, Taken] = {}
+        self._before: dict[str, dict[str, Any] | None] = {}
         self._again: list[Any] = []
         super().__init__([outputs, candidates, claims, failures], [summaries, meta], chunk_size)
 
@@ -146,6 +152,7 @@ class SummaryBuilder(Builder):
                 candidate = candidate_of(taken.record)
                 self._taken[candidate.candidate_id] = taken
                 found.append((candidate, taken.record.get("last_updated")))
+        self._note_written([candidate.candidate_id for candidate, _ in found])
         identities = sorted({one for candidate, _ in found for one in candidate.steps.values()})
         documents = self._documents(identities)
         running = Claims(self.claims).live(identities).keys()
@@ -175,23 +182,41 @@ class SummaryBuilder(Builder):
         return {**summary_record(summarize(**item)), _BUILT_FROM: updated}
 
     def update_targets(self, items: list[dict[str, Any]]) -> None:
-        """Write the summaries that differ from those in the store."""
+        """Write the summaries, but none that somebody wrote since its documents were read.
+
+        So an old summary never replaces a newer one, even if whoever brings it is killed
+        before it could look again.
+        """
         by_id = {item["candidate_id"]: item for item in items}
-        known = {
-            row["candidate_id"]: _contents(row)
-            for row in self.summaries.query({"candidate_id": {"$in": list(by_id)}})
-        }
-        new = [{**item, "_id": name} for name, item in by_id.items() if name not in known]
-        changed = [
-            item for name, item in by_id.items() if name in known and known[name] != _contents(item)
-        ]
-        if new:  # by their _id, of which a server never has two
-            self.summaries.update(new, key="_id")
-        if changed:
-            self.summaries.update(changed, key="candidate_id")
-        taken = [(self._taken.pop(name, None), item) for name, item in by_id.items()]
-        at_rest = [one for one, item in taken if one is not None and not _runs(item)]
+        written = self._write(by_id)
+        taken = {name: one for name in by_id if (one := self._taken.pop(name, None)) is not None}
+        at_rest = [one for name, one in taken.items() if name in written and not _runs(by_id[name])]
+        self._again += [one.key for name, one in taken.items() if name not in written]
         self._again += self.changes.settle(at_rest)
+
+    def _note_written(self, names: Sequence[str]) -> None:
+        """Note which summaries there are, before the documents of their steps are read."""
+        rows = self.summaries.query({"candidate_id": {"$in": list(names)}})
+        found = {row["candidate_id"]: row for row in rows}
+        self._before.update({name: found.get(name) for name in names})
+
+    def _write(self, by_id: dict[str, dict[str, Any]]) -> set[str]:
+        """Return the candidates whose summary was written."""
+        collection, writing = self.summaries._collection, secrets.token_hex(8)
+        new, known = [], []
+        for name, item in by_id.items():
+            before = self._before.pop(name, None)
+            if before is None:
+                new.append({**item, "_id": name, _WRITING: writing})
+                continue
+            same = {"_id": before["_id"], _WRITING: before.get(_WRITING, {"$exists": False})}
+            record = before if _contents(before) == _contents(item) else {**item, **same}
+            known.append(ReplaceOne(same, {**record, _WRITING: writing}))
+        n_written = collection.bulk_write(known, ordered=False).matched_count if known else 0
+        if _insert(collection, new) and n_written == len(known):
+            return set(by_id)
+        mine = {"candidate_id": {"$in": list(by_id)}, _WRITING: writing}
+        return {row["candidate_id"] for row in self.summaries.query(mine, ["candidate_id"])}
 
     def _documents(self, identities: list[str]) -> dict[str, dict[str, Any]]:
         by_uuid = {step_uuid(identity): identity for identity in identities}
@@ -209,10 +234,25 @@ def changes_of(outputs: Store, failures: Store, candidates: Store) -> Changes:
     return ServerChanges(collections)
 
 
+def _insert(collection: Any, records: list[dict[str, Any]]) -> bool:
+    """Insert what is not there; tell whether all was, as no other builder was faster."""
+    if not records:
+        return True
+    try:
+        collection.insert_many(records)
+    except (BulkWriteError, DuplicateKeyError):
+        for record in records:
+            with suppress(DuplicateKeyError):
+                collection.insert_one(record)
+        return False
+    return True
+
+
 def _runs(summary: dict[str, Any]) -> bool:
     """Tell whether a step runs: that it ends leaves no trace, so it is looked at again."""
     return any(step["state"] == "running" for step in summary["steps"])
 
 
 def _contents(record: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in record.items() if key not in {"_id", "last_updated"}}
+    left_out = {"_id", "last_updated", _WRITING}
+    return {key: value for key, value in record.items() if key not in left_out}

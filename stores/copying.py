@@ -155,6 +155,7 @@ def copy_store(
         Another process copies into the target.
     """
     with translated(target.uri), alone(target, _TASK):
+        unsettled = SummaryBuilder.of(source).changes.pending()  # a summary copied before it is old
         plan = survey_copy(source, target, merge=merge, report=report)
         _refuse_differing(plan)
         mark = {"_id": COPY_MARK, "source": source.name, "started_at": _now()}
@@ -174,8 +175,9 @@ def copy_store(
         _verify(source, target, plan, report, merge=merge)
         if merge:
             SummaryBuilder.of(target).run()
-        elif (unsettled := SummaryBuilder.of(source).changes.pending()) is not None:
-            SummaryBuilder.of(target).changes.settle_all(unsettled)
+        elif unsettled is not None:
+            later = SummaryBuilder.of(source).changes.pending() or []
+            SummaryBuilder.of(target).changes.settle_all([*unsettled, *later])
         target.meta.remove_docs({"_id": COPY_MARK})
     return replace(plan, damaged=damaged)
 

@@ -74,7 +74,7 @@ def compute_anew(store, step, note=""):
 
 def summaries(store):
     rows = store.summaries.query({})
-    return {row["candidate_id"]: drop(row, "_id", "last_updated") for row in rows}
+    return {row["candidate_id"]: drop(row, "_id", "last_updated", "_writing") for row in rows}
 
 
 def drop(row, *names):

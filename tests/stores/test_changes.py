@@ -335,3 +335,29 @@ def test_what_was_settled_by_hand_is_left_alone(store):
     assert looked_at(store) == {"q"}
     assert drop(summaries(store)["q"], "steps")["candidate_id"] == "q"
     assert builders._MOST_TRIES > 1
+
+
+def test_an_old_summary_never_replaces_a_newer_one(store, monkeypatch):
+    """A builder that has read, is overtaken by another, writes, and is killed before it looks."""
+    for there_before in (False, True):
+        emptied(store)
+        put(store, "p", "a")
+        if there_before:
+            SummaryBuilder.of(store).run()
+            put(store, "p", "ab")
+        slow = SummaryBuilder.of(store)
+        slow.connect()
+        items = [slow.process_item(item) for item in slow.get_items()]
+        compute(store, "a", note="meanwhile")
+        SummaryBuilder.of(store).run()
+        newer = summaries(store)
+        with monkeypatch.context() as patch, suppress(StoppedError):
+            patch.setattr(type(slow.changes), "settle", stopped)
+            slow.update_targets(items)
+        assert summaries(store) == newer
+        assert newer["p"]["steps"][0]["state"] == "done"
+        check(store)
+
+
+def stopped(*_):
+    raise StoppedError

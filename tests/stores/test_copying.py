@@ -11,9 +11,11 @@ from datetime import datetime
 import pytest
 import sample_candidates
 from bson import Int64, ObjectId
+from small_candidates import compute, put, summaries
 
 from haloflow.errors import ClaimError, StoreError
 from haloflow.identity import file_sha256
+from haloflow.stores import copying
 from haloflow.stores.builders import SummaryBuilder
 from haloflow.stores.checksums import Checksum, digest
 from haloflow.stores.claims import Claims, Owner
@@ -250,7 +252,7 @@ def test_a_merge_adds_what_is_missing_and_builds_the_summaries(source, places, t
 
         def summaries(store):
             rows = store.summaries.query({}, sort={"candidate_id": 1})
-            stamps = {"_id", "last_updated", "_candidate_updated"}
+            stamps = {"_id", "last_updated", "_candidate_updated", "_writing"}
             return [{k: v for k, v in row.items() if k not in stamps} for row in rows]
 
         assert summaries(target) == summaries(source)
@@ -353,3 +355,24 @@ def test_a_copy_that_somebody_changes_is_noticed(source, target):
         "What to do: copy again to an empty place while nobody writes to the stores."
     )
     assert target.meta.query_one({"_id": "copy"})["source"] == source.name, "marked as unfinished"
+
+
+def test_a_summary_that_was_old_when_it_was_copied_is_built_anew(places, tmp_path, monkeypatch):
+    plain = copying._verify
+
+    def verify_and_serve(store, *arguments, **options):
+        plain(store, *arguments, **options)
+        SummaryBuilder.of(store).run()
+
+    monkeypatch.setattr(copying, "_verify", verify_and_serve)
+    with (
+        open_store(places("embedded"), files_dir=tmp_path / "a") as one,
+        open_store(places("mongodb"), files_dir=tmp_path / "b") as other,
+    ):
+        put(one, "p", "a")
+        SummaryBuilder.of(one).run()
+        compute(one, "a", note="nobody has looked since")
+        copy_store(one, other)
+        SummaryBuilder.of(other).run()
+        assert summaries(other) == summaries(one)
+        assert summaries(other)["p"]["steps"][0]["state"] == "done"

@@ -12,7 +12,7 @@ from ..stores.connection import open_store
 from ..stores.retention import Retention, plan_retention, recorded_rules
 from ..stores.trajectory_places import use_place
 from ..stores.uploading import upload_files
-from ..workflows.pruning import prune
+from ..workflows.pruning import find_strays, prune
 from .bars import progress_bars
 from .console import console, table
 from .stores import store_uri
@@ -62,8 +62,12 @@ def prune_store(store: str | None, asked: Mapping[str, Any], *, apply: bool) -> 
     with open_store(place, read_only=True, timeout_s=_ANY_TIME_S) as opened:
         _show_rules(chosen, recorded_rules(opened))
         plan = plan_retention(opened, chosen)
+        strays = find_strays(opened)
     _show_plan(plan)
-    if plan.releases:
+    if strays:
+        size = size_text(sum(strays.values()))
+        console().print(f"{len(strays)} files of lost or superseded savings would go ({size}).")
+    if plan.releases or strays:
         console().print("Nothing was changed. To do it, the same with --apply.")
 
 
@@ -103,5 +107,7 @@ def _show_done(done: Pruned) -> None:
     if done.n_strays:
         size = size_text(done.n_stray_bytes)
         out.print(f"{done.n_strays} files of lost or superseded savings deleted ({size}).")
+    for place, why in done.left.items():
+        out.print(Text(f"nothing was deleted in {place}: ", style="yellow") + Text(why))
     for identity, why in done.failures.items():
         out.print(Text(f"{identity[:12]}: ", style="red") + Text(why))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT")
 BLOCK = 2**20
+_DIGITS: Final = 64
+_HEX: Final = frozenset("0123456789abcdef")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 8.0
 
 
@@ -40,11 +42,17 @@ class Blobs(Protocol):
             It belongs to another store, or is not to be had.
         """
 
+    def belongs_to(self, owner: str) -> bool:
+        """Tell whether `prepare` noted that it is this owner's."""
+
     def size(self, sha256: str) -> int | None:
         """Return the size of a file that is here whole, or ``None``."""
 
     def sizes(self) -> Iterator[tuple[str, int]]:
-        """Yield checksum and size of all files."""
+        """Yield key and size of all files; nothing that others left here is among them."""
+
+    def written_at(self, key: str) -> float | None:
+        """Return when something was last written for a file, in s since 1970, or ``None``."""
 
     def write(self, key: str, path: Path, sha256: str | None = None) -> None:
         """Store a file, a block in memory at a time; one that is here already stays.
@@ -74,6 +82,11 @@ class Blobs(Protocol):
 
 MARKER: Final = "haloflow-trajectories"
 """Name of what says whose a place is."""
+
+
+def is_key(name: str) -> bool:
+    """Tell whether files can have this name here."""
+    return len(name) == _DIGITS and _HEX.issuperset(name)
 
 
 def belongs_to_another(name: str, owner: str) -> StoreError:

@@ -11,14 +11,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import StoreError, StoreTimeoutError
-from .blobs import BLOCK, MARKER, Checked, belongs_to_another
+from .blobs import BLOCK, MARKER, Checked, belongs_to_another, is_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 _SUFFIX = ".part"
-_DIGITS = 64
 _ABANDONED_S = 86_400.0
 """Age at which the rest of a write is nobody's any more."""
 _MAY_PASS = frozenset(
@@ -51,6 +50,12 @@ class FolderBlobs:
         if known and known != owner:
             raise belongs_to_another(self.name, known)
 
+    def belongs_to(self, owner: str) -> bool:
+        """Tell whether the marker says so."""
+        self._require_mounted()
+        with self._translated():
+            return bool(owner) and (self.folder / MARKER).read_text() == owner
+
     def size(self, sha256: str) -> int | None:
         """Return the size of a file, or ``None``."""
         self._require_mounted()
@@ -67,10 +72,18 @@ class FolderBlobs:
             for folder in sorted(self.folder.glob("??")):
                 for path in sorted(folder.iterdir()):
                     found = path.stat()
-                    if len(path.name) == _DIGITS:
+                    if is_key(path.name) and path.name.startswith(folder.name):
                         yield path.name, found.st_size
                     elif time.time() - found.st_mtime > _ABANDONED_S:
                         path.unlink(missing_ok=True)
+
+    def written_at(self, key: str) -> float | None:
+        """Return when a file came."""
+        with self._translated():
+            try:
+                return self._path(key).stat().st_mtime
+            except FileNotFoundError:
+                return None
 
     def write(self, key: str, path: Path, sha256: str | None = None) -> None:
         """Store a file."""

@@ -16,7 +16,7 @@ from pymongo import WriteConcern
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from ..errors import StoreError
-from .blobs import BLOCK, Checked
+from .blobs import BLOCK, Checked, is_key
 from .mongodb import MongoDBStore, redacted, translated
 
 if TYPE_CHECKING:
@@ -79,6 +79,10 @@ class GridFSBlobs:
             self._chunks.create_index([("files_id", 1), ("n", 1)], unique=True)
             self._indexed = True
 
+    def belongs_to(self, owner: str) -> bool:
+        """Say yes: it is in the store's own database."""
+        return bool(owner)
+
     def size(self, sha256: str) -> int | None:
         """Return the size of a file, or ``None``."""
         with translated(self._uri):
@@ -89,7 +93,8 @@ class GridFSBlobs:
         """Yield checksum and size of all files, and of what killed writes left, with size -1."""
         with translated(self._uri):
             for row in self._files.find({}, {"length": 1}).sort("_id", 1):
-                yield str(row["_id"]), int(row["length"])
+                if is_key(str(row["_id"])):
+                    yield str(row["_id"]), int(row["length"])
             lost = [
                 {"$group": {"_id": "$files_id"}},
                 {"$lookup": {"from": self._files.name, "localField": "_id",
@@ -97,7 +102,17 @@ class GridFSBlobs:
                 {"$match": {"file": []}},
             ]  # fmt: skip
             for row in self._chunks.aggregate(lost, allowDiskUse=True):
-                yield str(row["_id"]), -1
+                if is_key(str(row["_id"])):
+                    yield str(row["_id"]), -1
+
+    def written_at(self, key: str) -> float | None:
+        """Return when the file, or the last of its chunks, came."""
+        with translated(self._uri):
+            chunk = self._chunks.find_one({"files_id": key}, {"_id": 1}, sort=[("_id", -1)])
+            file = self._files.find_one({"_id": key}, {"uploadDate": 1})
+        found = [] if chunk is None else [chunk["_id"].generation_time]
+        found += [] if file is None else [file["uploadDate"].replace(tzinfo=UTC)]
+        return max((at.timestamp() for at in found), default=None)
 
     def write(self, key: str, path: Path, sha256: str | None = None) -> None:
         """Store a file; chunks that are there already are not sent again."""

@@ -14,7 +14,7 @@ from maggma.stores import MemoryStore
 from maggma.stores.aws import S3Store
 
 from ..errors import MissingDependencyError, StoreError, StoreTimeoutError
-from .blobs import BLOCK, MARKER, Checked, belongs_to_another
+from .blobs import BLOCK, MARKER, Checked, belongs_to_another, is_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,30 +75,53 @@ class S3Blobs:
 
     def prepare(self, owner: str) -> None:
         """See whether the bucket is there, haloflow makes none; note whose the prefix is."""
-        where = {"Bucket": self._place.bucket, "Key": f"{self._store.sub_dir}{MARKER}"}
         with self._translated("the bucket"):
             self._client.head_bucket(Bucket=self._place.bucket)
-            try:
-                with closing(self._client.get_object(**where)["Body"]) as body:
-                    known = body.read().decode()
-            except ClientError as error:
-                if error.response["Error"]["Code"] not in _GONE:
-                    raise
+            known = self._marked()
+            if known is None:
                 known = owner
+                where = {"Bucket": self._place.bucket, "Key": f"{self._store.sub_dir}{MARKER}"}
                 self._client.put_object(**where, Body=owner.encode())
         if known != owner:
             raise belongs_to_another(self.name, known)
 
+    def belongs_to(self, owner: str) -> bool:
+        """Tell whether the marker says so."""
+        with self._translated("its marker"):
+            return bool(owner) and self._marked() == owner
+
+    def _marked(self) -> str | None:
+        where = {"Bucket": self._place.bucket, "Key": f"{self._store.sub_dir}{MARKER}"}
+        try:
+            with closing(self._client.get_object(**where)["Body"]) as body:
+                known: str = body.read().decode()
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _GONE:
+                return None
+            raise
+        return known
+
     def size(self, sha256: str) -> int | None:
         """Return the size of an object, or ``None``."""
-        with self._translated(sha256):
+        found = self._head(sha256)
+        return None if found is None else int(found["ContentLength"])
+
+    def written_at(self, key: str) -> float | None:
+        """Return when an object came."""
+        found = self._head(key)
+        return None if found is None else float(found["LastModified"].timestamp())
+
+    def _head(self, key: str) -> dict[str, Any] | None:
+        with self._translated(key):
             try:
-                found = self._client.head_object(Bucket=self._place.bucket, Key=self._key(sha256))
+                found: dict[str, Any] = self._client.head_object(
+                    Bucket=self._place.bucket, Key=self._key(key)
+                )
             except ClientError as error:
                 if error.response["Error"]["Code"] in _GONE:
                     return None
                 raise
-        return int(found["ContentLength"])
+        return found
 
     def sizes(self) -> Iterator[tuple[str, int]]:
         """Yield checksum and size of all objects."""
@@ -107,7 +130,7 @@ class S3Blobs:
             for page in pages.paginate(Bucket=self._place.bucket, Prefix=self._store.sub_dir):
                 for row in page.get("Contents", ()):
                     name = row["Key"].rpartition("/")[2]
-                    if name != MARKER:
+                    if is_key(name) and row["Key"] == self._key(name):
                         yield name, int(row["Size"])
 
     def write(self, key: str, path: Path, sha256: str | None = None) -> None:

@@ -6,6 +6,7 @@ import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -14,6 +15,7 @@ from pymongo.errors import DuplicateKeyError
 
 from ..errors import HaloflowError, InputError, MissingDependencyError, StoreError
 from ..settings import get_settings
+from .blobs import persistent
 from .mongodb import redacted, translated
 
 if TYPE_CHECKING:
@@ -200,6 +202,37 @@ def known_places(store: HaloflowStore) -> list[Blobs]:
     return found
 
 
+def own_places(store: HaloflowStore) -> tuple[list[Blobs], dict[str, str]]:
+    """Return the recorded places where this store, and no other, may delete.
+
+    What only the settings of this process name may be another store's.
+
+    Returns
+    -------
+    places : list of Blobs
+        To be closed by the caller.
+    left : dict
+        The other recorded places, and why nothing may be done there.
+    """
+    mark = store.meta.query_one({"_id": ID_MARK})
+    owner = "" if mark is None else str(mark["value"])
+    found: list[Blobs] = []
+    left: dict[str, str] = {}
+    for text in _recorded(store):
+        try:
+            place = parse_place(text).opened(store)
+            is_own = persistent(partial(place.belongs_to, owner), get_settings().patience_s)
+        except (MissingDependencyError, StoreError) as error:
+            left[text] = str(error)
+            continue
+        if is_own:
+            found.append(place)
+        else:
+            place.close()
+            left[text] = "it does not say that it is this store's, which alone may delete there"
+    return found, left
+
+
 def _prepare(place: Place, store: HaloflowStore) -> None:
     opened = place.opened(store)
     try:
@@ -244,7 +277,15 @@ class OutOfReach:
         """Raise the reason."""
         raise self._error
 
+    def belongs_to(self, owner: str) -> bool:
+        """Raise the reason."""
+        raise self._error
+
     def size(self, sha256: str) -> int | None:
+        """Raise the reason."""
+        raise self._error
+
+    def written_at(self, key: str) -> float | None:
         """Raise the reason."""
         raise self._error
 

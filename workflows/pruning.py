@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import getpass
 import socket
+import time
 from collections import defaultdict
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from ..engines.trajectory import THERMO, TrajectoryReader, TrajectoryWriter
+from ..errors import StoreError
 from ..identity import step_uuid
 from ..makers.step import step_directory
 from ..makers.stored_trajectories import open_stored
@@ -20,17 +23,20 @@ from ..stores.mongodb import SEEN, translated
 from ..stores.retention import ROLE, THINNED, plan_retention
 from ..stores.saved_runs import PRUNING
 from ..stores.step_files import cache_folder
+from ..stores.trajectory_places import own_places, remember_place
 from .status import update_summaries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
+    from ..stores.blobs import Blobs
     from ..stores.connection import HaloflowStore
     from ..stores.retention import Release, Retention, RetentionPlan
     from ..stores.streams import Report
 
 _TASK: Final = PRUNING.partition(" ")[0]
 _FRAMES_AT_ONCE: Final = 200
+_STRAY_AGE_S: Final = 3 * 86_400.0
 
 
 @dataclass
@@ -45,6 +51,8 @@ class Pruned:
         Files that are marked and stay, since another document has the same content.
     n_strays, n_stray_bytes
         Files in places for all machines that no document and no running step knows.
+    left
+        Places where nothing was looked for or deleted, and why.
     failures
         Steps that nothing was done about, and why.
     """
@@ -55,6 +63,7 @@ class Pruned:
     n_shared: int = 0
     n_strays: int = 0
     n_stray_bytes: int = 0
+    left: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
 
@@ -78,7 +87,8 @@ def prune(
     Raises
     ------
     ClaimError, StoreError
-        Another process prunes, or steps are running; or a place does not answer.
+        Another process prunes, or steps are running. A place that does not answer is left
+        for the next time.
     """
     with translated(store.uri), alone(store, _TASK):
         update_summaries(store)
@@ -110,6 +120,7 @@ def _release(store: HaloflowStore, identity: str, releases: list[Release], done:
         for one in releases:
             if one.keep_every is not None:
                 own = [f for f in files if f.role == ROLE + one.part and f.released is None]
+                remember_place(store)
                 thinned += _thinned(store, one, own)
     except Exception as error:  # noqa: BLE001  (one damaged run must not stop the others)
         done.failures[identity] = str(error)
@@ -169,7 +180,59 @@ def _delete(store: HaloflowStore, done: Pruned, report: Report | None) -> None:
     needed, marked = _named(store)
     done.n_shared = len(marked.keys() & needed)
     gone = {sha256: file for sha256, file in marked.items() if sha256 not in needed}
-    present = [(place, dict(place.sizes())) for place in store.files.places]
+    with _listed(store, done.left) as present:
+        _delete_marked(store, gone, present, done, report)
+        for place, key, size in _strays(present, needed | gone.keys()):
+            store.files.remove(place, key)
+            done.n_strays += 1
+            done.n_stray_bytes += size
+
+
+def find_strays(store: HaloflowStore) -> dict[str, int]:
+    """Return key and size of what `prune` would clear up since nothing knows it."""
+    with translated(store.uri):
+        needed, marked = _named(store)
+        with _listed(store, {}) as present:
+            return {key: size for _, key, size in _strays(present, needed | marked.keys())}
+
+
+@contextmanager
+def _listed(
+    store: HaloflowStore, left: dict[str, str]
+) -> Iterator[list[tuple[Blobs, dict[str, int]]]]:
+    """Give the places that are this store's own, and what is there."""
+    with ExitStack() as opened:
+        places, others = own_places(store)
+        left.update(others)
+        found = []
+        for place in places:
+            opened.callback(place.close)
+            try:
+                found.append((place, dict(place.sizes())))
+            except StoreError as error:
+                left[place.name] = str(error)
+        yield found
+
+
+def _strays(
+    present: list[tuple[Blobs, dict[str, int]]], known: Collection[str]
+) -> Iterator[tuple[Blobs, str, int]]:
+    """Yield what nothing knows, and has lain there for long: a step may be about to say it."""
+    for place, sizes in present:
+        for key, size in sizes.items():
+            if key not in known:
+                written_at = place.written_at(key)
+                if written_at is not None and time.time() - written_at >= _STRAY_AGE_S:
+                    yield place, key, max(size, 0)
+
+
+def _delete_marked(
+    store: HaloflowStore,
+    gone: Mapping[str, FileReference],
+    present: list[tuple[Blobs, dict[str, int]]],
+    done: Pruned,
+    report: Report | None,
+) -> None:
     for count, (sha256, file) in enumerate(gone.items(), start=1):
         here = store.files.here(file)
         if here is not None:
@@ -183,11 +246,6 @@ def _delete(store: HaloflowStore, done: Pruned, report: Report | None) -> None:
             done.n_bytes += file.n_bytes
         if report is not None:
             report("deleting files", count, len(gone))
-    for place, sizes in present:
-        for sha256 in sizes.keys() - needed - gone.keys():
-            store.files.remove(place, sha256)
-            done.n_strays += 1
-            done.n_stray_bytes += max(sizes[sha256], 0)
 
 
 def _named(store: HaloflowStore) -> tuple[set[str], dict[str, FileReference]]:

@@ -104,7 +104,8 @@ def test_the_end_of_a_step_takes_no_file_from_its_document_or_from_other_steps(e
         assert (theirs / "INCAR").read_text() == "ENCUT = 520"
 
 
-def test_what_is_pruned_between_the_steps_of_a_process_is_stored_again(on_folder):
+def test_what_is_pruned_between_the_steps_of_a_process_is_stored_again(on_folder, monkeypatch):
+    monkeypatch.setattr("haloflow.workflows.pruning._STRAY_AGE_S", 0.0)
     with on_folder.opened("a") as here, on_folder.opened("b") as there:
         ours, a = saver_of(here)
         ours.restore()

@@ -56,6 +56,7 @@ def submit(
     with closing(open_manager(manager_name)) as manager, open_store(store_uri(store)) as opened:
         plan, made = submit_sweep(sweep, opened, manager, over_budget=over_budget)
         _let_watch(opened, manager)
+        starter = manager.starter
     out = console()
     out.print(
         f"{made.n_jobs} jobs in {made.n_flows} flows handed to {manager.name}; {made.n_known} were "
@@ -64,6 +65,8 @@ def submit(
     )
     for warning in plan.warnings:
         out.print(Text("note: ", style="bold yellow") + Text(warning))
+    if starter:
+        out.print(f"Start jobs by: {starter}")
     out.print("How far it is: haloflow status --watch")
 
 
@@ -171,7 +174,11 @@ def _lines(state: CampaignState) -> list[Text]:
     lines = [Text(work)]
     if state.next_positions:
         first = ", ".join(map(str, state.next_positions[:_MOST_POSITIONS]))
-        lines.append(Text(f"{len(state.next_positions)} jobs wait in the queue, at {first}"))
+        n_waiting = len(state.next_positions)
+        jobs = "1 job waits" if n_waiting == 1 else f"{n_waiting} jobs wait"
+        lines.append(Text(f"{jobs} in the queue, at {first}"))
+    if state.starter:
+        lines.append(Text("nothing is in the queue; start jobs by: ") + Text(state.starter, "bold"))
     for cause, times in state.overcome.items():
         again = "once" if times == 1 else f"{times} times"
         lines.append(coloured("run again ", "waiting") + Text(f"{again}: {cause}", style="dim"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,6 @@ from ..workflows.managers.site import (
     parse_walltime,
 )
 from .console import console
-from .preflight import examine_remote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,9 +70,19 @@ def configure(wishes: Wishes, *, force: bool) -> Site:
 
 
 def examined(site: Site, deadline_s: float) -> bool:
-    """Let a worker examine itself by the new configuration; return whether all is well."""
-    os.environ.update(_settings_of(site))  # before the manager is imported
-    return examine_remote(site.store, site.manager, None, deadline_s, files_dir=site.files_dir)
+    """Let a worker examine itself by the new configuration; return whether all is well.
+
+    A process of its own does it: engines read their configuration as they are imported.
+    """
+    own = {"HALOFLOW_STORE": site.store, "HALOFLOW_FILES_DIR": str(site.files_dir)}
+    command = ("doctor", "--remote", site.manager, "--deadline", str(deadline_s))
+    sys.stdout.flush()
+    done = subprocess.run(  # noqa: S603  (this program)
+        [sys.executable, "-c", "from haloflow.cli.main import run; run()", *command],
+        env=os.environ | _settings_of(site) | own,
+        check=False,
+    )
+    return done.returncode == 0
 
 
 def _site(wishes: Wishes) -> Site:

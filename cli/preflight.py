@@ -18,14 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def examine_remote(
-    store: str | None,
-    manager: str,
-    sweep: Path | None,
-    deadline_s: float,
-    *,
-    files_dir: Path | None = None,
-) -> bool:
+def examine_remote(store: str | None, manager: str, sweep: Path | None, deadline_s: float) -> bool:
     """Let a worker examine itself; return whether nothing stops sweeps from running there.
 
     Parameters
@@ -36,13 +29,11 @@ def examine_remote(
         Whose potentials and disk space are needed; default: none.
     deadline_s
         Longest wait for the worker.
-    files_dir
-        Default: as the settings say.
     """
     plan = plan_sweep(load_sweep(sweep)) if sweep is not None else None
     levels = {level for step in plan.steps.values() for level in step.maker.levels} if plan else ()
     out = console()
-    with open_store(store_uri(store), files_dir=files_dir) as opened:
+    with open_store(store_uri(store)) as opened:
         checks = examine_remotely(
             opened,
             manager,

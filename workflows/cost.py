@@ -25,6 +25,7 @@ _DEFAULT_MS = 3.0
 # 16 to 80 GB by the potentials' own reports. Not measured here.
 _GPU_MB_PER_ATOM = {"chgnet": 5.0, "sevennet": 25.0, "mace": 15.0, "nep": 0.1, "ase": 1.0}
 _DEFAULT_GPU_MB = 30.0
+_PROCESS_GB = 3.0  # of Python, torch and a part of a trajectory
 _GPU_CONTEXT_GB = 1.0  # of CUDA, torch's kernels and the weights, for each process
 _BYTES_PER_ATOM_FRAME = 11.0
 _BYTES_PER_DOCUMENT = 2e5
@@ -72,6 +73,12 @@ def gpu_memory_gb(level: str, n_atoms: int) -> float:
     """Estimate what one process needs of a GPU's memory."""
     families = (mb for name, mb in _GPU_MB_PER_ATOM.items() if level.startswith(name))
     return _GPU_CONTEXT_GB + n_atoms * next(families, _DEFAULT_GPU_MB) / 1e3
+
+
+def memory_gb(level: str, n_atoms: int) -> float:
+    """Estimate what a step needs of a machine's memory: a trajectory in parts, or a potential."""
+    families = (mb for name, mb in _GPU_MB_PER_ATOM.items() if level.startswith(name))
+    return _PROCESS_GB + 2 * n_atoms * next(families, _DEFAULT_GPU_MB) / 1e3
 
 
 def analysis_cost() -> Cost:

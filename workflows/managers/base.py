@@ -101,6 +101,10 @@ class Manager(Protocol):
     watch_log: Path | None
     """Where a watchdog writes, of an engine that nobody else looks after."""
 
+    @property
+    def starter(self) -> str:
+        """The command that the user lets run so that jobs start; empty where none is needed."""
+
     def close(self) -> None:
         """Give back its connections; it is not used any more."""
 

@@ -76,6 +76,14 @@ class FireWorksManager:
     def _scheduler(self) -> str | None:
         return None if self._adapter is None else self._adapter.get("_fw_q_type")
 
+    @property
+    def starter(self) -> str:
+        """What sends jobs to the queue, or runs them here where there is none."""
+        if self._adapter is None:
+            return "rlaunch rapidfire"
+        single = "singleshot" in str(self._adapter.get("rocket_launch", ""))
+        return "qlaunch -r rapidfire" if single else "qlaunch rapidfire"
+
     @cached_property
     def _recovery(self) -> Recovery:
         return Recovery(self.launchpad, self._scheduler)
@@ -171,10 +179,16 @@ class FireWorksManager:
         return set(ids.values())
 
     def pause(self, identities: Collection[str]) -> set[str]:
-        """Pause what has not started."""
+        """Pause what has not started; what waits in the queue is taken out of it."""
         with translated(self._where):
-            ids = self._ids(identities, ["WAITING", "READY"])
-            return {identity for fw_id, identity in ids.items() if self.launchpad.pause_fw(fw_id)}
+            ids = self._ids(identities, ["WAITING", "READY", "RESERVED"])
+            sent = [row for row in self._recovery.sent(ids) if row[0]["state"] == "RESERVED"]
+            paused = {fw_id for fw_id in ids if self.launchpad.pause_fw(fw_id)}
+            given_back = [row for row in sent if row[0]["fw_id"] in paused]
+            for launch, _ in given_back:
+                self.launchpad.cancel_reservation(launch["launch_id"])
+        end_jobs(self._scheduler, [job_id for _, job_id in given_back])
+        return {ids[fw_id] for fw_id in paused}
 
     def resume(self, identities: Collection[str]) -> set[str]:
         """Let what was paused run."""

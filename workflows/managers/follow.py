@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 STATES = ("done", "running", "queued", "waiting", "paused", "failed", "skipped", "cancelled")
 _NAMES = re.compile(r"\b[0-9a-f]{8,}\b|\d+(\.\d+)?")
 """What differs between two failures of one cause: hashes, times, sizes."""
+_MOST_OFF = 10.0
+"""Factor by which estimates are wrong at most."""
 _SEED_OR_TEMPERATURE = re.compile(r"-(seed\d+|[\d.]+K)(?=-|$)")
 
 
@@ -57,6 +59,8 @@ class CampaignState:
         Seconds to the end with as many cores as are at work now; ``None`` while unknown.
     failures
         By cause, the most frequent first.
+    starter
+        What the user is to start, where steps could run and nothing waits or runs.
     overcome
         Causes of failed attempts that were run again: cause to how often.
     """
@@ -70,6 +74,7 @@ class CampaignState:
     eta_s: float | None
     failures: list[Failure]
     overcome: dict[str, int]
+    starter: str = ""
 
     @property
     def counts(self) -> Counter[str]:
@@ -97,6 +102,8 @@ def campaign_state(campaign: Campaign, store: HaloflowStore) -> CampaignState:
     for identity, (_, name) in names.items():
         stages.setdefault(_stage(name), Counter())[states[identity]] += 1
     spent, left, eta_s = _work(jobs, states)
+    is_idle = not {"running"} & set(states.values()) and "queued" in states.values()
+    is_idle = is_idle and not any(job.queue_id for i, job in jobs.items() if states[i] == "queued")
     return CampaignState(
         sweep_name=campaign.sweep.name,
         manager=campaign.manager.name,
@@ -107,6 +114,7 @@ def campaign_state(campaign: Campaign, store: HaloflowStore) -> CampaignState:
         eta_s=eta_s,
         failures=_failures(jobs, states, names, failures(store, names)),
         overcome=_overcome(jobs.values()),
+        starter=campaign.manager.starter if is_idle else "",
     )
 
 
@@ -131,6 +139,7 @@ def _work(
     ended = [i for i in jobs if states[i] == "done"]
     estimated = sum(jobs[i].estimated_core_hours for i in ended)
     scale = sum(spent[i] for i in ended) / estimated if estimated else 1.0
+    scale = min(max(scale, 1 / _MOST_OFF), _MOST_OFF)  # the start of short jobs says little
     left = sum(
         max(scale * job.estimated_core_hours - spent[i], 0.0)
         for i, job in jobs.items()

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from .batch import QueueView
     from .flows import Component
     from .resources import Resources
+    from .task import Orders
 
 _IDENTITY_FIELD = f"job.metadata.{IDENTITY}"
 _BATCH = 1000
@@ -73,6 +74,7 @@ class JobflowRemoteManager:
     """
 
     name = "jobflow-remote"
+    starter = ""  # the runner, which is started here
 
     def __init__(self, project: str | None = None) -> None:
         self.project = configured_project(project)
@@ -222,9 +224,11 @@ class JobflowRemoteManager:
         for step in component.steps:
             asked = self._resources(step, plan)
             name, worker = self._worker(asked)
+            orders = orders_of(step, asked, candidates[step.identity])
+            require_time(worker, orders)
             made[step.identity] = carrier(
                 step,
-                orders_of(step, asked, candidates[step.identity]),
+                orders,
                 store.jobstore,
                 [made[i].output for i in step.after if i in made],
                 sweep=plan.sweep.name,
@@ -270,6 +274,26 @@ def configured_project(name: str | None) -> Project:
             remedy="write one with `haloflow setup --to jobflow-remote`",
         )
     return project
+
+
+def require_time(worker: WorkerBase, orders: Orders) -> None:
+    """Refuse a packed worker whose jobs end before a step could reach a checkpoint.
+
+    Raises
+    ------
+    InputError
+        The second half of such a job, which a step can count on, is too short.
+    """
+    if worker.batch is None or worker.batch.max_time is None:
+        return
+    if orders.checkpoint_s > worker.batch.max_time:
+        raise InputError(
+            "a packed job of this worker is too short for a step",
+            given=f"{orders.name}: about {orders.checkpoint_s:.0f} s to a checkpoint, of "
+            f"{worker.batch.max_time:.0f} s",
+            remedy="run `haloflow setup` with a longer --walltime, or without --packed; or let "
+            "the step write checkpoints more often",
+        )
 
 
 def prepare(controller: JobController) -> None:

@@ -8,6 +8,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
+from warnings import catch_warnings, filterwarnings
 
 from fireworks import FWorker, fw_config
 from fireworks.queue.queue_launcher import launch_rocket_to_queue
@@ -53,9 +54,11 @@ class FireWorksProbe:
         adapter = CommonAdapter.from_file(place)
         single = "singleshot" in adapter["rocket_launch"]
         chosen = {"reserve": True, "fw_id": self._fw_id} if single else {}
-        sent = launch_rocket_to_queue(
-            self._pad, worker, adapter, launcher_dir=str(folder), strm_lvl="CRITICAL", **chosen
-        )
+        with catch_warnings():
+            filterwarnings("ignore", "cd is deprecated", FutureWarning)  # FireWorks' use of monty
+            sent = launch_rocket_to_queue(
+                self._pad, worker, adapter, launcher_dir=str(folder), strm_lvl="CRITICAL", **chosen
+            )
         if not sent:
             raise EngineError(
                 "the queue did not take the job of the preflight",
@@ -79,7 +82,8 @@ class FireWorksProbe:
             self._launched.terminate()
             self._launched.wait()
         if self._fw_id is not None:
-            self._pad.delete_wf(self._fw_id)
+            with redirect_stdout(StringIO()):
+                self._pad.delete_wf(self._fw_id)
         self._manager.close()
 
     def _start_here(self, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def options_of(
 
 def step_options(scheduler: str, given: Mapping[str, Any], job: Resources) -> dict[str, Any]:
     """Return what `given`, the options of a worker, become for a step that asks for `job`."""
+    job = _with_estimate(job, given)
     environment = str(given.get("model", "smp")).split()[0]
     wanted = options_of(scheduler, job, parallel_environment=environment)
     kept = ("partition", "queue", "account", "device", *(() if job.memory_gb else ("mem",)))
@@ -169,6 +171,7 @@ def step_words(adapter: Mapping[str, Any] | None, job: Resources) -> dict[str, A
         template of `haloflow setup`, is told what FireWorks' own templates have words for.
     """
     given = adapter or {}
+    job = _with_estimate(job, given)
     kind = str(given.get("_fw_q_type", "SLURM"))
     scheduler = next((name for name, known in QUEUE_TYPES.items() if known == kind), "slurm")
     words = adapter_words(scheduler, job, str(given.get("parallel_environment", "smp")))
@@ -181,6 +184,12 @@ def step_words(adapter: Mapping[str, Any] | None, job: Resources) -> dict[str, A
         timed = {} if scheduler == "sge" else {"walltime": words["walltime"]}
         return own.get(scheduler, {}) | timed
     return words
+
+
+def _with_estimate(job: Resources, given: Mapping[str, Any]) -> Resources:
+    """Return `job` with the memory that it is estimated to need, where nobody names any."""
+    named = any(str(key).startswith("mem") for key in given) or _memory_in(given) is not None
+    return job if named or job.memory_gb else replace(job, memory_gb=job.estimated_gb)
 
 
 def megabytes(job: Resources) -> int | None:

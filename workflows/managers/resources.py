@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...settings import get_settings
 from ...units import SECONDS_PER_HOUR
-from ..cost import gpu_memory_gb
+from ..cost import gpu_memory_gb, memory_gb
 from .task import Orders
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Resources:
         Time limit of the job.
     replicas_per_gpu
         How many such jobs fit on one GPU.
+    estimated_gb
+        Memory it may need, for where neither it nor the worker names any.
     """
 
     cores: int
@@ -57,6 +59,7 @@ class Resources:
     memory_gb: float | None
     walltime_s: float
     replicas_per_gpu: int = 1
+    estimated_gb: float | None = None
 
     @property
     def step_s(self) -> float:
@@ -113,6 +116,7 @@ def resources_of(step: PlannedStep, sweep: Sweep, usual: Usual | None = None) ->
         if hours is not None
         else min(max(estimate_s, _LEAST_WALLTIME_S), _LONGEST_WALLTIME_S),
         replicas_per_gpu=asked.get("replicas_per_gpu", _replicas_per_gpu(step)),
+        estimated_gb=memory_gb(_level(step), step.cost.n_atoms),
     )
 
 
@@ -152,10 +156,13 @@ def _share_to_checkpoint(step: PlannedStep) -> float:
     return min(interval / max(step.cost.work_units, 1), 1.0) if interval else 1.0
 
 
+def _level(step: PlannedStep) -> str:
+    return step.maker.levels[0] if step.maker.levels else ""
+
+
 def _replicas_per_gpu(step: PlannedStep) -> int:
     """Return how many fit into the memory of a GPU, by the estimate."""
     if not step.cost.n_atoms:
         return _MOST_REPLICAS
-    level = step.maker.levels[0] if step.maker.levels else ""
-    needed = gpu_memory_gb(level, step.cost.n_atoms)
+    needed = gpu_memory_gb(_level(step), step.cost.n_atoms)
     return max(min(int(get_settings().gpu_memory_gb / needed), _MOST_REPLICAS), 1)

@@ -90,7 +90,9 @@ def _now() -> str:
 
 
 def start_watchdog(store: HaloflowStore, log: Path) -> None:
-    """Start `watch` as a process of its own, which ends with the sweeps."""
+    """Start `watch` as a process of its own, which ends with the sweeps, unless one is at it."""
+    if Claims(store.claims).live([_WATCHDOG]):
+        return
     environment = os.environ | {
         "HALOFLOW_STORE": store.uri,  # not among the arguments, which others see
         "HALOFLOW_FILES_DIR": str(store.files_dir),

@@ -49,7 +49,7 @@ def test_the_same_summary_though_runner_killed_and_walltime_over(
 ):
     remote = guarded_remote  # its store asks for a password, which no job may carry
     remote.environment[DELAY_S] = "0.01"  # the runner hands its environment down
-    remote.environment["HALOFLOW_WATCH_S"] = "1"
+    remote.environment["HALOFLOW_WATCH_S"] = "5"
     said = remote.setup("--scheduler", "slurm", "--partition", "debug", "--walltime", "00:10:00")
     assert "on worker here" in said
     assert "Ready to take sweeps." in said
@@ -61,6 +61,7 @@ def test_the_same_summary_though_runner_killed_and_walltime_over(
     again = remote.haloflow("submit", "tiny.yaml", "--to", "jobflow-remote")
     assert "0 jobs in 0 flows handed to jobflow-remote" in again
     wait_for(lambda: "RUNNING" in md_states(remote), "the MD", limit_s=END_S)
+    wait_for(lambda: len(remote.watchdogs()) == 1, "all but one watchdog to see that it is there")
     (watchdog,) = remote.watchdogs()
     (runner,) = remote.runners()
     remote.kill_runner()

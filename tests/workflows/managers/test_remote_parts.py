@@ -135,6 +135,19 @@ def test_a_project_without_a_worker_is_refused(project):
         base.open_manager("jobflow-remote")
 
 
+def test_a_packed_job_too_short_for_a_checkpoint_is_refused():
+    from haloflow.workflows.managers.jobflow_remote import require_time
+    from haloflow.workflows.managers.task import Orders
+
+    orders = Orders("a" * 64, "md-300K", (), (), 60.0, 1, 0.0, checkpoint_s=400.0)
+    for batch in (None, SimpleNamespace(max_time=None), SimpleNamespace(max_time=500.0)):
+        require_time(SimpleNamespace(batch=batch), orders)
+    with pytest.raises(InputError, match="a packed job of this worker is too short") as caught:
+        require_time(SimpleNamespace(batch=SimpleNamespace(max_time=300.0)), orders)
+    assert "md-300K: about 400 s to a checkpoint, of 300 s" in str(caught.value)
+    assert "--walltime" in str(caught.value)
+
+
 def test_a_runner_of_another_machine_is_left_alone(project):
     manager = base.open_manager("jobflow-remote")
     from jobflow_remote.jobs.daemon import DaemonManager

@@ -12,7 +12,14 @@ from pymongo import MongoClient
 from tiny_sweeps import CRYSTAL, tiny_sweep
 
 from haloflow.workflows.managers.attempts import MOST_IDLE
-from haloflow.workflows.managers.campaigns import campaigns, cancel, retry, submit_sweep
+from haloflow.workflows.managers.campaigns import (
+    campaigns,
+    cancel,
+    go_on,
+    pause,
+    retry,
+    submit_sweep,
+)
 from haloflow.workflows.managers.follow import campaign_state
 
 
@@ -48,13 +55,27 @@ def test_a_job_cancelled_while_it_waits(site, store, slurm):
     assert put_back(store) == 0  # it waits, as it should
     assert "RESERVED" in site.states()
     with campaigns(store) as (campaign,):
-        assert campaign_state(campaign, store).next_positions == [1]
+        state = campaign_state(campaign, store)
+        assert (state.next_positions, state.starter) == ([1], "")
     slurm.run("scancel", job)
     wait_for(lambda: not slurm.jobs(), "an empty queue")
     assert put_back(store) == 1
     assert site.states() == {"READY", "WAITING"}
+    with campaigns(store) as (campaign,):
+        assert campaign_state(campaign, store).starter == "qlaunch -r rapidfire"
     site.qlaunch_now(1)
-    assert list(slurm.jobs()) > [job]
+    (again,) = slurm.jobs()
+    assert int(again) > int(job)
+    with campaigns(store) as (campaign,):
+        n_steps = len(campaign.identities(store))
+        assert len(pause(campaign, store)) == n_steps
+        wait_for(lambda: not slurm.jobs(), "what is paused to leave the queue")
+        assert put_back(store) == 0
+        assert site.states() == {"PAUSED"}
+        assert len(go_on(campaign, store)["resumed"]) == n_steps
+        assert site.states() == {"READY", "WAITING"}
+    site.qlaunch_now(1)
+    assert len(slurm.jobs()) == 1
     with campaigns(store) as (campaign,):
         cancel(campaign, store)
     assert slurm.jobs() == {}

@@ -18,8 +18,9 @@ def test_fireworks_carries_no_password(tmp_path, guarded, undisturbed):
     own = site.folder / "own"
     said = site.haloflow(
         "setup", "--to", "fireworks", "--folder", str(own), "--scheduler", "shell",
-        "--files-dir", str(site.folder / "files"), "--no-preflight",
+        "--files-dir", str(site.folder / "files"),
     )  # fmt: skip
+    assert "Ready to take sweeps." in said
     stated = dict(re.findall(r"export (\w+)=(\S+)", said.replace("\n", " ")))
     assert stated == {
         "FW_CONFIG_FILE": str(own / "FW_config.yaml"),

@@ -14,7 +14,7 @@ from haloflow.cli.main import run
 from haloflow.errors import InputError, MissingDependencyError, StoreError, UnknownNameError
 from haloflow.settings import get_settings
 from haloflow.workflows.managers import setup
-from haloflow.workflows.managers.queue_words import options_of, step_words
+from haloflow.workflows.managers.queue_words import options_of, step_options, step_words
 from haloflow.workflows.managers.resources import Resources
 from haloflow.workflows.managers.site import Site, parse_walltime
 
@@ -119,6 +119,18 @@ def test_a_step_asks_for_its_own(site, manager, scheduler, step):
 )
 def test_an_adapter_written_by_hand_is_told_what_it_understands(kind, told):
     assert step_words({"_fw_q_type": kind}, STEPS["analysis"]) == told
+
+
+def test_memory_is_as_asked_or_as_the_worker_gives_or_as_estimated():
+    estimated = Resources(cores=2, gpus=0, memory_gb=None, walltime_s=60, estimated_gb=5)
+    bare, rich = {"_fw_q_type": "SLURM"}, {"_fw_q_type": "SLURM", "mem": "9000M"}
+    assert step_words(bare, estimated)["mem"] == "5000M"
+    assert "mem" not in step_words(rich, estimated)
+    assert step_words(rich, replace(estimated, memory_gb=1))["mem"] == "1000M"
+    assert step_options("slurm", {}, estimated)["mem"] == "5000M"
+    assert step_options("slurm", {"mem": "9000M"}, estimated)["mem"] == "9000M"
+    select = step_options("pbs", {"select": "select=1:ncpus=1:mem=9000mb"}, estimated)["select"]
+    assert select == "select=1:ncpus=2:mem=9000mb"
 
 
 def test_a_bare_site_asks_for_nothing_that_was_not_said(site):

@@ -405,13 +405,13 @@ def _potcars(symbols: tuple[str, ...]) -> str:
         raise MissingDependencyError(
             "VASP needs POTCARs, and pymatgen has not been told where they are",
             given="no PMG_VASP_PSP_DIR",
-            remedy="set PMG_VASP_PSP_DIR to the folder that holds POT_GGA_PAW_PBE_64, in the "
+            remedy="set PMG_VASP_PSP_DIR to the folder that holds POT_PAW_PBE_64, in the "
             "environment or in ~/.config/.pmgrc.yaml",
         ) from None
     except (OSError, ValueError) as error:
         raise PotentialError(
             f"a POTCAR of {POTCAR_FUNCTIONAL} cannot be read",
             given=f"{', '.join(symbols)}: {error}",
-            remedy="put all POTCARs of the release potpaw_PBE.64 into the folder that "
-            "PMG_VASP_PSP_DIR names",
+            remedy="put all POTCARs of the release potpaw_PBE.64 into POT_PAW_PBE_64 in the folder "
+            "that PMG_VASP_PSP_DIR names",
         ) from None

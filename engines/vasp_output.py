@@ -339,12 +339,6 @@ def read_run(directory: Path) -> Vasprun:
             remedy="see whether the disk is full or VASP was killed; look at vasp.out and "
             "std_err.txt there",
         ) from error
-    if not run.ionic_steps and not run.md_data:
-        raise EngineError(
-            "a VASP run ended before its first step was complete",
-            given=str(directory),
-            remedy="look at vasp.out and std_err.txt there",
-        )
     return run
 
 

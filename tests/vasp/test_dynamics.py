@@ -120,6 +120,17 @@ def test_what_was_learnt_survives_a_walltime(stand_in, task, salt):
     assert np.diff(ramp) == pytest.approx(np.full(9, 60.0))
 
 
+def test_md_that_custodian_started_anew_in_its_middle_is_done_again(stand_in, task, salt):
+    segment = MDSegment("md", 8, 300, 300, 1.0)
+    stand_in.fail(zbrent={"step": 5})  # custodian goes on from the CONTCAR
+    with pytest.raises(EngineError, match="custodian started molecular dynamics anew") as failed:
+        run_segments(salt, task(), [segment], **SETTINGS)
+    assert "zbrent: from CONTCAR" in str(failed.value)
+    (result,) = run_segments(salt, task(), [segment], **SETTINGS).values()
+    assert (result.n_steps, result.n_runs) == (8, 1)
+    assert (task().directory / "md" / "set-aside-run-001").is_dir()
+
+
 def test_a_force_field_must_have_been_learnt(task, salt):
     with pytest.raises(EngineError, match="quench of molecular dynamics has no ML_FF") as refused:
         run_segments(salt, task(), MELT_QUENCH[2:], **SETTINGS)

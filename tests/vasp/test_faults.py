@@ -127,3 +127,14 @@ def test_an_exit_code_is_said(task, salt, tmp_path):
         work.run("static", static(LEVEL, salt))
     assert "broken licence" in str(failed.value)
     assert json.loads((work.directory / "static" / "run-001" / "custodian.json").read_text())
+
+
+def test_a_file_that_is_gone_is_said(task, salt, tmp_path):
+    script = tmp_path / "vasp_std"
+    script.write_text("#!/bin/sh\nrm std_err.txt\n")
+    script.chmod(0o755)
+    work = task(LEVEL)
+    work.host = VaspHost(str(script), str(script), poll_s=0.1)
+    with pytest.raises(EngineError, match="a file of a VASP run is gone") as failed:
+        work.run("static", static(LEVEL, salt))
+    assert "std_err.txt" in str(failed.value)

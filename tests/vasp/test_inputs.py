@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import SETTINGS, Lattice, Structure
 from vasp_golden import AIMD_K, FAMILIES, FOLDER, MELT_QUENCH, aimd, calculations, readable
 
+from haloflow.engines import vasp_levels
 from haloflow.engines.vasp_inputs import MDSegment, dynamics, heat_and_quench, relaxation, static
 from haloflow.engines.vasp_levels import VASP_LEVELS, known_titles, potcar_symbols, vasp_level
-from haloflow.errors import InputError, UnknownNameError
+from haloflow.errors import InputError, PotentialError, UnknownNameError
 from haloflow.systems.phases import get_phase
 
 # MP24 and atomate2's MP24DoubleRelaxStaticMaker, as the Materials Project states them
@@ -283,3 +284,48 @@ def test_the_segments_of_a_ramp_share_its_slope():
     ramp = MDSegment("quench", 100, 1000, 300, 2.0)
     assert [ramp.target_k(step) for step in (0, 50, 100)] == [1000, 650, 300]
     assert aimd(600).target_k(10) == 600
+
+
+POTCAR = """  {title}
+   7.000000000000
+ parameters from PSCTR are:
+   VRHFIN ={element}: test
+   LEXCH  = PE
+   EATOM  =   700.0 eV,   50.0 Ry
+
+   TITEL  = {title}
+   LULTRA =        F    use ultrasoft PP ?
+   ENMAX  =  259.561; ENMIN  =  194.671 eV
+   ZVAL   =    7.000    mass and valenz
+ END of PSCTR-controll parameters
+ local part
+ 1.0
+End of Dataset
+"""
+"""The head of a POTCAR, without any of its data."""
+
+
+@pytest.mark.filterwarnings("ignore:POTCAR data with symbol")  # it is none of VASP's
+def test_potcars_go_where_they_are_asked_for_in_the_order_of_the_poscar(
+    salt, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(SETTINGS, "PMG_VASP_PSP_DIR", str(tmp_path / "psp"))
+    inputs = static("vasp-r2scan", salt)
+    with pytest.raises(PotentialError, match="a POTCAR of PBE_64 cannot be read") as refused:
+        inputs.write(tmp_path)
+    assert "POT_PAW_PBE_64" in str(refused.value)
+    place = tmp_path / "psp" / "POT_PAW_PBE_64"
+    place.mkdir(parents=True)
+    for symbol, title in (("Na_pv", "PAW_PBE Na_pv 19Sep2006"), ("Cl", "PAW_PBE Cl 06Sep2000")):
+        text = POTCAR.format(title=title, element=symbol.partition("_")[0])
+        (place / f"POTCAR.{symbol}").write_text(text)
+    inputs.write(tmp_path)
+    text = (tmp_path / "POTCAR").read_text()
+    assert text.index("Na_pv 19Sep2006") < text.index("Cl 06Sep2000")
+    assert not (tmp_path / "POTCAR.spec").exists()
+
+
+def test_a_pymatgen_without_the_sets_is_said(monkeypatch):
+    monkeypatch.setattr(vasp_levels, "find_spec", lambda _name: None)
+    with pytest.raises(PotentialError, match="has no MP24 input sets"):
+        vasp_levels._pymatgen()

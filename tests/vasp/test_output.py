@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import sys
 from pathlib import Path
 
@@ -99,6 +100,20 @@ def test_files_that_are_missing_or_cut_short_are_said(tmp_path):
     assert last_structure(tmp_path) is None
     (tmp_path / "CONTCAR").write_text("half\n1.0\n5 0 0\n")
     assert last_structure(tmp_path) is None
+
+
+def test_runs_without_a_whole_step_are_said(task, salt):
+    work = task()
+    (path,) = evaluate_with_vasp(salt, work).files.values()
+    text = gzip.decompress(path.read_bytes()).decode()
+    path.unlink()
+    plain = path.parent / "vasprun.xml"
+    plain.write_text(re.sub(r"<calculation>.*</calculation>", "", text, flags=re.DOTALL))
+    with pytest.raises(EngineError, match="damaged or cut short"):
+        read_outcome(path.parent)
+    plain.write_text(re.sub(r'<varray name="stress">.*?</varray>', "", text, flags=re.DOTALL))
+    with pytest.raises(EngineError, match="the last step of a VASP run is not complete"):
+        read_outcome(path.parent)
 
 
 def test_packed_files_are_read_alike(task, salt):

@@ -15,15 +15,19 @@ from ..stores.connection import is_there, open_store
 from ..stores.copying import copy_store, survey_copy
 from ..stores.migrating import migrate, plan_migration
 from ..stores.server import MongoServer
+from ..workflows.importing import is_export, opened_export
 from ..workflows.mending import make_again
 from .bars import progress_bars
 from .console import console, table
 from .stores import store_uri
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from ..stores.connection import HaloflowStore
     from ..stores.copying import CopyReport
     from ..stores.migrating import MigrationPlan
+    from ..stores.streams import Report
 
 _ANY_TIME_S = 7 * 86400.0
 """Reading all of a store takes as long as it takes."""
@@ -79,7 +83,7 @@ def copy_between(
     dry_run: bool,
 ) -> bool:
     """Copy, or say what would be; return whether all files of the source are whole."""
-    with _opened(*source, read_only=True) as old, progress_bars() as report:
+    with progress_bars() as report, _source(*source, report) as old:
         if not dry_run:
             with _opened(*target) as new:
                 done = copy_store(old, new, merge=merge, report=report)
@@ -90,6 +94,15 @@ def copy_between(
             done = survey_copy(old, None, merge=merge, report=report)
     _show_copy(done, dry_run=dry_run)
     return not done.damaged
+
+
+def _source(
+    place: str, files: Path | None, report: Report
+) -> AbstractContextManager[HaloflowStore]:
+    """Open what is copied: a store, or an export."""
+    if files is None and is_export(place):
+        return opened_export(place, report)
+    return _opened(place, files, read_only=True)
 
 
 def _opened(place: str, files: Path | None, *, read_only: bool = False) -> HaloflowStore:

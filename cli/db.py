@@ -76,7 +76,12 @@ def status(folder: ServerFolder = None) -> None:
 
 @app.command()
 def copy(
-    source: Annotated[str, typer.Argument(metavar="FROM", help="Folder or mongodb:// URI.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FROM", help="Folder, mongodb:// URI, or what `haloflow export` wrote."
+        ),
+    ],
     target: Annotated[str, typer.Argument(metavar="TO", help="Folder or mongodb:// URI.")],
     merge: Annotated[
         bool,

@@ -19,6 +19,7 @@ _MS_PER_ATOM_STEP = {
     "nep": 0.026,
     "ase": 0.05,
     "mace": 3.0,
+    "vasp": 1e4,  # of a cell of some tens of atoms; larger ones cost more per atom
 }
 _DEFAULT_MS = 3.0
 # Megabytes of a GPU per atom, forces included, in single precision: from what fits into GPUs of
@@ -55,11 +56,12 @@ class Cost:
     n_atoms: int = 0
 
 
+@lru_cache(maxsize=4096)
 def dynamics_cost(level: str, n_atoms: int, n_steps: int, trajectory_interval: int) -> Cost:
     """Estimate a run of `n_steps` energy and force evaluations."""
-@lru_cache(maxsize=4096)
     ms = _MS_PER_ATOM_STEP.get(level, _MS_PER_ATOM_STEP.get(level.partition(":")[0], _DEFAULT_MS))
-    ms = ms if not level.startswith("mace-") else _MS_PER_ATOM_STEP["mace"]
+    for family in ("mace", "vasp"):
+        ms = _MS_PER_ATOM_STEP[family] if level.startswith(f"{family}-") else ms
     frames = n_steps / trajectory_interval if trajectory_interval else 0.0
     return Cost(
         core_hours=ms * 1e-3 * n_atoms * n_steps / SECONDS_PER_HOUR,
@@ -81,13 +83,7 @@ def memory_gb(level: str, n_atoms: int) -> float:
     return _PROCESS_GB + 2 * n_atoms * next(families, _DEFAULT_GPU_MB) / 1e3
 
 
+@cache
 def analysis_cost() -> Cost:
     """Estimate a step that only reads what others computed."""
     return Cost(_SECONDS_PER_ANALYSIS / SECONDS_PER_HOUR, _BYTES_PER_DOCUMENT / GIGABYTE, 1)
-def memory_gb(level: str, n_atoms: int) -> float:
-    """Estimate what a step needs of a machine's memory: a trajectory in parts, or a potential."""
-    families = (mb for name, mb in _GPU_MB_PER_ATOM.items() if level.startswith(name))
-    return _PROCESS_GB + 2 * n_atoms * next(families, _DEFAULT_GPU_MB) / 1e3
-
-
-@cache

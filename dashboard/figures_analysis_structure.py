@@ -208,7 +208,7 @@ def chain_figure(runs: Mapping[str, SpeciationAnalysis]) -> Figure | None:
             rows = {length: share for length, share in known if share.value > 0}
             if chains.endless.value > 0:
                 rows["endless"] = chains.endless
-            traces += _bars(rows, chains.rule, colour=OKABE_ITO[index], most=len(rows))
+            traces += _bars(rows, _with_units(chains.rule), colour=OKABE_ITO[index], most=len(rows))
         groups[name] = traces
     x = axis("formers in a chain", type="category")
     return with_menu(groups, layout(x, axis("share of chains", rangemode="tozero")))

@@ -173,7 +173,7 @@ def direction_figure(runs: Mapping[float, TransportAnalysis]) -> Figure | None:
     above = log_axis("D (cm<sup>2</sup> s<sup>−1</sup>)", domain=[0.54, 1.0])
     below = log_axis("σ (mS cm<sup>−1</sup>)", domain=[0.0, 0.44])
     figure = {"data": traces, "layout": layout(x, above, yaxis2=below, height=520)}
-    return filled(figure, "diffusivity along the axes", "collective conductivity along them")
+    return filled(figure, "diffusivity along the axes", "collective conductivity along the axes")
 
 
 def hop_length_figure(runs: Mapping[str, HopsAnalysis]) -> Figure | None:

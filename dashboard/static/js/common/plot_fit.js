@@ -17,7 +17,10 @@ const CHARACTER = 7;
 const GAP = 12;
 const MARGINS = 66;
 /** Of a triangle below its legend. */
-const TALLER = 150;
+const TALLER = 60;
+const LEGEND_MARK = 48;
+const LEGEND_ROW = 22;
+const LEGEND_ROWS = 2;
 const NOTE = "note";
 
 /** @param {Plot} plot @param {number} width px @returns {Plot & {note?: string, more?: number}} */
@@ -69,6 +72,14 @@ function withRoom(axis, room) {
   return { ...axis, tickvals: kept.map((i) => tickvals[i]), ticktext: kept.map((i) => ticktext[i]) };
 }
 
+/** Of the rows of a legend beyond those that a plot has room for, px. @param {any[]} data @param {number} width px */
+function legendHeight(data, width) {
+  const names = [...new Set(data.filter((trace) => trace.name && trace.showlegend !== false && trace.visible !== false).map((trace) => plainText(trace.name)))];
+  const longest = Math.max(0, ...names.map((name) => name.length)) * CHARACTER + LEGEND_MARK;
+  const columns = Math.max(1, Math.floor((width - MARGINS) / longest));
+  return names.length < 2 ? 0 : LEGEND_ROW * Math.max(0, Math.ceil(names.length / columns) - LEGEND_ROWS);
+}
+
 /** @param {Plot} plot @param {number} width px @returns {Plot & {note: string, more: number}} */
 function compact({ data, layout }, width) {
   const isTernary = Object.keys(layout).some((key) => key.startsWith("ternary"));
@@ -93,5 +104,5 @@ function compact({ data, layout }, width) {
   const isCrowded = (/** @type {any} */ trace) => trace.mode === "markers+text" && (trace.hovertext || trace.hovertemplate);
   const shown = data.filter((trace) => trace.mode !== "text");
   const note = notes.map((/** @type {any} */ one) => plainText(one.text.replaceAll("<br>", " "))).join(" ");
-  return { data: shown.map((trace) => (isCrowded(trace) ? { ...trace, mode: "markers" } : trace)), layout: result, note, more: isTernary ? TALLER : 0 };
+  return { data: shown.map((trace) => (isCrowded(trace) ? { ...trace, mode: "markers" } : trace)), layout: result, note, more: (isTernary ? TALLER : 0) + legendHeight(shown, width) };
 }

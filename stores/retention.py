@@ -17,7 +17,7 @@ from ..identity import step_uuid
 from ..quantity import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from .connection import HaloflowStore
 
@@ -46,7 +46,10 @@ class Retention(BaseModel):
     )
     after_days: float = Field(0.0, ge=0, description="Only of runs that ended so long ago.")
     max_gb: float | None = Field(
-        None, gt=0, description="Release the oldest productions of the store above this size."
+        None,
+        gt=0,
+        description="Release the oldest productions of the store above this size; "
+        "what other rules keep stays, and so do runs that broke down or are superseded.",
     )
 
     @property
@@ -145,7 +148,10 @@ def recorded_rules(store: HaloflowStore) -> dict[str, Retention]:
 
 
 def plan_retention(
-    store: HaloflowStore, asked: Retention | None = None, now: datetime | None = None
+    store: HaloflowStore,
+    asked: Retention | None = None,
+    now: datetime | None = None,
+    unreadable: Collection[str] = (),
 ) -> RetentionPlan:
     """Return what is not to be kept.
 
@@ -158,10 +164,19 @@ def plan_retention(
         only as far as the rules of all of them agree.
     now
         Default: the present.
+    unreadable
+        Candidates whose summaries could not be brought up to date: their runs stay.
     """
     recorded = {} if asked is not None else recorded_rules(store)
-    runs = _runs(store)
-    for run in _superseded(store, set(runs)):
+    runs, settled = _runs(store)
+    planned = _planned(store)
+    sweeps = recorded.keys() | planned.sweeps
+    for candidate_id, steps in planned.steps.items():
+        if candidate_id in unreadable or settled.get(candidate_id) != hash(steps):
+            for identity in steps & runs.keys():
+                runs[identity].is_settled = False
+    for run in _superseded(store, planned, set(runs)):
+        run.sweeps.update(sweeps)  # whose it was is not known any more
         runs[run.identity] = run
     _date(store, runs)
     moment = now or datetime.now(UTC)
@@ -187,11 +202,18 @@ def plan_retention(
     return found
 
 
-def _runs(store: HaloflowStore) -> dict[str, _Run]:
-    """Return the runs of all candidates, from their summaries, without the names of files."""
+def _runs(store: HaloflowStore) -> tuple[dict[str, _Run], dict[str, int]]:
+    """Return the runs of all candidates, from their summaries, without the names of files.
+
+    Besides, for each candidate that is complete, a hash of the steps that its summary knows.
+    """
     runs: dict[str, _Run] = {}
+    settled: dict[str, int] = {}
     fields = ["candidate_id", "sweeps", "complete", "steps"]
     for row in store.summaries.query({}, fields):
+        if row.get("complete"):
+            known = frozenset(step["identity"] for step in row.get("steps", ()))
+            settled[row["candidate_id"]] = hash(known)
         for step in row.get("steps", ()):
             parts = _parts(step.get("files", ())) if step["kind"] in _KINDS else {}
             if not parts:
@@ -202,17 +224,39 @@ def _runs(store: HaloflowStore) -> dict[str, _Run]:
             )
             run.sweeps.update(row.get("sweeps", ()))
             run.is_settled &= bool(row.get("complete"))
-    return runs
+    return runs, settled
 
 
-def _superseded(store: HaloflowStore, known: set[str]) -> Iterator[_Run]:
-    """Yield the runs that no candidate has."""
-    planned = {i for row in store.candidates.query({}, ["steps"]) for i in row["steps"].values()}
+@dataclass
+class _Planned:
+    """What candidates say, read as it is stored: newer versions may have written it."""
+
+    steps: dict[str, frozenset[str]] = field(default_factory=dict)
+    sweeps: set[str] = field(default_factory=set)
+    is_known: bool = True
+
+
+def _planned(store: HaloflowStore) -> _Planned:
+    found = _Planned()
+    for row in store.candidates.query({}, ["candidate_id", "steps", "sweeps"]):
+        if not isinstance(row.get("steps"), dict) or not isinstance(row.get("sweeps"), list):
+            found.is_known = False
+            continue
+        found.steps[row["candidate_id"]] = frozenset(row["steps"].values())
+        found.sweeps.update(row["sweeps"])
+    return found
+
+
+def _superseded(store: HaloflowStore, plans: _Planned, known: set[str]) -> Iterator[_Run]:
+    """Yield the runs that no candidate has; none if one cannot be read, which may have any."""
+    if not plans.is_known:
+        return
+    planned = known.union(*plans.steps.values())
     fields = ["output.identity", "output.kind", "output.status", "output.files"]
     for row in store.outputs.query({"output.kind": {"$in": list(_KINDS)}}, fields):
         output = row["output"]
         parts = _parts(output.get("files", ()))
-        if parts and output["identity"] not in planned | known:
+        if parts and output["identity"] not in planned:
             status = Status(output.get("status", Status.OK))
             yield _Run(output["identity"], output["kind"], status, parts, is_superseded=True)
 
@@ -239,10 +283,9 @@ def _date(store: HaloflowStore, runs: Mapping[str, _Run]) -> None:
 
 
 def _merged(run: _Run, recorded: Mapping[str, Retention]) -> Retention:
-    sweeps = set(recorded) if run.is_superseded else run.sweeps
-    if not sweeps or not sweeps <= recorded.keys():
+    if not run.sweeps or not run.sweeps <= recorded.keys():
         return Retention()
-    first, *others = (recorded[sweep] for sweep in sorted(sweeps))
+    first, *others = (recorded[sweep] for sweep in sorted(run.sweeps))
     for other in others:
         first = first.with_(other)
     return first
@@ -290,12 +333,14 @@ def _limit_size(
     )
     for run in sorted(open_to_rules, key=_by_age):
         limit_gb = rules_of[run.identity].max_gb
-        for part, (n_files, n_bytes) in run.parts.items():
-            too_large = limit_gb is not None and total > limit_gb * _BYTES_PER_GB
-            if too_large and (run.identity, part) not in gone:
-                rule = f"max_gb: {limit_gb:g}"
-                found.releases.append(Release(run.identity, part, rule, n_files, n_bytes))
-                total -= n_bytes
+        is_open = _PRODUCTION in run.parts and (run.identity, _PRODUCTION) not in gone
+        if run.is_superseded or run.status.is_broken or not is_open or limit_gb is None:
+            continue
+        if total > limit_gb * _BYTES_PER_GB:
+            n_files, n_bytes = run.parts[_PRODUCTION]
+            rule = f"max_gb: {limit_gb:g}"
+            found.releases.append(Release(run.identity, _PRODUCTION, rule, n_files, n_bytes))
+            total -= n_bytes
 
 
 def _by_age(run: _Run) -> tuple[bool, str, str]:

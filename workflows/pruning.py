@@ -91,8 +91,8 @@ def prune(
         for the next time.
     """
     with translated(store.uri), alone(store, _TASK):
-        update_summaries(store)
-        done = Pruned(plan_retention(store, rules))
+        unreadable = update_summaries(store)
+        done = Pruned(plan_retention(store, rules, unreadable=unreadable))
         by_run: dict[str, list[Release]] = defaultdict(list)
         for one in done.plan.releases:
             by_run[one.identity].append(one)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import time
 from datetime import UTC, datetime, timedelta
 
-import boto3
 import numpy as np
 import pytest
 import sample_candidates
@@ -19,7 +17,6 @@ from haloflow.errors import StoreError, SweepError, TrajectoryError
 from haloflow.identity import file_sha256
 from haloflow.makers.run_data import production_of
 from haloflow.quantity import Status
-from haloflow.settings import get_settings
 from haloflow.stores.builders import SummaryBuilder
 from haloflow.stores.checking import check_store
 from haloflow.stores.claims import Claims, Owner
@@ -28,10 +25,9 @@ from haloflow.stores.records import step_of, summary_of
 from haloflow.stores.results import stored_output
 from haloflow.stores.retention import Retention, plan_retention, record_rules
 from haloflow.stores.saved_runs import PRUNING, RunSaver
-from haloflow.stores.trajectory_places import use_place
 from haloflow.workflows.fetching import fetch_files
 from haloflow.workflows.frames import read_frames, stored_trajectories
-from haloflow.workflows.pruning import find_strays, prune
+from haloflow.workflows.pruning import prune
 from haloflow.workflows.sweep import parse_sweep
 
 pytestmark = pytest.mark.usefixtures("quick_settings")
@@ -52,14 +48,11 @@ def released(plan):
     return {(one.part, one.rule) for one in plan.releases}
 
 
-@pytest.fixture
-def strays_are_old(monkeypatch):
-    monkeypatch.setattr("haloflow.workflows.pruning._STRAY_AGE_S", 0.0)
-
-
-@pytest.mark.usefixtures("strays_are_old")
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_released_is_gone_everywhere_and_said_everywhere(kind, request, tmp_path):
+def test_what_is_released_is_gone_everywhere_and_said_everywhere(
+    kind, request, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("haloflow.workflows.pruning._STRAY_AGE_S", 0.0)
     elsewhere = Elsewhere(kind, tmp_path, request)
     elsewhere.use()
     with elsewhere.opened("a") as store:
@@ -100,91 +93,6 @@ def test_what_is_released_is_gone_everywhere_and_said_everywhere(kind, request, 
     with elsewhere.opened("b") as store:
         again = prune(store, rules)
         assert (again.plan.releases, again.n_files, again.n_strays) == ([], 0, 0)
-
-
-def a_stray(store, folder, text="of a run that was killed"):
-    path = folder / "stray"
-    path.write_text(text)
-    store.files.put(path, file_sha256(path))
-
-
-@pytest.mark.usefixtures("strays_are_old")
-@pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_the_place_of_another_store_is_not_touched(kind, request, tmp_path, monkeypatch):
-    elsewhere = Elsewhere(kind, tmp_path, request)
-    elsewhere.use()
-    with elsewhere.opened("a") as store:
-        a_stray(store, tmp_path)
-        before = dict(store.files.target.sizes())
-    monkeypatch.setenv("HALOFLOW_TRAJECTORY_STORE", elsewhere.text)
-    get_settings.cache_clear()
-    with open_store(tmp_path / "other") as other:
-        _, run, _ = fill_with_a_run(other)  # stores in that place, as the settings say
-        both = {file.sha256 for file in run.files} | before.keys()
-        assert find_strays(other) == {}
-        done = prune(other, Retention(preparation="release", keep_every=5))
-        assert (done.n_strays, done.left) == (0, {})
-        assert "belongs to another store" in done.failures[run.identity]
-        prune(other, Retention(preparation="release"))
-        with monkeypatch.context() as patch:  # recorded by a store of before owners were noted
-            patch.setattr("haloflow.stores.trajectory_places._prepare", lambda *_: None)
-            use_place(other, elsewhere.text)
-        done = prune(other)
-        assert (done.n_strays, *done.left) == (0, elsewhere.text)
-        assert "does not say that it is this store's" in done.left[elsewhere.text]
-        assert dict(other.files.target.sizes()).keys() == both
-
-
-@pytest.mark.usefixtures("strays_are_old")
-def test_what_others_keep_in_a_place_is_not_touched(request, tmp_path):
-    elsewhere = Elsewhere("s3", tmp_path, request)
-    elsewhere.use()
-    client = boto3.client("s3", endpoint_url=elsewhere.endpoint)
-    others = [f"{elsewhere.prefix}/nested/ab/{'ab' * 32}", f"{elsewhere.prefix}/README"]
-    for key in others:
-        client.put_object(Bucket=BUCKET, Key=key, Body=b"precious")
-    with elsewhere.opened() as store:
-        a_stray(store, tmp_path)
-        assert prune(store).n_strays == 1
-    for key in others:
-        assert client.get_object(Bucket=BUCKET, Key=key)["Body"].read() == b"precious"
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_only_what_has_lain_there_for_days_is_a_stray(kind, request, tmp_path, monkeypatch):
-    elsewhere = Elsewhere(kind, tmp_path, request)
-    elsewhere.use()
-    with elsewhere.opened("a") as store:
-        a_stray(store, tmp_path)
-        assert find_strays(store) == {}
-        assert prune(store).n_strays == 0
-        in_four_days = time.time() + 4 * 86_400
-        monkeypatch.setattr("haloflow.workflows.pruning.time.time", lambda: in_four_days)
-        assert list(find_strays(store).values()) == [24]
-        done = prune(store)
-        assert (done.n_strays, done.n_stray_bytes) == (1, 24)
-        assert dict(store.files.target.sizes()) == {}
-
-
-@pytest.mark.usefixtures("strays_are_old")
-def test_a_place_that_is_away_waits_for_the_next_time(request, tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-    elsewhere = Elsewhere("folder", tmp_path, request)
-    elsewhere.use()
-    with elsewhere.opened("a") as store:
-        fill_with_a_run(store)
-        a_stray(store, tmp_path)
-        uri = store.uri
-    (tmp_path / "shared").rename(tmp_path / "away")
-    said = CliRunner().invoke(app, ["db", "prune", "--preparation", "--apply", "--store", uri])
-    assert said.exit_code == 0, said.output
-    assert f"nothing was deleted in {tmp_path / 'shared'}: the folder of" in said.stdout
-    (tmp_path / "away").rename(tmp_path / "shared")
-    said = CliRunner().invoke(app, ["db", "prune", "--store", uri])
-    assert "1 files of lost or superseded savings would go (24 B)" in said.stdout
-    with elsewhere.opened("a") as store:
-        done = prune(store)
-        assert (done.n_files, done.n_strays) == (3, 1)
 
 
 def test_killed_between_mark_and_deletion_the_next_one_deletes(filled, monkeypatch):
@@ -251,6 +159,58 @@ def test_sweeps_have_rules_and_the_most_careful_one_counts(filled):
         Retention(keep_every=2, max_gb=3.0, after_days=5, failed="release")
     )
     assert merged == Retention(keep_every=2, max_gb=3.0, after_days=5)
+
+
+def test_a_superseded_run_may_be_that_of_any_sweep(filled):
+    store, candidate, run, _ = filled
+    steps = {name: one for name, one in candidate.steps.items() if name != STEP}
+    bobs = candidate.model_copy(update={"steps": steps, "sweeps": ["bobs"]})
+    sample_candidates.fill(store, [(bobs, {})])
+    SummaryBuilder.of(store).run()
+    record_rules(store, "anns", Retention(superseded="release"))
+    assert plan_retention(store).releases == [], "bob keeps everything"
+    record_rules(store, "bobs", Retention(preparation="release"))
+    assert plan_retention(store).releases == []
+    record_rules(store, "bobs", Retention(superseded="release"))
+    assert {one.identity for one in plan_retention(store).releases} == {run.identity}
+    row = store.candidates.query_one({"candidate_id": candidate.candidate_id})
+    store.candidates.update([{**row, "steps": None}])
+    assert plan_retention(store).releases == [], "nobody knows what that candidate has"
+
+
+def test_size_takes_productions_alone(filled):
+    store, candidate, run, _ = filled
+    small = Retention(max_gb=1e-9)
+    assert released(plan_retention(store, small)) == {("production", "max_gb: 1e-09")}
+    prune(store, Retention(keep_every=5))
+    assert plan_retention(store, small).releases == [], "the thinned copy stays"
+    steps = {name: one for name, one in candidate.steps.items() if name != STEP}
+    sample_candidates.fill(store, [(candidate.model_copy(update={"steps": steps}), {})])
+    SummaryBuilder.of(store).run()
+    assert plan_retention(store, small).releases == [], "superseded runs are kept"
+    assert len(of(store, run).files) == 7
+
+
+def test_of_broken_runs_size_takes_nothing(tmp_path):
+    with open_store(tmp_path / "store") as store:
+        fill_with_a_run(store, Status.DIVERGED)
+        assert plan_retention(store, Retention(max_gb=1e-9)).releases == []
+
+
+@pytest.mark.parametrize("is_newer", [True, False])
+def test_a_candidate_whose_summary_is_not_up_to_date_holds_its_runs(filled, is_newer):
+    store, candidate, run, _ = filled
+    row = store.candidates.query_one({"candidate_id": candidate.candidate_id})
+    row["steps"]["diffusion-new"] = "d" * 64  # reads the run, and has no result yet
+    store.candidates.update([row | ({"schema_version": 99} if is_newer else {})])
+    plan = plan_retention(store, ALL)
+    assert (plan.releases, plan.n_unfinished) == ([], 1)
+    done = prune(store, ALL)
+    assert (done.plan.releases, done.plan.n_unfinished, done.n_files) == ([], 1, 0)
+    del row["steps"]["diffusion-new"]
+    store.candidates.update([row | ({"schema_version": 99} if is_newer else {})])
+    assert bool(prune(store, ALL).plan.releases) is not is_newer
+    assert bool(of(store, run).files[0].released) is not is_newer
 
 
 def test_age_and_size_limit_what_goes(filled):

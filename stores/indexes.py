@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
+from pymongo.errors import DuplicateKeyError
+
 from .changes import WATCHED
 from .collection import SqliteCollection
 from .embedded_changes import EmbeddedChanges
@@ -44,6 +46,9 @@ _FILTERED: Final = (
 )
 """What summaries are filtered by on a server, beside what they are sorted by."""
 
+_ONE_OUTPUT: Final = ("uuid", "index")
+"""Two that store one step at once replace each other's document; they never make two."""
+
 
 def prepare_indexes(stores: Mapping[str, Store]) -> None:
     """Make the indexes, columns and tables that are missing in connected stores."""
@@ -54,6 +59,11 @@ def prepare_indexes(stores: Mapping[str, Store]) -> None:
         embedded.prepare()
         summaries.create_columns(SUMMARY_COLUMNS)
         return
+    outputs, keys = stores["outputs"]._collection, [(path, 1) for path in _ONE_OUTPUT]
+    try:
+        outputs.create_index(keys, unique=True)
+    except DuplicateKeyError:  # doubles of before: `haloflow db check` names them
+        outputs.create_index(keys)
     for path, direction in product(SORTED, (1, -1)):
         summaries.create_index([(path, direction), ("candidate_id", 1)])
     for paths in _FILTERED:
@@ -72,6 +82,7 @@ def missing_indexes(stores: Mapping[str, Store]) -> list[str]:
         lacking += [] if columns and columns.has(SUMMARY_COLUMNS) else ["summaries (columns)"]
         lacking += [] if embedded.is_prepared() else ["candidates (changes)"]
     else:
+        wanted += [("outputs", _ONE_OUTPUT)]
         wanted += [("summaries", (path, "candidate_id")) for path in SORTED]
         wanted += [("summaries", paths) for paths in _FILTERED]
     known = {
@@ -95,6 +106,7 @@ def _single(stores: Mapping[str, Store]) -> Iterator[tuple[str, str]]:
     for name, fields in _INDEXES.items():
         beside = embedded and name == "summaries"
         for field in fields[:1] if beside else fields:  # columns stand for the others
-            yield name, field
+            if embedded or (name, field) != ("outputs", _ONE_OUTPUT[0]):
+                yield name, field
     if not embedded:
         yield from ((name, SEEN) for name in WATCHED)

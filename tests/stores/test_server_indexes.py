@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import many_candidates
 import pytest
@@ -86,3 +88,29 @@ def test_pages_are_sorted_by_indexes(database, name, down):
     assert len(page.rows) == 10
     for plan in asked:
         assert "COLLSCAN" not in stages(plan["winningPlan"])
+
+
+def test_two_that_store_one_step_at_once_leave_one_document(mongod_uri, tmp_path):
+    uri = f"{mongod_uri}/twice{time.time_ns()}"
+    with open_store(uri, files_dir=tmp_path) as one, open_store(uri, files_dir=tmp_path) as other:
+
+        def store_it(arguments):
+            store, number, barrier = arguments
+            barrier.wait(timeout=60.0)
+            output = {"uuid": f"u{number}", "index": 1, "output": {"identity": str(number)}}
+            store.outputs.update([output], key=["uuid", "index"])
+
+        with ThreadPoolExecutor(2) as pool:
+            for number in range(60):
+                barrier = threading.Barrier(2)
+                list(pool.map(store_it, [(one, number, barrier), (other, number, barrier)]))
+        assert one.outputs.count({}) == 60
+
+
+def test_a_store_with_doubles_of_before_still_opens(mongod_uri, tmp_path):
+    uri = f"{mongod_uri}/doubles{time.time_ns()}"
+    with MongoClient(uri) as client:
+        rows = [{"uuid": "u", "index": 1, "output": {"identity": "i"}} for _ in range(2)]
+        client.get_default_database()["outputs"].insert_many(rows)
+    with open_store(uri, files_dir=tmp_path) as store:
+        assert store.outputs.count({}) == 2

@@ -188,8 +188,8 @@ def load_potential(name: str, *, device: str = "cpu", threads: int = 1) -> Poten
         raise InputError(
             "VASP evaluates this level, in runs of its own; nothing else can be done with it",
             given=name,
-            allowed="relaxation, hull, energies and molecular dynamics at this level",
-            remedy="choose a potential for melt-quench, registries and labels of many frames",
+            allowed="relaxation, hull, energies, melt-quench and molecular dynamics at this level",
+            remedy="choose a potential for what moves atoms by itself",
         )
     recipe = find_recipe(name)
     identity = _identity(recipe)

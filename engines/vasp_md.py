@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from ase import Atoms, units
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from ..errors import EngineError
 from .durable import sole_use
@@ -53,8 +54,8 @@ class SegmentResult:
     n_runs
         Runs of VASP that it took.
     end
-        Last state: unwrapped positions, velocities and cell, in the order of the structure
-        that the first stretch started from.
+        Last state: unwrapped positions, velocities, cell and energy, in the order of the
+        structure that the first stretch started from.
     temperatures_k
         At the stored frames.
     """
@@ -74,6 +75,7 @@ def run_segments(
     seed: int,
     trajectory_interval: int,
     signature: str,
+    after: Sequence[str] = (),
     on_segment: Callable[[str, int], Callable[[int, int], None]] | None = None,
 ) -> dict[str, SegmentResult]:
     """Run stretches of MD one after the other, or go on with what `task.directory` holds.
@@ -93,6 +95,8 @@ def run_segments(
         Steps between stored frames.
     signature
         Identity of the whole run.
+    after
+        Stretches in the same folder that have run before, from which to go on learning.
     on_segment
         Called with a stretch's name and length; what it returns is told the steps done.
 
@@ -113,7 +117,7 @@ def run_segments(
         first = dynamics(task.level, structure, segments[0], seed=seed)
         path = _Path(first.structure, first.order)
         current = first.structure
-        chain: list[Path] = []
+        chain = [run for name in after for run in task.runs(name)]
         for segment in segments:
             report = on_segment(segment.name, segment.n_steps) if on_segment else None
             current = _run_segment(segment, current, task, chain, seed=seed, report=report)
@@ -264,10 +268,12 @@ class _Path:
         writer = TrajectoryWriter(folder, numbers, chunk_frames=_CHUNK_FRAMES, signature=signature)
         writer.restore()
         temperatures = []
+        energy = np.nan
         step = 0
         for step, frame in enumerate(_steps(segment, runs), start=1):
             moved = frame.frac - self.unwrapped
             self.unwrapped += moved - np.rint(moved)
+            energy = frame.energy_ev
             if step % interval:
                 continue
             atoms = self._atoms(numbers, frame.cell)
@@ -278,6 +284,7 @@ class _Path:
         atoms = self._atoms(numbers, np.array(end.lattice.matrix))
         if (velocities := end.site_properties.get("velocities")) is not None:
             atoms.set_velocities(np.array(velocities, dtype=float)[self._places] / units.fs)
+        atoms.calc = SinglePointCalculator(atoms, energy=energy)
         _, files = read_index(folder)
         return SegmentResult(tuple(files), step, len(runs), atoms, np.array(temperatures))
 

@@ -229,7 +229,7 @@ def relax_with_vasp(
         for name, first in (("relax1", True), ("relax2", False)):
             if first and level.first_xc is None:
                 continue
-            outcome, left = _relax(
+            outcome, left = relax_once(
                 name,
                 current,
                 task,
@@ -261,7 +261,7 @@ def evaluate_with_vasp(structure: Structure, task: VaspTask, *, labels: bool = F
         return _result(task, outcome, outcome.unconverged(), order)
 
 
-def _relax(
+def relax_once(
     name: str,
     structure: Structure,
     task: VaspTask,
@@ -271,7 +271,29 @@ def _relax(
     max_steps: int,
     cell: bool,
 ) -> tuple[VaspOutcome, list[str]]:
-    """Relax until the gate opens; return the end and what is left."""
+    """Relax until the gate opens, in runs of the calculation `name`.
+
+    Parameters
+    ----------
+    name
+        Of the calculation in the folder of `task`.
+    structure
+        Start, with the sites of a species together.
+    task, fmax_ev_a, max_steps, cell
+        As `relax_with_vasp`.
+    first
+        With the functional that the level relaxes with first.
+
+    Returns
+    -------
+    tuple
+        The end of the last run, and what is left to converge.
+
+    Raises
+    ------
+    InterruptedRunError, EngineError, PotentialError
+        As `relax_with_vasp`.
+    """
     tolerance = STRESS_TOLERANCE_GPA if cell else None
     done = 0
     outcome: VaspOutcome | None = None

@@ -19,10 +19,12 @@ from .md import MDMaker
 from .vasp import vasp_task, with_origin
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ase import Atoms
     from pymatgen.core import Structure
 
-    from ..engines.md_settings import MDSettings
+    from ..engines.guards import Guard
     from ..engines.vasp_md import SegmentResult
     from ..stores.documents import MDDocument
     from .step import StepContext
@@ -71,7 +73,8 @@ class VaspMDMaker(MDMaker):
                 signature=context.identity,
                 on_segment=progress.stage,
             )[name]
-            parts[name] = self._judged(found, structure, settings)
+            atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
+            parts[name] = judged(found, dynamics_guards(atoms, settings, self._stage))
             if parts[name].status is not Status.OK:
                 break
             structure = _next_start(parts[name])
@@ -81,24 +84,31 @@ class VaspMDMaker(MDMaker):
         provenance = with_origin(self, origin, context)
         return document.model_copy(update={"ensemble": ENSEMBLE, "provenance": provenance})
 
-    def _judged(self, found: SegmentResult, start: Structure, settings: MDSettings) -> MDResult:
-        """Return a stretch as any run, looked at by the guards where it ended."""
-        atoms: Atoms = AseAtomsAdaptor.get_atoms(start, msonable=False)
-        looks = (
-            guard(found.end, found.n_steps)
-            for guard in dynamics_guards(atoms, settings, self._stage)
-        )
-        verdict = next((one for one in looks if one is not None), None)
-        return MDResult(
-            status=Status.OK if verdict is None else verdict.status,
-            note="" if verdict is None else verdict.note,
-            n_steps=found.n_steps,
-            atoms=found.end,
-            trajectory=found.trajectory,
-            thermo=TrajectoryReader(list(found.trajectory)).thermo(),
-            n_resumes=found.n_runs - 1,
-            wall_s=0.0,
-        )
+
+def judged(found: SegmentResult, guards: Iterable[Guard]) -> MDResult:
+    """Return a stretch as any run, looked at by `guards` where it ended."""
+    looks = (guard(found.end, found.n_steps) for guard in guards)
+    verdict = next((one for one in looks if one is not None), None)
+    return MDResult(
+        status=Status.OK if verdict is None else verdict.status,
+        note="" if verdict is None else verdict.note,
+        n_steps=found.n_steps,
+        atoms=found.end,
+        trajectory=found.trajectory,
+        thermo=TrajectoryReader(list(found.trajectory)).thermo(),
+        n_resumes=found.n_runs - 1,
+        wall_s=0.0,
+    )
+
+
+def moving(atoms: Atoms) -> Structure:
+    """Return atoms as a structure with velocities, for VASP to go on from."""
+    structure: Structure = AseAtomsAdaptor.get_structure(atoms)
+    if "momenta" in structure.site_properties:
+        structure.remove_site_property("momenta")
+    if np.any(velocities := atoms.get_velocities()):  # at rest, VASP draws them
+        structure.add_site_property("velocities", (velocities * _A_PER_FS).tolist())
+    return structure
 
 
 def _next_start(equilibration: MDResult) -> Structure:
@@ -111,7 +121,4 @@ def _next_start(equilibration: MDResult) -> Structure:
     cells = reader.cells(reader.n_frames // 2)
     if len(cells):
         atoms.set_cell(np.mean(cells, axis=0), scale_atoms=True)
-    structure: Structure = AseAtomsAdaptor.get_structure(atoms)
-    structure.remove_site_property("momenta")
-    structure.add_site_property("velocities", (atoms.get_velocities() * _A_PER_FS).tolist())
-    return structure
+    return moving(atoms)

@@ -182,7 +182,7 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
     resolved = resolve_levels(sweep, candidates, store)
     for own_sweep, some in by_levels(candidates, resolved):
         _require_levels(own_sweep, some)
-    _require_vasp_fits(sweep, candidates)
+    _require_vasp_fits(sweep)
     _require_tethers(sweep, candidates)
     _require_chains(sweep, candidates)
     drafts = [_draft(c, one.sweep) for c, one in zip(candidates, resolved, strict=True)]
@@ -266,11 +266,9 @@ def _require_levels(sweep: Sweep, candidates: list[Candidate]) -> None:
             raise
 
 
-def _require_vasp_fits(sweep: Sweep, candidates: list[Candidate]) -> None:
+def _require_vasp_fits(sweep: Sweep) -> None:
     """Refuse what VASP does not run here."""
     asked: dict[str, str] = {}
-    if any(candidate.phase == "glass" for candidate in candidates):
-        asked["melt_quench"] = sweep.stages.melt_quench
     if sweep.registries:
         asked["relax, with registries"] = sweep.stages.relax
     if sweep.md.tether is not None:
@@ -278,11 +276,10 @@ def _require_vasp_fits(sweep: Sweep, candidates: list[Candidate]) -> None:
     for stage, level in asked.items():
         if is_vasp(level):
             raise SweepError(
-                f"stages.{stage}: VASP relaxes, places on the hull and runs MD without springs",
+                f"stages.{stage}: VASP relaxes, melts and quenches, and runs MD without springs",
                 given=level,
                 allowed="the name of a potential",
-                remedy=f"name a potential for this stage, e.g. stages: {{relax: {level}, "
-                f"hull: {level}, melt_quench: chgnet-r2scan-d3}}",
+                remedy="name a potential for this stage, e.g. chgnet-r2scan-d3",
             )
 
 

@@ -23,6 +23,7 @@ from ..makers.relax import RelaxMaker
 from ..makers.step import StepMaker, plan_job
 from ..makers.trajectory_makers import LandscapeMaker, StructureMaker, TransportMaker
 from ..makers.vasp import VaspRelaxMaker
+from ..makers.vasp_glass import VaspMeltQuenchMaker
 from ..makers.vasp_md import VaspMDMaker
 from ..systems.phases import get_phase
 from ..systems.registries import chain_registries, find_chains
@@ -205,9 +206,10 @@ def glass_steps(
     chain = StepChain()
     size = units.n_atoms
     mixture = candidate.mixture.canonical()
+    melt_quench = VaspMeltQuenchMaker if is_vasp(sweep.stages.melt_quench) else MeltQuenchMaker
     for seed in sweep.seeds:
         suffix = f"-seed{seed}"
-        maker = MeltQuenchMaker(
+        maker = melt_quench(
             level=sweep.stages.melt_quench,
             seed=seed,
             protocol=sweep.melt_quench,

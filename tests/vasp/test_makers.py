@@ -9,18 +9,22 @@ import pytest
 from jobflow import run_locally
 from monty.json import MontyDecoder
 from pymatgen.core import Lattice, Structure
+from pymatgen.io.vasp import Incar
 
 from haloflow.engines.potentials import identify, load_potential
 from haloflow.engines.vasp_levels import VASP_LEVELS
 from haloflow.errors import CoverageError, EngineError, InputError, MissingDependencyError
+from haloflow.makers.protocol import MeltQuenchProtocol
 from haloflow.makers.run_data import production_of
 from haloflow.makers.step import release_claims, step_directory
 from haloflow.makers.vasp import VaspRelaxMaker, VaspStaticMaker
+from haloflow.makers.vasp_glass import VaspMeltQuenchMaker
 from haloflow.makers.vasp_md import VaspMDMaker
 from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
 from haloflow.stores.purpose import is_for_tests, mark_for_tests
 from haloflow.stores.results import failures
+from haloflow.systems.mixture import Mixture
 
 
 def run(store, maker, start):
@@ -132,6 +136,42 @@ def test_aimd_gives_the_document_and_trajectories_of_any_run(stand_in, tested, s
     }  # fmt: skip
     moved = reader.positions()[0] - salt.cart_coords
     assert np.abs(moved - moved.mean(axis=0)).max() < 1.0
+
+
+def test_a_glass_is_made_with_a_force_field_that_the_melt_has_taught(stand_in, tested):
+    mixture = Mixture({"NaCl": 1}).canonical()
+    maker = VaspMeltQuenchMaker(
+        level="vasp-pbe-d3",
+        n_atoms=16,
+        protocol=MeltQuenchProtocol(
+            melt_temperature_k=600, melt_steps=20, hold_steps=20, quench_steps=20,
+            npt_block_steps=20, npt_max_blocks=2, density_tolerance=1e-6, prerelax_steps=20,
+            trajectory_interval=5,
+        ),
+    )  # fmt: skip
+    document = run(tested, maker, mixture)
+    assert document.kind == "melt_quench"
+    assert document.level == "vasp-pbe-d3"
+    assert len(document.structure) == 16
+    assert {file.role for file in document.files} == {
+        "trajectory-melt", "trajectory-hold", "trajectory-quench", "trajectory-npt",
+    }  # fmt: skip
+    assert document.energy_ev_per_atom.value < 0
+    assert len(document.density_blocks_g_cm3) == 2
+    folder = step_directory(tested.files_dir, document.identity)
+    modes = {
+        path.parent.parent.name: Incar.from_file(path)["ML_MODE"].lower()
+        for path in folder.glob("*/run-*/INCAR")
+        if path.parent.parent.name != "prerelax"
+    }
+    assert modes == {
+        "melt": "train", "hold": "train", "refit": "refit", "quench": "run", "npt": "run",
+    }  # fmt: skip
+    known = int((folder / "hold/run-001/ML_ABN").read_text().split()[-1])
+    assert known > int((folder / "melt/run-001/ML_ABN").read_text().split()[-1])
+    refitted = (folder / "refit/run-001/ML_FFN").read_text()
+    assert (folder / "npt/run-001/ML_FF").read_text() == refitted
+    assert len(list(folder.glob("npt/run-*"))) == 2
 
 
 def test_a_criterion_above_the_levels_makes_no_other_step():

@@ -13,6 +13,8 @@ from pair_potential import LEVEL
 from tiny_sweeps import CRYSTAL, GLASS, tiny_data
 
 from haloflow.errors import SweepError
+from haloflow.makers.vasp import VaspRelaxMaker
+from haloflow.makers.vasp_glass import VaspMeltQuenchMaker
 from haloflow.makers.vasp_md import VaspMDMaker
 from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
@@ -89,7 +91,6 @@ def test_a_sweep_at_r2scan_runs_end_to_end(stand_in, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "stage"),
     [
-        ({"systems": [GLASS], "stages": VASP | {"melt_quench": "vasp-pbe"}}, "melt_quench"),
         ({"registries": True}, "relax, with registries"),
         (
             {
@@ -102,18 +103,23 @@ def test_a_sweep_at_r2scan_runs_end_to_end(stand_in, tmp_path):
 )
 def test_what_vasp_does_not_run_is_refused(changes, stage):
     sweep = parse_sweep(data() | changes)
-    with pytest.raises(SweepError, match=f"stages.{stage}: VASP relaxes, places on") as refused:
+    with pytest.raises(
+        SweepError, match=f"stages.{stage}: VASP relaxes, melts and quenches"
+    ) as refused:
         plan_sweep(sweep)
     assert "name a potential for this stage" in str(refused.value)
 
 
-def test_one_level_of_vasp_for_all_stages_of_a_crystal_plans_its_aimd():
+def test_one_level_of_vasp_for_all_stages_plans_aimd_and_learnt_glasses():
     made = data()
     del made["stages"]
-    plan = plan_sweep(parse_sweep(made | {"level": "vasp-pbe"}))
+    plan = plan_sweep(parse_sweep(made | {"level": "vasp-r2scan", "systems": [CRYSTAL, GLASS]}))
     makers = {step.name: step.maker for step in plan.steps.values()}
     assert isinstance(makers["md-300K"], VaspMDMaker)
-    assert makers["md-300K"].level == "vasp-pbe"
+    assert isinstance(makers["melt_quench-seed1"], VaspMeltQuenchMaker)
+    assert isinstance(makers["relax-seed1"], VaspRelaxMaker)
+    levels = {maker.level for maker in makers.values() if hasattr(maker, "level")}
+    assert levels == {"vasp-r2scan"}
 
 
 def test_the_plan_needs_no_vasp_and_shares_the_phase_that_is_the_candidate(monkeypatch):

@@ -33,7 +33,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..dashboard.panels import Fact
-    from ..stores.documents import CandidateSummary, LiteratureValue, StepDocument, StepState
+    from ..stores.documents import (
+        CandidateSummary,
+        LiteratureValue,
+        Release,
+        StepDocument,
+        StepState,
+    )
 
 
 def show_candidate(store: str | None, name: str) -> None:
@@ -43,13 +49,13 @@ def show_candidate(store: str | None, name: str) -> None:
         update_summaries(opened)
         summary = find_summary(opened, candidate.candidate_id)
         documents = step_documents(opened, candidate)
-        files_dir = opened.files_dir
+        places = [str(opened.files_dir), *(place.name for place in opened.files.places)]
     out = console()
     _print_head(out, summary)
     _print_facts(out, CandidateView(summary, documents, title=summary.label))
     _print_literature(out, summary)
     _print_steps(out, summary, documents)
-    out.print(f"Files lie under {files_dir}")
+    out.print(f"Files lie under {', and in '.join(places)}")
     for note in footnotes([summary], shown_phases(documents.values())):
         out.print(Text(f"- {note}", style="dim"))
 
@@ -125,6 +131,10 @@ def _print_steps(
             out.print(Padding(Text(detail, style="dim"), (0, 0, 0, 4), expand=False))
 
 
+def _words(gone: Release) -> str:
+    return f"released {gone.at:%Y-%m-%d} by {gone.by}: {gone.rule}"
+
+
 def _provenance(step: StepState, document: StepDocument | None) -> list[str]:
     lines = [f"identity {step.identity}"]
     if document is None:
@@ -144,6 +154,7 @@ def _provenance(step: StepState, document: StepDocument | None) -> list[str]:
     lines += [f"from {parent}" for parent in p.parents]
     lines += [
         f"{file.role}: {file.path}, {size_text(file.n_bytes)}, sha256 {file.sha256}"
+        + ("" if file.released is None else f", {_words(file.released)}")
         for file in document.files
     ]
     return lines

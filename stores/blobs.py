@@ -54,7 +54,9 @@ class Blobs(Protocol):
     def written_at(self, key: str) -> float | None:
         """Return when something was last written for a file, in s since 1970, or ``None``."""
 
-    def write(self, key: str, path: Path, sha256: str | None = None) -> None:
+    def write(
+        self, key: str, path: Path, sha256: str | None = None, *, again: bool = False
+    ) -> None:
         """Store a file, a block in memory at a time; one that is here already stays.
 
         Parameters
@@ -63,6 +65,8 @@ class Blobs(Protocol):
             What it is known by: its sha256, or another where it is not to be shared.
         path, sha256
             The file, and the sha256 that it must have; default: `key`.
+        again
+            Store it even if it is here: what is here is damaged.
 
         Raises
         ------

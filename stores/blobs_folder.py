@@ -85,9 +85,12 @@ class FolderBlobs:
             except FileNotFoundError:
                 return None
 
-    def write(self, key: str, path: Path, sha256: str | None = None) -> None:
+    def write(
+        self, key: str, path: Path, sha256: str | None = None, *, again: bool = False
+    ) -> None:
         """Store a file."""
-        if self.size(key) is not None:
+        self._require_mounted()
+        if not again and self.size(key) is not None:
             return
         target = self._path(key)
         beside = target.with_name(f".{key[:16]}-{secrets.token_hex(8)}{_SUFFIX}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from gridfs.errors import CorruptGridFile, NoFile
 from maggma.stores import GridFSStore
 from pymongo import WriteConcern
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import DuplicateKeyError
 
 from ..errors import StoreError
 from .blobs import BLOCK, Checked, is_key
@@ -114,28 +114,34 @@ class GridFSBlobs:
         found += [] if file is None else [file["uploadDate"].replace(tzinfo=UTC)]
         return max((at.timestamp() for at in found), default=None)
 
-    def write(self, key: str, path: Path, sha256: str | None = None) -> None:
-        """Store a file; chunks that are there already are not sent again."""
-        if self.size(key) is not None:
+    def write(
+        self, key: str, path: Path, sha256: str | None = None, *, again: bool = False
+    ) -> None:
+        """Store a file; chunks that are there already are compared and not sent again.
+
+        Several processes may do so at once: none of them deletes chunks, and each makes sure
+        of its file before it sends any.
+        """
+        if not again and self.size(key) is not None:
             return
         if not self._indexed:
             self.prepare("")
+        checked = Checked(path, sha256 or key)
+        if path.is_file():
+            for _ in checked.blocks(BLOCK):
+                pass
         with translated(self._uri):
+            if again:
+                self._files.delete_one({"_id": key})
             there = self._chunks_of(key)
             length = 0
-            try:
-                for n, block in enumerate(Checked(path, sha256 or key).blocks(BLOCK)):
-                    length += len(block)
-                    if there.pop(n, None) != len(block):
-                        self._send(key, n, block)
-            except (OSError, PyMongoError):
-                raise
-            except Exception:
-                self.remove(key)  # not that file: nothing of it may stay
-                raise
+            for n, block in enumerate(checked.blocks(BLOCK)):
+                length += len(block)
+                if there.pop(n, None) != len(block) or not self._has(key, n, block):
+                    self._send(key, n, block)
             if there:  # of a longer file than this one
                 self._chunks.delete_many({"files_id": key, "n": {"$in": list(there)}})
-            self._finish(key, length)
+            self._finish(key, length, sha256 or key)
 
     def read(self, sha256: str) -> Iterator[bytes]:
         """Yield the blocks of a file."""
@@ -175,14 +181,18 @@ class GridFSBlobs:
         chunk = {"files_id": sha256, "n": n, "data": block}
         try:
             self._chunks.replace_one({"files_id": sha256, "n": n}, chunk, upsert=True)
-        except DuplicateKeyError:  # another process was faster, with the same block
-            return
+        except DuplicateKeyError:  # another process was faster
+            self._chunks.replace_one({"files_id": sha256, "n": n}, chunk)
 
-    def _finish(self, sha256: str, length: int) -> None:
+    def _has(self, key: str, n: int, block: bytes) -> bool:
+        found = self._chunks.find_one({"files_id": key, "n": n}, {"data": 1})
+        return found is not None and bytes(found["data"]) == block
+
+    def _finish(self, key: str, length: int, sha256: str) -> None:
         """Let the file be there, once all of its chunks are on disk."""
         row = {
-            "_id": sha256,
-            "filename": sha256,
+            "_id": key,
+            "filename": key,
             "length": length,
             "chunkSize": BLOCK,
             "uploadDate": datetime.now(UTC),

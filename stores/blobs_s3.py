@@ -133,9 +133,11 @@ class S3Blobs:
                     if is_key(name) and row["Key"] == self._key(name):
                         yield name, int(row["Size"])
 
-    def write(self, key: str, path: Path, sha256: str | None = None) -> None:
+    def write(
+        self, key: str, path: Path, sha256: str | None = None, *, again: bool = False
+    ) -> None:
         """Store a file: what is larger than 16 MiB in parts, one in memory at a time."""
-        if self.size(key) is not None:
+        if not again and self.size(key) is not None:
             return
         for _ in Checked(path, sha256 or key).blocks():
             pass

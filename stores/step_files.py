@@ -281,11 +281,9 @@ class StepFiles:
 
     @staticmethod
     def _put(place: Blobs, path: Path, sha256: str, key: str) -> None:
-        if place.size(key) is not None:
-            if _reads_back(place, sha256, key):
-                return
-            place.remove(key)
-        place.write(key, path, sha256)
+        is_there = place.size(key) is not None
+        if not is_there or not _reads_back(place, sha256, key):
+            place.write(key, path, sha256, again=is_there)
 
 
 def require_kept(file: FileReference) -> None:

@@ -293,7 +293,9 @@ class OutOfReach:
         """Raise the reason."""
         raise self._error
 
-    def write(self, key: str, path: Path, sha256: str | None = None) -> None:
+    def write(
+        self, key: str, path: Path, sha256: str | None = None, *, again: bool = False
+    ) -> None:
         """Raise the reason."""
         raise self._error
 

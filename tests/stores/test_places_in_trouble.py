@@ -12,9 +12,9 @@ import time
 import boto3
 import pytest
 from conftest import free_port
-from kept_elsewhere import BUCKET, Elsewhere, a_file, quick_settings  # noqa: F401  (a fixture)
+from kept_elsewhere import BUCKET, KINDS, Elsewhere, a_file, quick_settings  # noqa: F401  (a fixture)
 
-from haloflow.errors import StoreError, StoreTimeoutError
+from haloflow.errors import StoreError, StoreTimeoutError, TrajectoryError
 from haloflow.settings import get_settings
 from haloflow.stores.blobs import persistent
 from haloflow.stores.blobs_gridfs import GridFSBlobs
@@ -79,6 +79,36 @@ def test_killed_in_the_middle_of_an_upload_nothing_half_is_there(kind, request, 
             assert leftover
     with elsewhere.opened("b") as store:
         assert store.files.local(file).read_bytes() == path.read_bytes()
+
+
+def test_damaged_rests_of_a_killed_upload_are_not_taken_over(request, tmp_path, monkeypatch):
+    elsewhere = Elsewhere("gridfs", tmp_path, request)
+    elsewhere.use()
+    path, file = a_file(tmp_path / "a")
+    with elsewhere.opened("a") as store, monkeypatch.context() as killed:
+        killed.setattr(GridFSBlobs, "_finish", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            store.files.put(path, file.sha256)
+    elsewhere.damage(file.sha256)
+    with elsewhere.opened("a") as store:
+        store.files.put(path, file.sha256)
+    with elsewhere.opened("b") as store:
+        assert store.files.local(file).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_has_a_damaged_file_harms_nobody_who_stores_the_same(kind, request, tmp_path):
+    elsewhere = Elsewhere(kind, tmp_path, request)
+    elsewhere.use()
+    path, file = a_file(tmp_path / "a")
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(path.read_bytes()[:-1] + b"?")
+    with elsewhere.opened("a") as store:
+        store.files.put(path, file.sha256)
+        place = store.files.target
+        with pytest.raises(TrajectoryError, match="is not what its step wrote"):
+            place.write(file.sha256, damaged, again=True)
+        assert store.files.fetch(file, tmp_path / "out").read_bytes() == path.read_bytes()
 
 
 def test_killed_between_the_parts_of_an_upload_to_s3_the_next_one_clears_up(on_s3, tmp_path):

@@ -202,10 +202,13 @@ class _Reporter(ErrorHandler):
 
     def __init__(self, on_steps: Callable[[int], None] | None = None) -> None:
         self._on_steps = on_steps
+        self._counter: _StepCounter | None = None
 
     def check(self, directory: str = "./") -> bool:
         if self._on_steps is not None:
-            self._on_steps(count_steps(Path(directory)))
+            if self._counter is None:
+                self._counter = _StepCounter(Path(directory))
+            self._on_steps(self._counter())
         return False
 
     def correct(self, directory: str = "./") -> dict[str, Any]:  # noqa: ARG002  (custodian's signature)
@@ -271,12 +274,13 @@ class _Watch:
                 self._kill()
 
     def _loop(self) -> None:
+        counter = _StepCounter(self._folder)
         while not self._over.wait(_LOOK_S):
             if name := self._stop.signalled:
                 self.reason = name
                 self._kill()
             elif self._walltime_s is not None:
-                self._mind_walltime(self._walltime_s, count_steps(self._folder))
+                self._mind_walltime(self._walltime_s, counter())
 
     def _mind_walltime(self, walltime_s: float, n_steps: int) -> None:
         """Ask for a last step when the next but one would come too late; then insist."""
@@ -314,13 +318,26 @@ def _handlers(host: VaspHost, *, is_dynamics: bool) -> list[ErrorHandler]:
     return [*found, _ElectronsUnconverged(), hung]
 
 
-def count_steps(folder: Path) -> int:
-    """Return the number of ionic steps that the run in `folder` has done."""
-    try:
-        with (folder / "OSZICAR").open(errors="replace") as file:
-            return sum(" F= " in line for line in file)
-    except OSError:
-        return 0
+class _StepCounter:
+    """Counts the ionic steps in an OSZICAR as it grows, reading each part of it once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "OSZICAR"
+        self._offset = self._count = 0
+
+    def __call__(self) -> int:
+        try:
+            with self._path.open("rb") as file:
+                if file.seek(0, os.SEEK_END) < self._offset:  # custodian started it anew
+                    self._offset = self._count = 0
+                file.seek(self._offset)
+                whole = file.read().rpartition(b"\n")[0]
+        except OSError:
+            return self._count
+        if whole:
+            self._offset += len(whole) + 1
+            self._count += sum(b" F= " in line for line in whole.split(b"\n"))
+        return self._count
 
 
 def _corrections(log: dict[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from vasp_cells import rock_salt
 from haloflow.engines.vasp_host import vasp_host
 from haloflow.engines.vasp_inputs import relaxation, static
 from haloflow.engines.vasp_output import last_structure, read_frames, read_outcome
-from haloflow.engines.vasp_run import FINISHED, VaspHost
+from haloflow.engines.vasp_run import FINISHED, VaspHost, _StepCounter
 from haloflow.errors import EngineError
 
 LEVEL = "vasp-pbe-d3"
@@ -138,3 +138,16 @@ def test_a_file_that_is_gone_is_said(task, salt, tmp_path):
     with pytest.raises(EngineError, match="a file of a VASP run is gone") as failed:
         work.run("static", static(LEVEL, salt))
     assert "std_err.txt" in str(failed.value)
+
+
+def test_steps_are_counted_as_they_come_and_anew_when_a_run_is_started_again(tmp_path):
+    counter = _StepCounter(tmp_path)
+    assert counter() == 0
+    path = tmp_path / "OSZICAR"
+    path.write_text("DAV: 1\n  1 F= -1.0 E0= -1.0\nDAV: 1\n  2 F= -1")
+    assert counter() == 1
+    with path.open("a") as file:
+        file.write(".0 E0= -1.0\n  3 F= -1.0 E0= -1.0\n")
+    assert [counter(), counter()] == [3, 3]
+    path.write_text("  1 F= -1.0 E0= -1.0\n")
+    assert counter() == 1

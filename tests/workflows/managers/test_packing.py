@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from datetime import datetime
 from itertools import combinations
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -16,7 +20,7 @@ from queued_sweeps import assert_as_undisturbed, lay_out, n_evaluations
 from tiny_sweeps import CRYSTAL, tiny_sweep
 
 from haloflow.settings import get_settings
-from haloflow.workflows.managers import fireworks_packed, fireworks_task
+from haloflow.workflows.managers import fireworks_packed, fireworks_task, sharing
 from haloflow.workflows.managers.campaigns import submit_sweep
 from haloflow.workflows.managers.fireworks_packed import PackedWorker, work
 from haloflow.workflows.managers.sharing import cores_of_slot, settings_of_slot
@@ -155,3 +159,35 @@ def test_processes_share_gpus_and_cores_evenly():
     cores = [cores_of_slot(slot, 3, {1, 2, 5, 6, 8, 9, 11}) for slot in range(3)]
     assert cores == [{1, 2}, {5, 6}, {8, 9}]
     assert cores_of_slot(1, 3, {4, 5}) == {4, 5}
+
+
+@pytest.mark.parametrize(("device", "limits"), [("cuda", [0.25]), ("cpu", [])])
+def test_a_process_keeps_to_its_part_of_a_gpu(monkeypatch, device, limits):
+    """Only that torch is told: there is no GPU here to see it obey."""
+    told = []
+    cuda = SimpleNamespace(is_available=lambda: True, set_per_process_memory_fraction=told.append)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    monkeypatch.setenv("HALOFLOW_GPU_SHARE", "0.25")
+    monkeypatch.setenv("HALOFLOW_DEVICE", device)
+    get_settings.cache_clear()
+    sharing._limit_memory()
+    get_settings.cache_clear()
+    assert told == limits
+
+
+def test_processes_of_an_allocation_take_different_places(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("SLURM_JOB_ID", f"none-{os.getpid()}")
+    monkeypatch.setenv("HALOFLOW_SIDE_BY_SIDE", "2")
+    code = (
+        "from haloflow.workflows.managers.sharing import own_share\n"
+        "print(own_share().get('HALOFLOW_SLOT'), flush=True)\ninput()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([sys.executable, "-c", code], **pipes) for _ in range(3)]
+    try:
+        slots = [process.stdout.readline().strip() for process in processes]
+    finally:
+        for process in processes:
+            process.communicate("\n")
+    assert sorted(slots) == ["0", "1", "None"]

@@ -7,12 +7,13 @@ from functools import cached_property
 from io import StringIO
 from typing import TYPE_CHECKING, Any, cast
 
-from fireworks import LaunchPad, fw_config
-from jobflow.managers.fireworks import flow_to_workflow
+from fireworks import LaunchPad, Workflow, fw_config
+from jobflow.managers.fireworks import job_to_firework
 from monty.serialization import loadfn
 from pymongo import UpdateOne
 
 from ...errors import InputError
+from ...identity import step_uuid
 from ...stores.mongodb import translated
 from .base import NONE_ABANDONED, JobState, Submission, require_server
 from .batch import end_jobs, look_at_queue
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
-
-    from fireworks import Workflow
 
     from ...stores.connection import HaloflowStore
     from ..plan import Plan
@@ -95,7 +94,8 @@ class FireWorksManager:
             self.prepare()
             known = self._told_again(plan)
             components = pending_components(plan, known)
-            workflows = [self._workflow(component, plan, store) for component in components]
+            told = _candidates(plan)
+            workflows = [self._workflow(one, plan, store, told) for one in components]
             if workflows:
                 with redirect_stderr(StringIO()):  # a progress bar
                     self.launchpad.bulk_add_wfs(workflows)
@@ -123,24 +123,29 @@ class FireWorksManager:
         unfinished = {row["spec"][IDENTITY] for row in rows if row["state"] != "COMPLETED"}
         return with_skipped(plan, unfinished, done)
 
-    def _workflow(self, component: Component, plan: Plan, store: HaloflowStore) -> Workflow:
-        """Convert with jobflow, and let each task know the orders of its step."""
-        candidates = _candidates(plan)
-        made = flow_to_workflow(
-            component.flow(),
-            store.jobstore,
-            allow_external_references=True,
-            metadata={"haloflow_sweep": plan.sweep.name},
-        )
-        steps = {step.identity: step for step in component.steps}
-        for firework in made.fws:
-            step = steps[firework.spec[IDENTITY]]
+    def _workflow(
+        self,
+        component: Component,
+        plan: Plan,
+        store: HaloflowStore,
+        candidates: Mapping[str, tuple[str, ...]],
+    ) -> Workflow:
+        """Convert with jobflow, and let each task know the orders of its step.
+
+        Which step waits for which is known; jobflow would find it out anew from references.
+        """
+        flow, own = component.flow(), {step.identity for step in component.steps}
+        fireworks, known = [], dict[str, Any]()
+        for step, job in zip(component.steps, flow.jobs, strict=True):
+            parents = [step_uuid(one) for one in step.after if one in own]
+            firework = job_to_firework(job, store.jobstore, parents, known)
             resources = self._resources(step, plan.sweep)
             told = _asked_for(step, resources, self._adapter)
             orders = orders_of(step, resources, candidates[step.identity])
             firework.tasks = [StepFiretask(dict(task)) for task in firework.tasks]
             firework.spec |= told | {ORDERS: orders.as_record()}
-        return made
+            fireworks.append(firework)
+        return Workflow(fireworks, name=flow.name, metadata={"haloflow_sweep": plan.sweep.name})
 
     def states(self, identities: Collection[str]) -> dict[str, JobState]:
         """Return where the jobs of these steps stand, detours and earlier attempts included."""

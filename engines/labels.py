@@ -10,7 +10,7 @@ import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
-from ..errors import CheckpointError, InputError, TrajectoryError
+from ..errors import CheckpointError, EngineError, InputError, TrajectoryError
 from .checkpoint import Checkpoint, CheckpointFolder
 from .durable import sole_use, write_durably
 from .evaluator import forget_history
@@ -56,7 +56,8 @@ def label_frames(
     Returns
     -------
     list of ase.Atoms
-        Copies that hold their labels in a calculator; ``info`` is kept.
+        Copies that hold their labels in a calculator; ``info`` is kept. Where the calculator
+        failed, as some do on atoms without neighbours, labels are NaN.
 
     Raises
     ------
@@ -64,6 +65,8 @@ def label_frames(
         If the directory holds labels of other frames or of another level.
     InputError
         If the calculator computes no stress.
+    EngineError
+        If it fails on all frames.
     InterruptedRunError
         If a signal or the walltime stopped it.
     """
@@ -76,6 +79,7 @@ def label_frames(
             remedy="choose another level",
         )
     stop = StopRequest(walltime_s)
+    failure = ""
     own = hashlib.sha256(signature.encode() + _bytes(frames)).hexdigest()
     with sole_use(directory), stop.trap_signals():
         folder = CheckpointFolder(directory / "labels")
@@ -88,7 +92,11 @@ def label_frames(
             )
         labels = [] if saved is None else _unpacked(saved)
         while len(labels) < len(frames):
-            labels.append(_evaluate(frames[len(labels)], calculator))
+            try:
+                labels.append(_evaluate(frames[len(labels)], calculator))
+            except Exception as error:  # noqa: BLE001  (any calculator may raise anything)
+                failure = f"{type(error).__name__}: {error}"
+                labels.append(_no_label(len(frames[len(labels)])))
             done = len(labels)
             if done % _CHECKPOINT_FRAMES == 0 or done == len(frames):
                 folder.save(_packed(labels, own))
@@ -97,6 +105,12 @@ def label_frames(
             if done < len(frames) and (reason := stop.reason()) is not None:
                 folder.save(_packed(labels, own))
                 raise stopped("a labelling", reason, done, len(frames), "frames")
+    if labels and all(np.isnan(label["energy"]) for label in labels):
+        raise EngineError(
+            "the level could not label a single frame",
+            given=failure or "failures of an earlier call",
+            remedy="try the level on one of the frames; delete the labels to start over",
+        )
     return [_labelled(*pair) for pair in zip(frames, labels, strict=True)]
 
 
@@ -156,6 +170,14 @@ def _evaluate(frame: Atoms, calculator: Any) -> dict[str, np.ndarray[Any, Any]]:
         "energy": np.array(float(results.get("free_energy", results["energy"]))),
         "forces": np.array(results["forces"], dtype=np.float64),
         "stress": np.array(results["stress"], dtype=np.float64),
+    }
+
+
+def _no_label(n_atoms: int) -> dict[str, np.ndarray[Any, Any]]:
+    return {
+        "energy": np.array(np.nan),
+        "forces": np.full((n_atoms, 3), np.nan),
+        "stress": np.full(6, np.nan),
     }
 
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
+from itertools import combinations_with_replacement
 from typing import Any, Final
+
+from ase.data import atomic_numbers, covalent_radii
 
 from ..errors import InputError
 
-_ZBL_RANGE_A: Final = (1.0, 3.0)
+ZBL_FILE: Final = "zbl.in"
+_ZBL_RANGE_A: Final = (1.4, 3.0)
+_ZBL_PHI: Final = ((0.18175, 3.1998), (0.50986, 0.94229), (0.28022, 0.4029), (0.02817, 0.20162))
+"""Universal screening: a sum of a exp(-b x); Ziegler, Biersack, Littmark (1985)."""
 _LEAST_ANGULAR_A: Final = 3.0
 _MOST_CUTOFF_A: Final = 12.0
 _RATE_STEPS: Final = 30
@@ -29,12 +35,10 @@ class NepSettings:
         Highest order of three-, four- (0 or 2) and five-body descriptors (0 or 1).
     neurons
         In the hidden layer.
-    zbl_cutoff_a
-        Outer cutoff of the Ziegler-Biersack-Littmark repulsion between each pair of elements,
-        which is whole below half of it; ``None`` for none.
-    zbl_radii_factor
-        If given, a pair's outer cutoff is this times the sum of its covalent radii where that
-        is shorter.
+    repulsion_radii
+        The Ziegler-Biersack-Littmark repulsion of a pair of elements ends at this times the sum
+        of their covalent radii, from 1.4 to 3 A, and is whole below half of that; ``None`` for
+        none. Where no frame shows a distance, nothing else keeps atoms apart.
     epochs
         Passes over the training frames.
     batch
@@ -55,8 +59,7 @@ class NepSettings:
     basis_size: tuple[int, int] = (8, 8)
     l_max: tuple[int, int, int] = (4, 2, 0)
     neurons: int = 30
-    zbl_cutoff_a: float | None = 1.8
-    zbl_radii_factor: float | None = None
+    repulsion_radii: float | None = 0.75
     epochs: int = 200
     batch: int = 4
     learning_rate: float = 0.01
@@ -85,11 +88,8 @@ class NepSettings:
             ("checkpoint_epochs", 1, 100_000),
         ):
             self._require(name, getattr(self, name), least, most)
-        if self.zbl_cutoff_a is not None:
-            most = min(_ZBL_RANGE_A[1], self.cutoff_angular_a)
-            self._require("zbl_cutoff_a", self.zbl_cutoff_a, _ZBL_RANGE_A[0], most)
-        if self.zbl_radii_factor is not None:
-            self._require("zbl_radii_factor", self.zbl_radii_factor, 0.5, 2.0)
+        if self.repulsion_radii is not None:
+            self._require("repulsion_radii", self.repulsion_radii, 0.5, 1.0)
 
     def _require(self, name: str, value: float, least: float, most: float) -> None:
         if not (math.isfinite(value) and least <= value <= most):
@@ -129,10 +129,21 @@ class NepSettings:
             f"scheduler_patience {interval}",
             f"scheduler_factor {factor:.6f}",
         ]
-        if self.zbl_cutoff_a is not None:
-            lines.append(f"zbl {self.zbl_cutoff_a:g}")
-            if self.zbl_radii_factor is not None:
-                lines.append(f"use_typewise_cutoff_zbl {self.zbl_radii_factor:g}")
+        if self.repulsion_radii is not None:
+            lines.append(f"zbl {ZBL_FILE}")
+        return "\n".join(lines) + "\n"
+
+    def zbl_in(self, elements: tuple[str, ...]) -> str:
+        """Return the text of the file of pair repulsions that ``nep.in`` names; empty for none."""
+        if self.repulsion_radii is None:
+            return ""
+        phi = " ".join(f"{number:g}" for pair in _ZBL_PHI for number in pair)
+        most = min(_ZBL_RANGE_A[1], self.cutoff_angular_a)
+        lines = []
+        for first, second in combinations_with_replacement(elements, 2):
+            radii = sum(covalent_radii[atomic_numbers[symbol]] for symbol in (first, second))
+            outer = min(max(self.repulsion_radii * radii, _ZBL_RANGE_A[0]), most)
+            lines.append(f"{outer / 2:.4f} {outer:.4f} {phi}")
         return "\n".join(lines) + "\n"
 
 

@@ -15,6 +15,7 @@ from ..errors import CheckpointError, EngineError, InputError, MissingDependency
 from ..identity import canonical, content_hash, file_sha256
 from .durable import sole_use, write_durably
 from .interrupts import StopRequest, stopped
+from .nep_settings import ZBL_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,6 +137,7 @@ def train_nep(
         if known is not None:
             return _trained(directory, known)
         (directory / "nep.in").write_text(settings.nep_in(elements))
+        (directory / ZBL_FILE).write_text(settings.zbl_in(elements))
         job = {
             "directory": str(directory), "train_file": str(train_file),
             "validation_file": str(validation_file), "seed": settings.seed, "device": device,

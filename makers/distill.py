@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 _PARTS = 1000
 _TRAIN_SHARE, _TRIAL_SHARE = 0.6, 0.3
-_DISORDERED = ("md", "melt_quench", "packing")
 WEIGHTS_ROLE, DOMAIN_ROLE = "weights", "domain"
 
 
@@ -235,22 +234,33 @@ class _Learning:
             for index, trial in enumerate(trials)
         ]
 
-    def _starts(self) -> tuple[list[Atoms], list[Atoms]]:
-        """Return a disordered training frame of each formula, the coldest, and each crystal."""
+    def _starts(self) -> tuple[list[Atoms], list[Atoms], list[Atoms]]:
+        """Return what trials start from.
+
+        The coldest frame of a run of each formula, each crystal, and for each formula the two
+        packings of middle density.
+        """
         origin = {group.name: group.origin for group in self._set.groups}
-        disordered: dict[str, Atoms] = {}
+        runs: dict[str, Atoms] = {}
         crystals: dict[str, Atoms] = {}
+        packings: dict[str, list[Atoms]] = {}
         for frame in self._frames["train"]:
             name = frame.info["trajectory"]
-            if name not in origin:
-                continue
-            if origin[name] not in _DISORDERED:
-                crystals.setdefault(name, frame)
-                continue
             formula = domain_of([frame]).formulas[0]
-            if formula not in disordered or _heat(frame) < _heat(disordered[formula]):
-                disordered[formula] = frame
-        return [_bare(f) for f in disordered.values()], [_bare(f) for f in crystals.values()]
+            match origin.get(name):
+                case "packing":
+                    packings.setdefault(formula, []).append(frame)
+                case "crystal":
+                    crystals.setdefault(name, frame)
+                case str():
+                    if formula not in runs or _heat(frame) < _heat(runs[formula]):
+                        runs[formula] = frame
+        middle = [frame for packed in packings.values() for frame in _of_middle_density(packed)]
+        return (
+            [_bare(frame) for frame in runs.values()],
+            [_bare(frame) for frame in crystals.values()],
+            [_bare(frame) for frame in middle],
+        )
 
     def _outside(self, tried: Sequence[Tried]) -> list[str]:
         """Say which runs left the domain."""
@@ -276,7 +286,10 @@ class _Learning:
         )
 
     def _label(self, frames: list[Atoms], folder: Path, number: int) -> list[Atoms]:
-        """Let the teacher label `frames`, and drop those that nothing can be learned from."""
+        """Let the teacher label `frames`, and drop those that nothing can be learned from.
+
+        Forces are NaN where the teacher failed.
+        """
         if not frames:
             return []
         labelled = label_frames(
@@ -389,6 +402,12 @@ class _Learning:
 
 def _heat(frame: Atoms) -> float:
     return float(frame.info.get("temperature_k", np.inf))
+
+
+def _of_middle_density(packed: list[Atoms]) -> list[Atoms]:
+    by_density = sorted(packed, key=lambda frame: len(frame) / float(frame.get_volume()))
+    middle = len(by_density) // 2
+    return by_density[max(0, middle - 1) : middle + 1]
 
 
 def _bare(frame: Atoms) -> Atoms:

@@ -19,7 +19,13 @@ from ..engines.domain import (
 from ..engines.labels import label_frames
 from ..engines.potentials import load_potential
 from ..engines.trajectory import TrajectoryReader
-from ..errors import InputError, MissingDependencyError, PotentialError
+from ..errors import (
+    EngineError,
+    InputError,
+    InterruptedRunError,
+    MissingDependencyError,
+    PotentialError,
+)
 from ..quantity import Status
 from ..settings import get_settings
 from ..stores.domain_report import DomainReport, ErrorTable
@@ -110,12 +116,18 @@ def _teacher_errors(
         )
     except (InputError, PotentialError, MissingDependencyError) as error:
         return None, f"the teacher is not here: {error.problem}"
-    labelled = label_frames(
-        frames,
-        potential.calculator,
-        context.directory / "teacher",
-        signature=f"{potential.identity.level}/{potential.identity.weights_sha256}",
-        walltime_s=context.walltime_s,
-    )
+    try:
+        labelled = label_frames(
+            frames,
+            potential.calculator,
+            context.directory / "teacher",
+            signature=f"{potential.identity.level}/{potential.identity.weights_sha256}",
+            walltime_s=context.walltime_s,
+        )
+    except InterruptedRunError:
+        raise
+    except EngineError as error:
+        return None, f"the teacher could not check: {error.problem}"
+    sound = [frame for frame in labelled if np.isfinite(frame.get_forces()).all()]
     student = load_potential(level).calculator
-    return ErrorTable(**asdict(errors_of(student, labelled))), ""
+    return ErrorTable(**asdict(errors_of(student, sound))), ""

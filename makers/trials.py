@@ -11,6 +11,8 @@ import numpy as np
 from ..analysis.fingerprints import farthest_points, frame_fingerprint
 from ..engines.domain import domain_guard
 from ..engines.md import MDSettings, run_md
+from ..engines.relax import relax
+from ..engines.relax_settings import RelaxSettings
 from ..engines.trajectory import TrajectoryReader
 from ..units import density_g_cm3
 from .frames import frame_at, reduced_formula
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from ..engines.md import MDResult
 
 _GRADED_FRAMES = 200
+_PACKING = "packing"
+_RELAX_STEPS = (3, 10, 30, 100)
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,14 @@ class Trial:
         Structure that it starts from.
     settings
         Ensemble, temperatures, length.
+    is_packing
+        Whether the start is packed at random, and is relaxed first.
     """
 
     name: str
     start: Atoms
     settings: MDSettings
+    is_packing: bool = False
 
 
 @dataclass
@@ -55,7 +62,7 @@ class Tried:
     Attributes
     ----------
     frames, grades
-        Evenly spread over the run, and their largest grades.
+        Of the relaxation and evenly spread over the run, and their largest grades.
     """
 
     trial: Trial
@@ -79,6 +86,7 @@ class Tried:
 def plan_trials(
     starts: Sequence[Atoms],
     crystals: Sequence[Atoms],
+    packings: Sequence[Atoms] = (),
     *,
     temperatures_k: Sequence[float],
     density_scales: Sequence[float],
@@ -90,7 +98,8 @@ def plan_trials(
 
     From one disordered frame of each formula: constant pressure at each temperature, a quench
     from the highest to the lowest, and constant volume at each density at the highest. From
-    each crystal: its whole cell free at the lowest temperature.
+    each crystal: its whole cell free at the lowest temperature. From each packing: relaxed, then
+    molten, as glasses are made.
     """
     hot, cold = max(temperatures_k), min(temperatures_k)
     common = {"n_steps": n_steps, "timestep_fs": timestep_fs, "trajectory_interval": 10}
@@ -101,7 +110,7 @@ def plan_trials(
         settings = MDSettings(
             ensemble, start_k, temperature_end_k=end_k, seed=seed + len(trials), **common  # type: ignore[arg-type]  # numbers by name
         )  # fmt: skip
-        trials.append(Trial(name, start, settings))
+        trials.append(Trial(name, start, settings, kind == _PACKING))
 
     for start in starts:
         for temperature in sorted(temperatures_k):
@@ -114,6 +123,8 @@ def plan_trials(
             add(f"density{scale:g}", squeezed, "nvt-langevin", hot, None)
     for crystal in crystals:
         add("crystal", crystal, "npt-full", cold, None)
+    for packing in packings:
+        add(_PACKING, packing, "nvt-langevin", hot, None)
     return trials
 
 
@@ -130,9 +141,13 @@ def run_trial(
 ) -> Tried:
     """Run a trial, or go on with it, and grade its frames; guards end it where they must."""
     settings = trial.settings
-    guards = dynamics_guards(trial.start, settings, Stage(settled=False))
+    frames: list[Atoms] = []
+    if trial.is_packing:
+        frames = _relaxation(trial.start, calculator, directory / "relax", signature, walltime_s)
+    start = frames[-1] if frames else trial.start
+    guards = dynamics_guards(start, settings, Stage(settled=False))
     result = run_md(
-        trial.start,
+        start,
         calculator,
         settings,
         directory,
@@ -144,7 +159,6 @@ def run_trial(
     reader = TrajectoryReader(result.trajectory)
     n = reader.n_frames
     indices = np.unique(np.linspace(0, n - 1, min(n, _GRADED_FRAMES)).round()).astype(int).tolist()
-    frames = []
     for index in indices:
         frame = frame_at(reader, index)
         frame.info["temperature_k"] = round(
@@ -152,6 +166,28 @@ def run_trial(
         )
         frames.append(frame)
     return Tried(trial, result, frames, [domain.grade(frame) for frame in frames])
+
+
+def _relaxation(
+    packed: Atoms, calculator: Calculator, directory: Path, signature: str, walltime_s: float | None
+) -> list[Atoms]:
+    """Take the overlaps out of a packing, and return its ever more relaxed frames."""
+    frames = []
+    for n_steps in _RELAX_STEPS:
+        result = relax(
+            packed,
+            calculator,
+            directory,
+            RelaxSettings(fmax_ev_a=1.0, cell=None, max_steps=n_steps),
+            signature=signature,
+            walltime_s=walltime_s,
+        )
+        frame = result.atoms.copy()
+        frame.calc = None
+        if not np.isfinite(frame.positions).all():
+            break
+        frames.append(frame)
+    return frames
 
 
 def select_new(

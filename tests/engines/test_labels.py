@@ -9,7 +9,7 @@ from pair_potential import Pair
 from tiny_frames import rattled_salt
 
 from haloflow.engines.labels import label_frames, read_labelled, write_labelled
-from haloflow.errors import CheckpointError, InputError, InterruptedRunError
+from haloflow.errors import CheckpointError, EngineError, InputError, InterruptedRunError
 
 
 class Counting(Pair):
@@ -81,3 +81,28 @@ def test_files_keep_what_training_needs(tmp_path):
         assert other.get_forces() == pytest.approx(one.get_forces(), abs=1e-8)
         assert other.cell.array == pytest.approx(one.cell.array, abs=1e-12)
     assert write_labelled(tmp_path / "again.xyz", frames) == digest
+
+
+class Choosy(Pair):
+    """Fails on large cells, as a network does on atoms without neighbours."""
+
+    largest_a3 = 0.0
+
+    def calculate(self, atoms=None, *arguments, **keywords):
+        if atoms.get_volume() > self.largest_a3:
+            raise ValueError("an atom has no neighbour")
+        super().calculate(atoms, *arguments, **keywords)
+
+
+def test_frames_that_the_level_cannot_label(tmp_path):
+    frames = rattled_salt(4, seed=1)
+    calculator = Choosy()
+    calculator.largest_a3 = float(np.median([frame.get_volume() for frame in frames]))
+    labelled = label_frames(frames, calculator, tmp_path / "a", signature="choosy")
+    sound = [bool(np.isfinite(frame.get_forces()).all()) for frame in labelled]
+    assert sound == [frame.get_volume() <= calculator.largest_a3 for frame in frames]
+    calculator.largest_a3 = 0.0
+    for _ in range(2):
+        with pytest.raises(EngineError, match="the level could not label a single frame") as info:
+            label_frames(frames, calculator, tmp_path / "b", signature="choosy")
+    assert "failures of an earlier call" in str(info.value)

@@ -63,6 +63,7 @@ bench: $(VENV)/.test-installed
 	$(BIN)/python benchmarks/md_overhead.py
 	$(BIN)/python benchmarks/job_overhead.py
 	$(BIN)/python benchmarks/analysis.py
+	$(BIN)/python benchmarks/queues.py
 	$(BIN)/python benchmarks/potentials.py loop
 
 clean:

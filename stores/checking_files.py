@@ -10,6 +10,7 @@ from ..errors import StoreError
 from ..identity import file_sha256
 from ..settings import get_settings
 from .blobs import persistent
+from .step_files import is_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,7 +55,8 @@ class FileLook:
 
     def faults_of(self, path: str, sha256: str, n_bytes: int) -> tuple[list[tuple[str, str]], bool]:
         """Return kinds and messages of what is wrong with a file, and whether it is elsewhere."""
-        if not (self.folder / path).resolve().is_relative_to(self.folder.resolve()):
+        whole = self.folder.resolve()
+        if not is_inside(path) or not (whole / path).resolve().is_relative_to(whole):
             return [(OUTSIDE, f"it leads out of {self.folder}")], False
         is_here = (self.folder / path).is_file()
         faults = list(self._faults_here(self.folder / path, sha256, n_bytes)) if is_here else []

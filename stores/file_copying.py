@@ -150,7 +150,7 @@ def survey_files(
         sha256, n_bytes = references[path]
         there = None if target is None else target / path
         file = FileReference(path=path, sha256=sha256, n_bytes=n_bytes, role="")
-        if source.size(file) is None:
+        if _size(source, file) is None:
             missing.append(path)
         elif there is None or not there.exists():
             elsewhere.append(file)
@@ -161,6 +161,14 @@ def survey_files(
     return FileCopies(
         tuple(new), tuple(elsewhere), tuple(there_already), tuple(missing), tuple(differing)
     )
+
+
+def _size(source: StepFiles, file: FileReference) -> int | None:
+    """Return the size of a file that the source has; what leads out of its folder, it has not."""
+    try:
+        return source.size(file)
+    except TrajectoryError:
+        return None
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -14,6 +14,7 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ _LOOK_AGAIN_S = 30.0
 _TRIM_INTERVAL_S = 60.0
 _BYTES_PER_GB = 1e9
 _PART = ".part"
+_HEX = frozenset("0123456789abcdef")
 
 
 class StepFiles:
@@ -100,15 +102,11 @@ class StepFiles:
         TrajectoryError
             Its path leads out of the folder.
         """
+        require_inside(file)
         root = self.folder.resolve()
         path = (root / file.path).resolve()
         if not path.is_relative_to(root):
-            raise TrajectoryError(
-                "a trajectory file lies outside of the store's files",
-                given=file.path,
-                allowed="files below the store's folder of files",
-                remedy="put the files back where the store keeps them",
-            )
+            raise _outside(file)
         return path if path.is_file() else None
 
     def size(self, file: FileReference) -> int | None:
@@ -295,6 +293,27 @@ def require_kept(file: FileReference) -> None:
             given=f"{file.path}, by {gone.by}",
             remedy="nothing is lost by mistake; to have it again, run its step with --force",
         )
+
+
+def require_inside(file: FileReference) -> None:
+    """Raise TrajectoryError where a file's path or checksum leads out of a folder."""
+    if not is_inside(file.path) or not _HEX.issuperset(file.sha256):
+        raise _outside(file)
+
+
+def is_inside(path: str) -> bool:
+    """Tell whether a relative path stays in its folder all the way, whatever that is called."""
+    depths = accumulate({"..": -1, "": 0, ".": 0}.get(part, 1) for part in path.split("/"))
+    return not path.startswith("/") and min(depths) >= 0
+
+
+def _outside(file: FileReference) -> TrajectoryError:
+    return TrajectoryError(
+        "a trajectory file lies outside of the store's files",
+        given=f"{file.path}, sha256 {file.sha256}",
+        allowed="files below the store's folder of files",
+        remedy="put the files back where the store keeps them",
+    )
 
 
 def cache_folder() -> Path:

@@ -11,7 +11,7 @@ from ..errors import HaloflowError, NotFoundError, StoreError, UnknownNameError
 from ..identity import file_sha256
 from ..makers.stored_trajectories import ROLE, chunks_of, open_stored, parts_of
 from ..stores.records import step_of
-from ..stores.step_files import require_kept
+from ..stores.step_files import require_inside, require_kept
 from .frame_files import write_frames
 from .lookup import stored_documents
 from .status import find_candidate
@@ -167,7 +167,7 @@ def fetch_frames(
         raise UnknownNameError.of("format", kind, FORMATS)
     done = Fetched()
     parts = [
-        (f"{safe_name(step)}-{part}", chunks)
+        (safe_name(f"{step}-{part}"), chunks)
         for step, document in documents.items()
         for part, chunks in parts_of(document).items()
         if all(file.released is None for file in chunks)
@@ -198,6 +198,7 @@ def bring(files: StepFiles, file: FileReference, place: Path) -> bool:
         A place of files does not answer, or `place` cannot be written.
     """
     require_kept(file)
+    require_inside(file)
     if place.is_file() and file_sha256(place) == file.sha256:
         return False
     here = files.here(file)

@@ -6,13 +6,13 @@ import getpass
 import socket
 import time
 from collections import defaultdict
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from ..engines.trajectory import THERMO, TrajectoryReader, TrajectoryWriter
-from ..errors import StoreError
+from ..errors import StoreError, TrajectoryError
 from ..identity import step_uuid
 from ..makers.step import step_directory
 from ..makers.stored_trajectories import open_stored
@@ -22,7 +22,7 @@ from ..stores.exclusive import alone
 from ..stores.mongodb import SEEN, translated
 from ..stores.retention import ROLE, THINNED, plan_retention
 from ..stores.saved_runs import PRUNING
-from ..stores.step_files import cache_folder
+from ..stores.step_files import cache_folder, require_inside
 from ..stores.trajectory_places import own_places, remember_place
 from .status import update_summaries
 
@@ -255,7 +255,10 @@ def _named(store: HaloflowStore) -> tuple[set[str], dict[str, FileReference]]:
     for row in store.outputs.query({"output.files.0": {"$exists": True}}, ["output.files"]):
         for file in _files(row["output"].get("files", ())):
             if file.get("released"):
-                marked[file["sha256"]] = FileReference.model_validate(file)
+                with suppress(TrajectoryError):  # what leads out of the folder is not the store's
+                    marked_file = FileReference.model_validate(file)
+                    require_inside(marked_file)
+                    marked[marked_file.sha256] = marked_file
             else:
                 needed.add(file["sha256"])
     for row in store.saved.query({}, ["files"]):

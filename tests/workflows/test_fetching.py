@@ -6,17 +6,22 @@ import shutil
 
 import numpy as np
 import pytest
+import sample_candidates
 from ase.io import read
 from kept_elsewhere import KINDS, STEP, Elsewhere, fill_with_a_run, quick_settings  # noqa: F401
 from typer.testing import CliRunner
 
 from haloflow.cli.main import app
 from haloflow.engines.trajectory import TrajectoryReader
-from haloflow.errors import UnknownNameError
+from haloflow.errors import TrajectoryError, UnknownNameError
 from haloflow.identity import file_sha256, step_uuid
 from haloflow.settings import get_settings
 from haloflow.stores.connection import open_store
+from haloflow.stores.copying import copy_store
+from haloflow.stores.documents import Release
+from haloflow.workflows.exporting import ExportWishes, export
 from haloflow.workflows.fetching import fetch_files, fetch_frames, find_documents
+from haloflow.workflows.pruning import prune
 from haloflow.workflows.trajectories import open_trajectory
 
 pytestmark = pytest.mark.usefixtures("quick_settings")
@@ -148,3 +153,44 @@ def test_hostile_names_stay_in_the_folder(filled, tmp_path):
     assert not (tmp_path / "out" / "x").exists()
     found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("x")}
     assert {name for name in found if not name.startswith(("store/", "out/in/"))} == set()
+
+
+def test_paths_that_lead_out_and_back_into_the_store_lead_out_of_other_folders(filled, tmp_path):
+    store, candidate, run, _ = filled
+    out_and_in = f"../{store.files_dir.name}/{run.files[0].path}"
+    hostile = run.files[0].model_copy(update={"path": out_and_in})
+    sideways = run.files[1].model_copy(update={"role": "trajectory-x/../../../y"})
+    absolute = run.files[2].model_copy(update={"path": str(store.files_dir / run.files[2].path)})
+    broken = run.files[3].model_copy(update={"sha256": "../../x"})
+    files = [hostile, sideways, absolute, broken]
+    document = run.model_copy(update={"files": files})
+    (tmp_path / "out").mkdir()
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    done = fetch_files({"md": document}, store.files, tmp_path / "out" / "in")
+    assert (done.n_fetched, len(done.failures)) == (1, 3)
+    assert all("lies outside of the store's files" in why for why in done.failures.values())
+    fetch_frames({"md": document}, store.files, tmp_path / "out" / "in", "extxyz")
+    new = {path for path in tmp_path.rglob("*") if path.is_file()} - before
+    assert new
+    assert all(path.is_relative_to(tmp_path / "out" / "in") for path in new)
+    sample_candidates.fill(store, [(candidate, {STEP: document})])
+    with pytest.raises(TrajectoryError, match="lies outside"):
+        export(store, tmp_path / "out" / "in" / "data", ExportWishes(trajectories=True))
+    with open_store(tmp_path / "out" / "in" / "copy") as target:
+        report = copy_store(store, target)
+        assert set(report.files.missing) == {hostile.path, absolute.path}
+    new = {path for path in tmp_path.rglob("*") if path.is_file()} - before
+    assert all(path.is_relative_to(tmp_path / "out" / "in") for path in new)
+
+
+def test_a_released_path_that_leads_out_is_not_deleted(filled, tmp_path):
+    store, candidate, run, _ = filled
+    away = tmp_path / "away"
+    away.write_text("precious")
+    mark = Release(rule="failed: release", by="ada@login", at="2026-01-02T03:04:05Z")
+    path = f"../../{away.name}"
+    outside = run.files[0].model_copy(update={"path": path, "released": mark})
+    document = run.model_copy(update={"files": [outside, *run.files[1:]]})
+    sample_candidates.fill(store, [(candidate, {STEP: document})])
+    prune(store)
+    assert away.read_text() == "precious"

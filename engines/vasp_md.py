@@ -8,7 +8,9 @@ thermostat: a Nose-Hoover run that went on is not the uninterrupted one bit for 
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -117,12 +119,12 @@ def run_segments(
         first = dynamics(task.level, structure, segments[0], seed=seed)
         path = _Path(first.structure, first.order)
         current = first.structure
-        chain = [run for name in after for run in task.runs(name)]
+        before = [run for name in after for run in task.runs(name)]
         for segment in segments:
             report = on_segment(segment.name, segment.n_steps) if on_segment else None
-            current = _run_segment(segment, current, task, chain, seed=seed, report=report)
+            current = _run_segment(segment, current, task, before, seed=seed, report=report)
             runs = task.runs(segment.name)
-            chain += runs
+            before += runs
             folder = task.directory / segment.name / "trajectory"
             results[segment.name] = path.store(
                 segment,
@@ -139,7 +141,7 @@ def _run_segment(
     segment: MDSegment,
     start: Structure,
     task: VaspTask,
-    chain: Sequence[Path],
+    earlier: Sequence[Path],
     *,
     seed: int,
     report: Callable[[int, int], None] | None,
@@ -152,7 +154,7 @@ def _run_segment(
         current = (last_structure(folder) if n_frames else None) or current
     while not _is_done(segment, done, task.runs(segment.name)):
         rest = replace(segment, n_steps=segment.n_steps - done, start_k=segment.target_k(done))
-        before = [*chain, *task.runs(segment.name)]
+        before = [*earlier, *task.runs(segment.name)]
         folder = task.prepare(segment.name, dynamics(task.level, current, rest, seed=seed))
         _hand_on_learning(segment, before, folder)
         task.n_steps = done
@@ -173,9 +175,14 @@ def _is_done(segment: MDSegment, done: int, runs: Sequence[Path]) -> bool:
 
 
 def _n_frames(folder: Path) -> int:
-    if not any((folder / name).is_file() for name in ("vasprun.xml", "vasprun.xml.gz")):
-        return 0
-    return sum(1 for _ in read_frames(folder))
+    return sum(1 for _ in _frames_of(folder))
+
+
+def _frames_of(folder: Path) -> Iterator[MDFrame]:
+    """Yield the whole steps of a run, none where it wrote nothing."""
+    if any((folder / name).is_file() for name in ("vasprun.xml", "vasprun.xml.gz")):
+        with suppress(EngineError):  # it was killed before its first line
+            yield from read_frames(folder)
 
 
 def _hand_on_learning(segment: MDSegment, before: Sequence[Path], folder: Path) -> None:
@@ -295,14 +302,8 @@ class _Path:
 
 def _steps(segment: MDSegment, runs: Sequence[Path]) -> Iterator[MDFrame]:
     """Yield the steps of a stretch over all its runs, no more than it asked for."""
-    left = segment.n_steps
-    for run in runs:
-        if left and _n_frames(run):
-            for frame in read_frames(run):
-                yield frame
-                left -= 1
-                if not left:
-                    return
+    frames = chain.from_iterable(_frames_of(run) for run in runs)
+    yield from islice(frames, segment.n_steps)
 
 
 def _thermo(segment: MDSegment, step: int, frame: MDFrame, n_atoms: int) -> list[float]:

@@ -13,21 +13,37 @@ KBAR = 0.1 * units.GPa
 
 
 class Relaxation:
-    def __init__(self, atoms, *, cell):
-        from ase.filters import FrechetCellFilter  # half a second, which statics need not spend
-        from ase.optimize import BFGS
+    """Steepest descent for the soft pair potential, which needs no more; BFGS for others."""
 
-        self._target = FrechetCellFilter(atoms) if cell else atoms
-        self._atoms = atoms
-        self._optimizer = BFGS(self._target, logfile=None)
+    STEP_A2_EV = 0.1
+    COMPLIANCE_A3_EV = 1.2
+
+    def __init__(self, atoms, *, cell):
+        self._atoms, self._cell, self._optimizer = atoms, cell, None
+        if type(atoms.calc).__name__ != "Salt":
+            from ase.filters import FrechetCellFilter  # half a second, which many need not spend
+            from ase.optimize import BFGS
+
+            self._optimizer = BFGS(FrechetCellFilter(atoms) if cell else atoms, logfile=None)
 
     def converged(self, limit):
         """Say whether forces, and gradients of the cell, are below `limit` (eV/A)."""
-        gradients = np.linalg.norm(self._target.get_forces(), axis=1).max()
-        return bool(gradients <= limit)
+        largest = np.linalg.norm(self._atoms.get_forces(), axis=1).max()
+        if self._cell:
+            stress = self._atoms.get_stress(voigt=False)
+            largest = max(largest, np.abs(stress).max() * self._atoms.get_volume())
+        return bool(largest <= limit)
 
     def move(self):
-        self._optimizer.step()
+        if self._optimizer is not None:
+            self._optimizer.step()
+            return
+        atoms = self._atoms
+        forces = atoms.get_forces()
+        if self._cell:
+            strain = -self.COMPLIANCE_A3_EV * atoms.get_stress(voigt=False)
+            atoms.set_cell(atoms.get_cell() @ (np.eye(3) + strain), scale_atoms=True)
+        atoms.set_positions(atoms.get_positions() + self.STEP_A2_EV * forces)
 
 
 class Dynamics:

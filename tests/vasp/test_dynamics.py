@@ -108,8 +108,8 @@ def _signal_after(folder, n_steps):
 def test_what_was_learnt_survives_a_walltime(stand_in, task, salt):
     heat = [MELT_QUENCH[0]]
     stand_in.fail(slow={"value": 1.0, "times": 1})
-    with pytest.raises(InterruptedRunError, match="the walltime of 9 s"):
-        run_segments(salt, task(walltime_s=9.0), heat, **SETTINGS)
+    with pytest.raises(InterruptedRunError, match="the walltime of 16 s"):
+        run_segments(salt, task(walltime_s=16.0), heat, **SETTINGS)
     folder = task().directory / "heat"
     n_before = len(list(read_frames(folder / "run-001")))
     assert 1 < n_before < 20

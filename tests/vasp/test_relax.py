@@ -75,8 +75,8 @@ def _stop_at_first_step(folder):
 
 def test_before_the_walltime_vasp_is_asked_to_stop_and_goes_on_later(stand_in, task, salt):
     stand_in.fail(slow={"calculation": "relax2", "value": 1.0, "times": 1})
-    with pytest.raises(InterruptedRunError, match="VASP was stopped by the walltime of 12 s"):
-        relax_with_vasp(salt, task(walltime_s=12.0), fmax_ev_a=0.001, max_steps=60)
+    with pytest.raises(InterruptedRunError, match="VASP was stopped by the walltime of 20 s"):
+        relax_with_vasp(salt, task(walltime_s=20.0), fmax_ev_a=0.001, max_steps=60)
     folder = task().directory / "relax2" / "run-001"
     assert "soft stop encountered" in (folder / "OUTCAR").read_text()
     assert not (folder / FINISHED).exists()

@@ -24,7 +24,7 @@ from haloflow.workflows.plan import plan_sweep
 from haloflow.workflows.sweep import parse_sweep
 
 TESTS = Path(__file__).parents[1]
-TIMEOUT_S = 280.0
+TIMEOUT_S = 580.0
 VASP = {"relax": "vasp-r2scan", "hull": "vasp-r2scan", "melt_quench": LEVEL, "md": LEVEL}
 
 
@@ -50,6 +50,7 @@ def run(folder, environment):
     )
 
 
+@pytest.mark.timeout(600)  # nine runs of VASP and all other steps of a sweep
 def test_a_sweep_at_r2scan_runs_end_to_end(stand_in, tmp_path):
     (tmp_path / "vasp.yaml").write_text(yaml.safe_dump(data()))
     with open_store(tmp_path / "store") as store:

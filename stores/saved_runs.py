@@ -94,7 +94,7 @@ class RunSaver:
         self._wait_for_pruning()
         self._store.files.begin()
         record = self._record()
-        if record is None or self._token() == record["token"]:
+        if record is None or saving_of(self._directory) == record["token"]:
             return False
         fresh = self._directory.with_name(f"{self._directory.name}.saved")
         try:
@@ -223,16 +223,7 @@ class RunSaver:
         return hashlib.sha256(f"saved {self._identity} {sha256}".encode()).hexdigest()
 
     def _record(self) -> dict[str, Any] | None:
-        with translated(self._store.uri):
-            found: dict[str, Any] | None = self._store.saved.query_one({"identity": self._identity})
-        return found
-
-    def _token(self) -> str:
-        """Return which saving the folder of this machine is, or comes after."""
-        try:
-            return str(json.loads((self._directory / MARKER).read_text())["token"])
-        except (OSError, ValueError, KeyError):
-            return ""
+        return last_saving(self._store, self._identity)
 
     def _paths(self) -> Iterator[Path]:
         for where, folders, names in os.walk(self._directory):
@@ -263,6 +254,21 @@ class RunSaver:
                     shutil.copyfile(path, target)
                 return
         self._store.files.fetch(file, target, key)
+
+
+def last_saving(store: HaloflowStore, identity: str) -> dict[str, Any] | None:
+    """Return the record of what is saved of a running step, or ``None``."""
+    with translated(store.uri):
+        found: dict[str, Any] | None = store.saved.query_one({"identity": identity})
+    return found
+
+
+def saving_of(directory: Path) -> str:
+    """Return the token of the saving that a step's folder is, or comes after; else nothing."""
+    try:
+        return str(json.loads((directory / MARKER).read_text())["token"])
+    except (OSError, ValueError, KeyError):
+        return ""
 
 
 def forget_saved(store: HaloflowStore, identities: Iterable[str]) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ...errors import EngineError
 from ...makers.step import step_directory
 from ...stores.claims import Claims
+from ...stores.saved_runs import MARKER, last_saving, saving_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping
 
     from ...stores.connection import HaloflowStore
     from .task import Orders
@@ -27,12 +30,12 @@ _OTHER_STATE = ("checkpoint.pt", "OUTCAR*")
 
 @dataclass(frozen=True)
 class Mark:
-    """How far a step has come, by what lies in its folder.
+    """How far a step has come, by what lies in its folder or is saved of it elsewhere.
 
     Attributes
     ----------
     files
-        What it can go on from: names of checkpoints, names and sizes of other files.
+        What it can go on from: names of checkpoints, names and contents of other files.
     units
         Steps up to the newest checkpoints of all parts.
     """
@@ -41,22 +44,42 @@ class Mark:
     units: int
 
     @classmethod
-    def of(cls, directory: Path) -> Mark:
-        """Read the folder of a step."""
-        found = {
-            path.relative_to(directory).as_posix(): int(path.stem.partition("-")[2])
-            for path in directory.rglob(_CHECKPOINTS)
-        }
-        newest: dict[str, int] = {}
-        for name, step in found.items():
-            part = name.rpartition("/")[0]
-            newest[part] = max(step, newest.get(part, 0))
-        others = [
-            f"{path.relative_to(directory).as_posix()}:{state.st_size}:{state.st_mtime_ns}"
-            for pattern in _OTHER_STATE
+    def of(cls, store: HaloflowStore, identity: str) -> Mark:
+        """Look at what the next job of a step will go on from.
+
+        That is the folder of this machine, unless another one has saved more since.
+        """
+        directory = step_directory(store.files_dir, identity)
+        record = last_saving(store, identity)
+        rows = {} if record is None else {row["path"]: row for row in record["files"]}
+        if record is not None and record["token"] != saving_of(directory):
+            return cls._of(rows, {name: str(row["sha256"]) for name, row in rows.items()})
+        paths = {
+            path.relative_to(directory).as_posix(): path
+            for pattern in (_CHECKPOINTS, *_OTHER_STATE)
             for path in directory.rglob(pattern)
-            for state in [path.stat()]
-        ]
+        }
+        saved_ns = (directory / MARKER).stat().st_mtime_ns if record is not None else -1
+        contents = {}
+        for name, path in paths.items():
+            found, row = path.stat(), rows.get(name)
+            is_saved = row is not None and row["n_bytes"] == found.st_size
+            if is_saved and found.st_mtime_ns <= saved_ns:
+                contents[name] = str(rows[name]["sha256"])
+            else:
+                contents[name] = f"{found.st_size}:{found.st_mtime_ns}"
+        return cls._of(paths, contents)
+
+    @classmethod
+    def _of(cls, paths: Iterable[str], contents: Mapping[str, str]) -> Mark:
+        newest: dict[str, int] = {}
+        others = []
+        for path in map(PurePosixPath, paths):
+            part = path.parent.as_posix()
+            if fnmatch(path.name, _CHECKPOINTS):
+                newest[part] = max(int(path.stem.partition("-")[2]), newest.get(part, 0))
+            elif any(fnmatch(path.name, pattern) for pattern in _OTHER_STATE):
+                others.append(f"{path}:{contents[str(path)]}")
         files = [f"{part}:{step}" for part, step in newest.items()] + others
         return cls("\n".join(sorted(files)), sum(newest.values()))
 
@@ -77,9 +100,8 @@ class Attempt:
 
     def __init__(self, store: HaloflowStore, orders: Orders) -> None:
         self._store, self._orders = store, orders
-        self._directory = step_directory(store.files_dir, orders.identity)
         self._key = _PREFIX + orders.identity
-        self._began = Mark.of(self._directory)
+        self._began = Mark.of(store, orders.identity)
         noted = store.meta.query_one({"_id": self._key})
         same = noted is not None and noted["mark"] == self._began.files
         self._n_idle = noted["n_idle"] + 1 if noted is not None and same else 1
@@ -100,8 +122,10 @@ class Attempt:
             self._n_idle -= 1
             self._note(self._began)
             return
-        now = Mark.of(self._directory)
+        now = Mark.of(self._store, self._orders.identity)
         if now.files != self._began.files and not self._crawls(now, reason):
+            self._n_idle = 0
+            self._note(now)
             return
         if self._n_idle >= MOST_IDLE:
             self.close()

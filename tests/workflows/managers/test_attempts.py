@@ -16,6 +16,8 @@ from haloflow.errors import EngineError
 from haloflow.makers.step import step_directory
 from haloflow.stores.claims import Claims, Owner
 from haloflow.stores.connection import open_store
+from haloflow.stores.saved_runs import RunSaver
+from haloflow.stores.trajectory_places import use_place
 from haloflow.workflows.managers.attempts import MOST_IDLE, MOST_JOBS, Attempt
 from haloflow.workflows.managers.campaigns import campaigns, submit_sweep
 from haloflow.workflows.managers.follow import campaign_state
@@ -86,6 +88,55 @@ def test_a_crawl_that_takes_a_thousand_jobs_is_none(store):
     attempt.interrupted("SIGTERM")  # a queue that ends jobs early is no walltime too short
     attempt = Attempt(store, ORDERS)
     assert counts(store)[0]["n_idle"] == 1
+
+
+def jobs_on_fresh_nodes(folder, n_jobs, ends, work):
+    """Let jobs begin, go on from what is saved, work and end, each on a machine of its own."""
+    began = []
+    for job in range(n_jobs):
+        with open_store(folder / "store", files_dir=folder / f"node{job}") as store:
+            if not job:
+                use_place(store, str(folder / "shared"))
+            try:
+                attempt = Attempt(store, ORDERS)
+                began.append(job)
+                directory = step_directory(store.files_dir, ORDERS.identity)
+                saver = RunSaver(store, ORDERS.identity, directory, 0.0)
+                saver.restore()
+                work(store, directory, job)
+                saver.save(0.0)
+                if ends is not None:
+                    attempt.interrupted(ends)
+            except EngineError as error:
+                assert "hardly further" in str(error)  # noqa: PT017  (how many began is asked)
+                break
+    return len(began)
+
+
+@pytest.mark.parametrize("ends", [None, WALLTIME])
+def test_where_folders_are_those_of_nodes_what_is_saved_counts(tmp_path, ends):
+    def work(store, _, job):
+        advance(store, 1000 * (job + 1))
+
+    assert jobs_on_fresh_nodes(tmp_path, 2 * MOST_IDLE, ends, work) == 2 * MOST_IDLE
+
+
+@pytest.mark.parametrize("ends", [None, WALLTIME])
+def test_a_training_gets_further_by_the_content_of_its_state(tmp_path, ends):
+    def work(_, directory, job):
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "checkpoint.pt").write_text(f"epoch {min(job, MOST_IDLE)}")
+
+    n_began = jobs_on_fresh_nodes(tmp_path, 4 * MOST_IDLE, ends, work)
+    assert n_began == 1 + 2 * MOST_IDLE, "the first job, as many with progress, as many without"
+
+
+@pytest.mark.parametrize("ends", [None, "SIGTERM"])
+def test_on_fresh_nodes_jobs_that_get_no_further_come_to_an_end(tmp_path, ends):
+    def work(store, _, job):
+        advance(store, 1000)
+
+    assert jobs_on_fresh_nodes(tmp_path, 3 * MOST_IDLE, ends, work) == 1 + MOST_IDLE
 
 
 def test_waiting_for_another_process_does_not_count(store):

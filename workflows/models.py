@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -15,8 +17,10 @@ from ..stores.records import step_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from ..stores.connection import HaloflowStore
+    from ..stores.documents import FileReference
     from .candidates import Candidate
     from .sweep import Stages, Sweep
 
@@ -88,11 +92,25 @@ def stored_models(store: HaloflowStore) -> list[StoredModel]:
         if not {WEIGHTS_ROLE, DOMAIN_ROLE} <= paths.keys():
             continue
         try:
-            weights, _ = (store.files.local(paths[role]) for role in (WEIGHTS_ROLE, DOMAIN_ROLE))
-        except TrajectoryError:
+            weights, _ = (_beside(store, paths[role]) for role in (WEIGHTS_ROLE, DOMAIN_ROLE))
+        except (TrajectoryError, OSError):
             continue
         found.append(StoredModel(document, f"{document.architecture}:{weights}"))
     return sorted(found, key=lambda model: (model.document.us_per_atom_step, model.name))
+
+
+def _beside(store: HaloflowStore, file: FileReference) -> Path:
+    """Return a file of a model in its own folder, where its domain lies beside its weights.
+
+    What comes from a place of files for all machines is copied there.
+    """
+    found, own = store.files.local(file), store.files_dir / file.path
+    if not own.is_file():
+        own.parent.mkdir(parents=True, exist_ok=True)
+        partial = own.with_name(f"{own.name}.{os.getpid()}.part")
+        shutil.copyfile(found, partial)
+        partial.replace(own)
+    return own
 
 
 def find_model(models: Sequence[StoredModel], sha256: str) -> StoredModel:

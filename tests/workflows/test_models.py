@@ -87,6 +87,19 @@ def test_models_whose_files_are_gone_are_not_offered(store):
     assert "the store holds no trained model" in str(caught.value)
 
 
+def test_a_model_that_another_machine_trained(store, tmp_path, monkeypatch):
+    """Fetched files lie in a cache, each by itself; a domain belongs beside its weights."""
+    document = put_model(store, 1)
+    cache = {}
+    for file in document.files:
+        cache[file.path] = tmp_path / file.sha256
+        (store.files_dir / file.path).rename(cache[file.path])
+    monkeypatch.setattr(store.files, "local", lambda file: cache[file.path])
+    (model,) = stored_models(store)
+    assert model.name == f"nep:{store.files_dir / document.files[0].path}"
+    assert dict(identify(model.name).settings)["domain"].startswith("student.nep.domain.npz@")
+
+
 def test_auto_in_a_sweep_says_what_it_took_and_why(store):
     document = put_model(store, 1, kelvin=(250.0, 700.0))
     asked = {"stages": {"melt_quench": "auto", "md": "auto"}}

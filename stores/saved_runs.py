@@ -160,7 +160,12 @@ class RunSaver:
         for path in self._paths():
             sha256, n_bytes = self._hashed(path)
             name = path.relative_to(self._directory).as_posix()
-            row = {"path": name, "sha256": sha256, "n_bytes": n_bytes, "role": "saved"}
+            row: dict[str, Any] = {
+                "path": name,
+                "sha256": sha256,
+                "n_bytes": n_bytes,
+                "role": "saved",
+            }
             if not path.name.startswith(_SHARED_KIND):
                 row["key"] = self._key(sha256)
             self._store.files.put(path, sha256, key=row.get("key"), patience_s=patience_s)

@@ -80,26 +80,28 @@ def summary(store, name):
 
 
 def build(store, *names):
-    """Build, and return which candidates were looked at and which summaries were written."""
-    looked, written = [], []
+    """Build, and return which candidates were looked at and which summaries have changed."""
+    looked, before = [], written(store)
     builder = SummaryBuilder.of(store, names or None)
-    process, update = builder.process_item, builder.summaries.update
+    process = builder.process_item
 
     def watch_process(item):
         looked.append(item["candidate"].candidate_id)
         return process(item)
 
-    def watch_update(docs, key):
-        written.extend(doc["candidate_id"] for doc in docs)
-        update(docs, key=key)
-
     builder.process_item = watch_process
-    builder.summaries.update = watch_update
-    try:
-        builder.run()
-    finally:
-        del builder.summaries.update
-    return sorted(looked), sorted(written)
+    builder.run()
+    after = written(store)
+    return sorted(looked), sorted(name for name in after if after[name] != before.get(name))
+
+
+def written(store):
+    """Return the summaries as they are, with the times of their last changes."""
+    marks = {"_id", "_writing"}
+    return {
+        row["candidate_id"]: {key: value for key, value in row.items() if key not in marks}
+        for row in store.summaries.query({})
+    }
 
 
 def test_only_what_changed_is_built_again(store, tmp_path):

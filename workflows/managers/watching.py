@@ -57,7 +57,7 @@ def watch(store: HaloflowStore, every_s: float, tell: Callable[[str], None]) -> 
 
     Of several processes for a store, one does it.
     """
-    claims = Claims(store.claims)
+    claims = Claims(store.meta)  # not among those on steps
     with claims.held(_WATCHDOG, Owner.here()) as is_mine:
         if not is_mine:
             tell(f"{claims.holder(_WATCHDOG)} looks after the sweeps of this store")
@@ -91,7 +91,7 @@ def _now() -> str:
 
 def start_watchdog(store: HaloflowStore, log: Path) -> None:
     """Start `watch` as a process of its own, which ends with the sweeps, unless one is at it."""
-    if Claims(store.claims).live([_WATCHDOG]):
+    if Claims(store.meta).live([_WATCHDOG]):
         return
     environment = os.environ | {
         "HALOFLOW_STORE": store.uri,  # not among the arguments, which others see

@@ -48,7 +48,7 @@ def test_the_same_summary_though_runner_killed_and_walltime_over(
     guarded_remote, guarded, undisturbed
 ):
     remote = guarded_remote  # its store asks for a password, which no job may carry
-    remote.environment[DELAY_S] = "0.01"  # the runner hands its environment down
+    remote.environment[DELAY_S] = "0.006"  # the runner hands its environment down
     remote.environment["HALOFLOW_WATCH_S"] = "5"
     said = remote.setup("--scheduler", "slurm", "--partition", "debug", "--walltime", "00:10:00")
     assert "on worker here" in said

@@ -91,12 +91,12 @@ def test_one_watches_until_all_has_come_to_rest(store, monkeypatch):
     assert "away for a moment" in said[0]
     assert said[1:] == [said[-1]]
     assert said[-1].endswith("nothing runs or waits for a worker")
-    assert Claims(store.claims).live() == {}
+    assert Claims(store.meta).live(["watchdog"]) == {}
 
 
 def test_a_second_watchdog_has_nothing_to_do(store):
     said = []
-    with Claims(store.claims).held("watchdog", Owner.here()):
+    with Claims(store.meta).held("watchdog", Owner.here()):
         watch(store, 60, said.append)
     assert len(said) == 1
     assert f"process {os.getpid()} on" in said[0]

@@ -10,7 +10,7 @@ from ..errors import StoreError
 from ..identity import file_sha256
 from ..settings import get_settings
 from .blobs import persistent
-from .step_files import is_inside
+from .file_paths import is_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -140,22 +140,26 @@ class RunSaver:
     def save_now(self) -> None:
         """Save before the process ends, in the time that queues leave for it."""
         if self.is_needed:
-            self._try_to_save(_HURRY_S)
+            self._try_to_save(_HURRY_S, in_a_hurry=True)
 
-    def _try_to_save(self, patience_s: float) -> None:
+    def _try_to_save(self, patience_s: float, *, in_a_hurry: bool = False) -> None:
         try:
-            self.save(patience_s)
+            self.save(patience_s, in_a_hurry=in_a_hurry)
         except (StoreError, TrajectoryError, OSError) as error:
             _log.warning("step %s could not be saved elsewhere: %s", self._identity[:12], error)
 
-    def save(self, patience_s: float) -> None:
+    def save(self, patience_s: float, *, in_a_hurry: bool = False) -> None:
         """Store the files of the folder, then the record that names them.
+
+        In a hurry, what the last record names is not read again.
 
         Raises
         ------
         StoreError
             The place does not answer within `patience_s`, or refuses.
         """
+        before = self._record()
+        known = _names(before) if in_a_hurry and before is not None else set()
         rows: list[dict[str, Any]] = []
         for path in self._paths():
             sha256, n_bytes = self._hashed(path)
@@ -168,11 +172,12 @@ class RunSaver:
             }
             if not path.name.startswith(_SHARED_KIND):
                 row["key"] = self._key(sha256)
-            self._store.files.put(path, sha256, key=row.get("key"), patience_s=patience_s)
+            if row.get("key", sha256) not in known:
+                self._store.files.put(path, sha256, key=row.get("key"), patience_s=patience_s)
             rows.append(row)
         if not rows:
             return
-        before, token = self._record(), secrets.token_hex(8)
+        token = secrets.token_hex(8)
         record = {
             "identity": self._identity,
             "token": token,
@@ -283,6 +288,11 @@ def forget_saved(store: HaloflowStore, identities: Iterable[str]) -> None:
 
 def _own(rows: Iterable[dict[str, Any]]) -> set[str]:
     return {row["key"] for row in rows if "key" in row}
+
+
+def _names(record: dict[str, Any]) -> set[str]:
+    """Return what the place knows the files of a record by."""
+    return {row.get("key", row["sha256"]) for row in record["files"]}
 
 
 def _reference(row: dict[str, Any]) -> FileReference:

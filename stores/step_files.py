@@ -14,14 +14,14 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import StoreError, TrajectoryError
 from ..identity import file_sha256
 from ..settings import get_settings
-from .blobs import persistent
+from .blobs import ResultT, persistent
+from .file_paths import outside, require_inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _LOOK_AGAIN_S = 30.0
 _TRIM_INTERVAL_S = 60.0
+_AWAY_S = 60.0
+"""How long a place that did not answer is asked after the others."""
 _BYTES_PER_GB = 1e9
 _PART = ".part"
-_HEX = frozenset("0123456789abcdef")
 
 
 class StepFiles:
@@ -63,6 +64,8 @@ class StepFiles:
         self._asked_at = self._trimmed_at = 0.0
         self._guard = threading.Lock()
         self._whole: set[str] = set()
+        self._dropped: list[Blobs] = []
+        self._away_until: dict[str, float] = {}
         self.patience_s: float | None = None
 
     @property
@@ -84,13 +87,16 @@ class StepFiles:
         with self._guard:
             now = time.monotonic()
             if self._places is None or now - self._asked_at >= _LOOK_AGAIN_S:
-                self._places, self._asked_at = self._ask(), now
+                open_by_name = {place.name: place for place in self._places or ()}
+                asked = [open_by_name.pop(place.name, place) for place in self._ask()]
+                self._dropped += open_by_name.values()  # another thread may be reading there
+                self._places, self._asked_at = asked, now
 
     def close(self) -> None:
         """Close the places."""
-        for place in self._places or ():
+        for place in (*(self._places or ()), *self._dropped):
             place.close()
-        self._places = None
+        self._places, self._dropped = None, []
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -106,7 +112,7 @@ class StepFiles:
         root = self.folder.resolve()
         path = (root / file.path).resolve()
         if not path.is_relative_to(root):
-            raise _outside(file)
+            raise outside(file)
         return path if path.is_file() else None
 
     def size(self, file: FileReference) -> int | None:
@@ -114,11 +120,7 @@ class StepFiles:
         path = self.here(file)
         if path is not None:
             return path.stat().st_size
-        for place in self.places:
-            size = persistent(partial(place.size, file.sha256), self._limit_s())
-            if size is not None:
-                return size
-        return None
+        return self._search(lambda place: place.size(file.sha256))
 
     def local(self, file: FileReference) -> Path:
         """Return a path on this machine with the content of a file.
@@ -169,17 +171,21 @@ class StepFiles:
         path = self.here(file)
         if path is not None and not self._is_whole(path, file):
             damaged.append(f"{file_sha256(path)[:12]} in the folder of files")
+
+        def fetched(place: Blobs) -> Path | None:
+            found = self._fetched(place, file, target, key or file.sha256)
+            if found == file.sha256:
+                if place is self.target:
+                    self._whole.add(key or file.sha256)
+                return target
+            if found is not None:
+                damaged.append(f"{found[:12]} in {place.name}")
+            return None
+
         for attempt in range(2):
-            for place in self.places:
-                found = persistent(
-                    partial(self._fetched, place, file, target, key or file.sha256),
-                    self._limit_s(),
-                )
-                if found == file.sha256:
-                    self._trim()
-                    return target
-                if found is not None:
-                    damaged.append(f"{found[:12]} in {place.name}")
+            if self._search(fetched) is not None:
+                self._trim()
+                return target
             if damaged or attempt:
                 break
             self._look_again()
@@ -191,6 +197,34 @@ class StepFiles:
                 remedy="restore it from a backup, or run its step again: haloflow run --force",
             )
         raise _nowhere(file, [place.name for place in self.places])
+
+    def _search(self, ask: Callable[[Blobs], ResultT | None]) -> ResultT | None:
+        """Return the first answer of the places; those away are waited for when no other has one.
+
+        Raises
+        ------
+        StoreError
+            A place does not answer, and the others know nothing.
+        """
+        away = []
+        for place in sorted(self.places, key=self._is_away):
+            try:
+                found = ask(place)
+            except StoreError:
+                self._away_until[place.name] = time.monotonic() + _AWAY_S
+                away.append(place)
+                continue
+            if found is not None:
+                return found
+        for place in away:
+            found = persistent(partial(ask, place), self._limit_s())
+            self._away_until.pop(place.name, None)
+            if found is not None:
+                return found
+        return None
+
+    def _is_away(self, place: Blobs) -> bool:
+        return self._away_until.get(place.name, 0.0) > time.monotonic()
 
     def _fetched(self, place: Blobs, file: FileReference, target: Path, key: str) -> str | None:
         """Write what `place` has to `target` if it is right; return its sha256."""
@@ -293,27 +327,6 @@ def require_kept(file: FileReference) -> None:
             given=f"{file.path}, by {gone.by}",
             remedy="nothing is lost by mistake; to have it again, run its step with --force",
         )
-
-
-def require_inside(file: FileReference) -> None:
-    """Raise TrajectoryError where a file's path or checksum leads out of a folder."""
-    if not is_inside(file.path) or not _HEX.issuperset(file.sha256):
-        raise _outside(file)
-
-
-def is_inside(path: str) -> bool:
-    """Tell whether a relative path stays in its folder all the way, whatever that is called."""
-    depths = accumulate({"..": -1, "": 0, ".": 0}.get(part, 1) for part in path.split("/"))
-    return not path.startswith("/") and min(depths) >= 0
-
-
-def _outside(file: FileReference) -> TrajectoryError:
-    return TrajectoryError(
-        "a trajectory file lies outside of the store's files",
-        given=f"{file.path}, sha256 {file.sha256}",
-        allowed="files below the store's folder of files",
-        remedy="put the files back where the store keeps them",
-    )
 
 
 def cache_folder() -> Path:

@@ -19,10 +19,11 @@ from ..makers.stored_trajectories import open_stored
 from ..stores.documents import FileReference
 from ..stores.documents import Release as Mark
 from ..stores.exclusive import alone
+from ..stores.file_paths import require_inside
 from ..stores.mongodb import SEEN, translated
 from ..stores.retention import ROLE, THINNED, plan_retention
 from ..stores.saved_runs import PRUNING
-from ..stores.step_files import cache_folder, require_inside
+from ..stores.step_files import cache_folder
 from ..stores.trajectory_places import own_places, remember_place
 from .status import update_summaries
 

@@ -19,7 +19,7 @@ from haloflow.settings import get_settings
 from haloflow.stores.blobs import persistent
 from haloflow.stores.blobs_gridfs import GridFSBlobs
 from haloflow.stores.connection import open_store
-from haloflow.stores.trajectory_places import known_places, use_place
+from haloflow.stores.trajectory_places import PLACES_MARK, known_places, use_place
 
 pytestmark = pytest.mark.usefixtures("quick_settings")
 WRITE = """
@@ -220,3 +220,53 @@ def test_an_embedded_store_has_no_gridfs(tmp_path):
         ):  # fmt: skip
             with pytest.raises(StoreError, match="has no GridFS"):
                 ask()
+
+
+def test_a_place_that_is_away_hides_no_other(tmp_path, monkeypatch):
+    monkeypatch.setenv("HALOFLOW_PATIENCE_S", "30")
+    get_settings.cache_clear()
+    path, file = a_file(tmp_path / "a")
+    gone, nowhere = (a_file(tmp_path / "a", 100, n, f"{n}.h5")[1] for n in (2, 3))
+    with open_store(tmp_path / "store", files_dir=tmp_path / "a") as store:
+        use_place(store, str(tmp_path / "first"))
+        store.files.put(path, file.sha256)
+        use_place(store, str(tmp_path / "second"))
+    (tmp_path / "second").rename(tmp_path / "away")
+    text = f"s3://{BUCKET}/away?endpoint=http://127.0.0.1:{free_port()}"
+    with open_store(tmp_path / "store", files_dir=tmp_path / "b") as store:
+        row = {"_id": PLACES_MARK, "places": [text, *(p.name for p in store.files.places)]}
+        store.meta.update([row], key="_id")
+    with open_store(tmp_path / "store", files_dir=tmp_path / "b") as store:
+        assert store.files.places[0].name == text
+        began = time.monotonic()
+        asked = []
+        monkeypatch.setattr(
+            store.files.places[0], "size", lambda key, ask=store.files.places[0].size: (
+                asked.append(key) or ask(key)
+            )
+        )  # fmt: skip
+        for n in range(3):
+            assert store.files.size(file) == file.n_bytes
+            assert store.files.fetch(file, tmp_path / f"out{n}").read_bytes() == path.read_bytes()
+        assert time.monotonic() - began < 25, "nothing waits for what is away"
+        assert len(asked) == 1, "nor is it asked again at once"
+        store.files.patience_s = 0.0
+        for lost in (gone, nowhere):
+            with pytest.raises(StoreError, match=r"cannot be used|is not here"):
+                store.files.fetch(lost, tmp_path / "lost")
+
+
+def test_looking_again_opens_no_place_twice(tmp_path, monkeypatch):
+    monkeypatch.setattr("haloflow.stores.step_files._LOOK_AGAIN_S", 0.0)
+    _, file = a_file(tmp_path / "elsewhere")
+    with open_store(tmp_path / "store") as store:
+        use_place(store, str(tmp_path / "first"))
+        before = store.files.places
+        for _ in range(3):
+            with pytest.raises(TrajectoryError, match="is missing"):
+                store.files.fetch(file, tmp_path / "out")
+        assert [a is b for a, b in zip(store.files.places, before, strict=True)] == [True]
+        use_place(store, str(tmp_path / "second"))
+        with pytest.raises(TrajectoryError, match="is missing"):
+            store.files.fetch(file, tmp_path / "out")
+        assert store.files.places[1] is before[0]

@@ -7,6 +7,7 @@ from kept_elsewhere import KINDS, Elsewhere, quick_settings  # noqa: F401  (a fi
 
 from haloflow.errors import StoreError, TrajectoryError
 from haloflow.identity import file_sha256
+from haloflow.stores.blobs_folder import FolderBlobs
 from haloflow.stores.connection import open_store
 from haloflow.stores.documents import FileReference
 from haloflow.stores.saved_runs import RunSaver, forget_saved
@@ -191,6 +192,29 @@ def test_an_outage_does_not_end_a_run_but_keeps_its_document_back(on_folder, cap
         path.unlink()
         with pytest.raises(TrajectoryError, match="gone before it was stored"):
             ours.secure([chunk])
+
+
+def test_before_a_kill_nothing_is_read_that_is_surely_there(on_folder, monkeypatch):
+    read = []
+    real = FolderBlobs.read
+    with on_folder.opened("a") as here:
+        ours, a = saver_of(here)
+        work_on(a, 500, n_chunks=3)
+        ours.save(0.0)
+    monkeypatch.setattr(FolderBlobs, "read", lambda self, key: read.append(key) or real(self, key))
+    with on_folder.opened("a") as here:
+        ours, a = saver_of(here)
+        work_on(a, 700, n_chunks=4)
+        ours.save_now()
+        assert read == []
+    with on_folder.opened("b") as there:
+        theirs, b = saver_of(there)
+        assert theirs.restore()
+        n_files = len(read)
+        work_on(b, 900, n_chunks=5)
+        theirs.save(0.0)
+        assert len(read) == n_files == 6, "what was brought was read and checked"
+        assert len(there.saved.query_one({})["files"]) == 7
 
 
 def test_savings_keep_their_distance(on_folder):

@@ -175,7 +175,8 @@ class TrajectoryReader:
     source
         Directory of the trajectory, directory of its run, or the chunk files in order.
     bring
-        Called with the number of a chunk before it is first read; returns where it lies.
+        Called with the number of a chunk before it is read and is not there, or not any more;
+        returns where it lies.
 
     Raises
     ------
@@ -270,10 +271,11 @@ class TrajectoryReader:
                 )
 
     def _chunk(self, number: int) -> h5py.File:
-        if self._bring is not None and number not in self._brought:
-            self.files[number] = replace(self.files[number], path=self._bring(number))
-            self._brought.add(number)
         if self._open is None or self._open[0] != number:
+            is_here = number in self._brought and self.files[number].path.is_file()
+            if self._bring is not None and not is_here:
+                self.files[number] = replace(self.files[number], path=self._bring(number))
+                self._brought.add(number)
             self._open = (number, open_chunk(self.files[number]))
         return self._open[1]
 

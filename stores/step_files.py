@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _LOOK_AGAIN_S = 30.0
 _TRIM_INTERVAL_S = 60.0
+_IN_USE_S = 600.0
+"""How long a fetched file is surely left in the cache."""
 _AWAY_S = 60.0
 """How long a place that did not answer is asked after the others."""
 _BYTES_PER_GB = 1e9
@@ -339,15 +341,16 @@ def cache_folder() -> Path:
 
 
 def trim_cache(folder: Path, most_bytes: float) -> None:
-    """Delete the files that were longest unused until the rest fits."""
+    """Delete the files that were longest unused until the rest fits; none that may be in use."""
     found = []
+    may_be_in_use = time.time() - _IN_USE_S
     for path in folder.glob("??/*"):
         with suppress(OSError):
             state = path.stat()
             found.append((state.st_mtime, state.st_size, path))
     total = sum(size for _, size, _ in found)
-    for _, size, path in sorted(found):
-        if total <= most_bytes:
+    for used_at, size, path in sorted(found):
+        if total <= most_bytes or used_at > may_be_in_use:
             return
         with suppress(OSError):
             path.unlink()

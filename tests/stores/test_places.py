@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
 from kept_elsewhere import (
     KINDS,
@@ -16,6 +17,8 @@ from typer.testing import CliRunner
 
 from haloflow.cli.main import app
 from haloflow.errors import InputError, StoreError, TrajectoryError
+from haloflow.makers.stored_trajectories import open_stored, parts_of
+from haloflow.settings import get_settings
 from haloflow.stores.checking import check_store
 from haloflow.stores.connection import open_store
 from haloflow.stores.documents import Release
@@ -147,6 +150,29 @@ def test_the_cache_gives_up_what_was_longest_unused(tmp_path):
         os.utime(path, (1e9 + number, 1e9 + number))
     trim_cache(tmp_path, 250.0)
     assert sorted(path.name for path in tmp_path.glob("??/*")) == ["2", "3"]
+    for name in ("02/2", "03/3"):
+        os.utime(tmp_path / name)
+    trim_cache(tmp_path, 50.0)
+    assert len(list(tmp_path.glob("??/*"))) == 2, "they may be in use"
+
+
+def test_a_trajectory_larger_than_the_cache_is_read_again_and_again(tmp_path, monkeypatch):
+    with open_store(tmp_path / "store", files_dir=tmp_path / "a") as store:
+        use_place(store, str(tmp_path / "shared"))
+        _, run, frames = fill_with_a_run(store)
+    monkeypatch.setenv("HALOFLOW_CACHE_GB", "1e-9")
+    monkeypatch.setattr("haloflow.stores.step_files._TRIM_INTERVAL_S", 0.0)
+    get_settings.cache_clear()
+    chunks = parts_of(run)["production"]
+    with open_store(tmp_path / "store", files_dir=tmp_path / "b") as store:
+        reader = open_stored(chunks, store.files)
+        reader.thermo()
+        assert store.files.local(chunks[-1]).is_file(), "what was just fetched is not deleted"
+        monkeypatch.setattr("haloflow.stores.step_files._IN_USE_S", 0.0)
+        trim_cache(cache_folder(), 1.0)  # hours later
+        assert not list(cache_folder().glob("??/*"))
+        monkeypatch.setattr("haloflow.stores.step_files._IN_USE_S", 60.0)
+        assert np.allclose(reader.positions(), frames.positions, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,11 @@ _AT_REST: Final = (
 """Handlers that do not apply to molecular dynamics."""
 _LOOK_S: Final = 0.5
 _LOOKS_PER_CHECK: Final = 6
+_ASK_STEPS: Final = 3.5
+"""Steps before the end of the walltime: the one under way, the last one, and some slack."""
+_INSIST_STEPS, _INSIST_SHARE = 0.5, 0.02
+_UNKNOWN_SHARE = 0.03
+"""Of the walltime: the length of a step as long as none is done."""
 _TAIL_LINES: Final = 5
 _END_BYTES: Final = 1024
 _NO_MEMORY: Final = (
@@ -283,14 +288,14 @@ class _Watch:
                 self._mind_walltime(self._walltime_s, counter())
 
     def _mind_walltime(self, walltime_s: float, n_steps: int) -> None:
-        """Ask for a last step when the next but one would come too late; then insist."""
+        """Ask for a last step in time, which the step under way comes before; then insist."""
         spent_s = self._stop.elapsed_s - self._started_s
         left_s = walltime_s - self._stop.elapsed_s
-        step_s = spent_s / max(n_steps, 1)
-        if left_s <= min(step_s, 0.05 * walltime_s):
+        step_s = spent_s / n_steps if n_steps else _UNKNOWN_SHARE * walltime_s
+        if left_s <= min(_INSIST_STEPS * step_s, _INSIST_SHARE * walltime_s):
             self.reason = self.reason or f"the walltime of {walltime_s:g} s"
             self._kill()
-        elif left_s <= 2 * step_s and not self.reason:
+        elif left_s <= _ASK_STEPS * step_s and not self.reason:
             self.reason = f"the walltime of {walltime_s:g} s"
             with suppress(EngineError):  # no room for it: it will be killed
                 write_durably(self._folder / "STOPCAR", b"LSTOP = .TRUE.\n")

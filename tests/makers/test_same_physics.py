@@ -59,12 +59,22 @@ def test_what_touches_the_result_touches_the_identity(one, other):
     assert one.identity({"candidate": "s"}) != other.identity({"candidate": "s"})
 
 
-def test_the_packer_and_the_crystals_geometry_are_part_of_a_glass(monkeypatch):
+@pytest.fixture
+def fresh_version():
+    """Forget the version that is looked up once in a process."""
+    melt_quench._packmol_version.cache_clear()
+    yield melt_quench._packmol_version.cache_clear
+    melt_quench._packmol_version.cache_clear()
+
+
+def test_the_packer_and_the_crystals_geometry_are_part_of_a_glass(monkeypatch, fresh_version):
     maker = MeltQuenchMaker(crystal_phase_id=CRYSTAL)
     before = maker.identity({})
     with monkeypatch.context() as patch:
         patch.setattr(melt_quench, "version", lambda _package: "0.0.1")
+        fresh_version()
         assert maker.identity({}) != before
+    fresh_version()
     phase = get_phase(CRYSTAL)
     wider = phase.model_copy(update={"lattice": phase.lattice.model_copy(update={"a": 99.0})})
     monkeypatch.setattr(melt_quench, "get_phase", lambda _phase_id: wider)

@@ -16,7 +16,7 @@ from haloflow.stores.claims import Claims, Owner
 from haloflow.stores.connection import open_store
 from haloflow.stores.results import forget, record_failure
 
-FEW, MANY = 100, 1500
+FEW, MANY = 100, 1000
 FAILED = 8
 CHANGES = {
     "nothing": lambda _: None,

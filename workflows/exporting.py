@@ -6,15 +6,17 @@ export enters it.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from pymatgen.io.cif import CifWriter
 
-from ..errors import InputError, NotFoundError, StoreError
+from ..engines.durable import sole_use
+from ..errors import EngineError, InputError, NotFoundError, StoreError
 from ..identity import step_uuid
 from ..makers.stored_trajectories import parts_of
 from ..stores.manifest import write_manifest
@@ -112,12 +114,7 @@ def export(
     TrajectoryError, StoreError
         A file that goes along is missing or damaged; or something cannot be written.
     """
-    if target.exists():
-        raise InputError(
-            "the export would replace what is there",
-            given=str(target),
-            remedy="name another place with --to, or remove that one",
-        )
+    _require_free(target)
     if wishes.licence is not None and wishes.licence not in LICENSES:
         raise InputError("this licence is not known", given=wishes.licence, allowed=list(LICENSES))
     summaries = _summaries(store, wishes)
@@ -126,27 +123,67 @@ def export(
     for suffix in sorted(_TAR, key=len, reverse=True):
         name = name.removesuffix(suffix) if is_tar else name
     beside = target.with_name(f".{target.name}{_PARTIAL}")
-    folder = beside / name
     try:
-        shutil.rmtree(beside, ignore_errors=True)
-        folder.mkdir(parents=True)
-        contents = _write(store, summaries, folder, wishes, report)
-        write_manifest(folder, report)
-        if is_tar:
-            packed = beside / target.name
-            pack(folder, packed)
-            packed.replace(target)
-        else:
-            folder.replace(target)
+        with _alone_in(beside, target):
+            folder = beside / "new" / name
+            shutil.rmtree(folder.parent, ignore_errors=True)
+            try:
+                folder.mkdir(parents=True)
+                contents = _write(store, summaries, folder, wishes, report)
+                write_manifest(folder, report)
+                if is_tar:
+                    packed = beside / target.name
+                    pack(folder, packed)
+                    folder = packed
+                _give_name(folder, target)
+            finally:
+                shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
         raise StoreError(
             f"the export cannot be written: {error.strerror or error}",
             given=str(error.filename or target),
             remedy="make room, or name another place with --to",
         ) from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return contents
+
+
+def _require_free(target: Path) -> None:
+    if target.exists():
+        raise InputError(
+            "the export would replace what is there",
+            given=str(target),
+            remedy="name another place with --to, or remove that one",
+        )
+
+
+@contextmanager
+def _alone_in(beside: Path, target: Path) -> Iterator[None]:
+    """Be the only process that exports to `target`."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(sole_use(beside))
+        except EngineError as error:
+            raise InputError(
+                "another export to the same place is at work",
+                given=str(target),
+                remedy="wait until it is done, or name another place with --to",
+            ) from error
+        yield
+
+
+def _give_name(made: Path, target: Path) -> None:
+    """Move what is complete to its place, never over what came there meanwhile."""
+    _require_free(target)
+    if made.is_dir():
+        made.replace(target)  # fails where a folder with something in it is
+        return
+    try:
+        os.link(made, target)
+    except FileExistsError:
+        _require_free(target)
+        raise
+    except OSError:  # a file system without links
+        made.replace(target)
 
 
 def _summaries(store: HaloflowStore, wishes: ExportWishes) -> list[CandidateSummary]:

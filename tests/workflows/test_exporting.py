@@ -172,6 +172,49 @@ def test_killed_in_the_middle_nothing_has_its_name(filled, tmp_path):
     assert not (tmp_path / ".data.partial").exists()
 
 
+@pytest.mark.parametrize("name", ["data", "data.tar"])
+def test_two_exports_to_one_place_do_not_mix(filled, tmp_path, name):
+    store, *_ = filled
+    target, refused = tmp_path / name, []
+
+    def meanwhile(what, *_):
+        if what == "fetching files" and not refused:
+            with pytest.raises(InputError, match="another export to the same place") as caught:
+                export(store, target, ExportWishes())
+            refused.append(caught.value)
+
+    export(store, target, ExportWishes(trajectories=True), meanwhile)
+    assert refused
+    assert verify_manifest(target) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "store"])
+
+
+def throw(error):
+    raise error
+
+
+@pytest.mark.parametrize("name", ["data", "data.tar"])
+@pytest.mark.parametrize("has_links", [True, False])
+def test_what_came_meanwhile_is_not_replaced(filled, tmp_path, name, has_links, monkeypatch):
+    store, *_ = filled
+    target = tmp_path / name
+    if not has_links:
+        monkeypatch.setattr(
+            "haloflow.workflows.exporting.os.link", lambda *_: os.stat(tmp_path / "x")
+        )
+
+    def meanwhile(what, *_):
+        if what == "fetching files":
+            target.write_text("precious")
+
+    with pytest.raises(InputError, match="would replace what is there"):
+        export(store, target, ExportWishes(trajectories=True), meanwhile)
+    assert target.read_text() == "precious"
+    target.unlink()
+    export(store, target, ExportWishes())
+    assert verify_manifest(target) == []
+
+
 def test_a_missing_file_stops_an_export_and_leaves_nothing(filled, tmp_path):
     store, _, run, _ = filled
     (store.files_dir / run.files[0].path).unlink()

@@ -108,7 +108,9 @@ def main() -> None:
             ratio = max(first, again) / limit
             worst = max(worst, ratio)
             mark = "" if ratio <= 1 else "  above it"
-            print(f"{name:36}{first:10.1f}{again:10.1f}, {ratio:5.2f} of the limit{mark}", flush=True)
+            print(
+                f"{name:36}{first:10.1f}{again:10.1f}, {ratio:5.2f} of the limit{mark}", flush=True
+            )
     print(f"{kind}: at most {worst:.2f} of the limit")
     raise SystemExit(worst > 1)
 

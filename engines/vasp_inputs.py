@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from ..errors import InputError, MissingDependencyError, PotentialError
+from ..errors import InputError
 from .durable import write_durably
 from .vasp_levels import POTCAR_FUNCTIONAL, UNREAD, potcar_symbols, vasp_level
+from .vasp_potcars import potcar_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,7 +96,7 @@ class VaspInputs:
             significant_figures=16
         )
         if with_potcars:
-            files["POTCAR"] = _potcars(self.potcars)
+            files["POTCAR"] = potcar_text(self.potcars)
         else:
             files["POTCAR.spec"] = "\n".join(self.potcars)
         for name, text in files.items():
@@ -393,25 +394,3 @@ def mesh_of(level: str, structure: Structure) -> tuple[int, int, int]:
         for length in structure.lattice.reciprocal_lattice.abc
     )
     return a, b, c
-
-
-def _potcars(symbols: tuple[str, ...]) -> str:
-    from pymatgen.io.vasp import Potcar  # noqa: PLC0415
-    from pymatgen.io.vasp.inputs import PmgVaspPspDirError  # noqa: PLC0415
-
-    try:
-        return str(Potcar(symbols, functional=POTCAR_FUNCTIONAL))
-    except PmgVaspPspDirError:
-        raise MissingDependencyError(
-            "VASP needs POTCARs, and pymatgen has not been told where they are",
-            given="no PMG_VASP_PSP_DIR",
-            remedy="set PMG_VASP_PSP_DIR to the folder that holds POT_PAW_PBE_64, in the "
-            "environment or in ~/.config/.pmgrc.yaml",
-        ) from None
-    except (OSError, ValueError) as error:
-        raise PotentialError(
-            f"a POTCAR of {POTCAR_FUNCTIONAL} cannot be read",
-            given=f"{', '.join(symbols)}: {error}",
-            remedy="put all POTCARs of the release potpaw_PBE.64 into POT_PAW_PBE_64 in the folder "
-            "that PMG_VASP_PSP_DIR names",
-        ) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shlex
@@ -20,8 +19,6 @@ from custodian.custodian import (
     Custodian,
     CustodianError,
     ErrorHandler,
-    ReturnCodeError,
-    ValidationError,
     Validator,
 )
 from custodian.vasp import handlers as known_handlers
@@ -31,6 +28,7 @@ from custodian.vasp.validators import VaspFilesValidator, VasprunXMLValidator
 
 from ..errors import EngineError, InterruptedRunError
 from .durable import write_durably
+from .vasp_failures import corrections_in, failure, not_started
 
 if TYPE_CHECKING:
     import subprocess
@@ -57,15 +55,7 @@ _ASK_STEPS: Final = 3.5
 _INSIST_STEPS, _INSIST_SHARE = 0.5, 0.02
 _UNKNOWN_SHARE = 0.03
 """Of the walltime: the length of a step as long as none is done."""
-_TAIL_LINES: Final = 5
 _END_BYTES: Final = 1024
-_NO_MEMORY: Final = (
-    "allocation would exceed memory limit",
-    "out of memory",
-    "insufficient virtual memory",
-)
-_NO_ROOM: Final = ("no space left on device", "disk quota exceeded")
-_SHELL_SIGNAL: Final = 128
 
 
 @dataclass(frozen=True)
@@ -151,7 +141,7 @@ def run_vasp(
         try:
             custodian.run()
         except FileNotFoundError as error:
-            raise _not_started(job, error) from error
+            raise not_started([job.vasp_cmd[0], (job.gamma_vasp_cmd or [""])[0]], error) from error
         except (CustodianError, OSError, RuntimeError, TypeError, ValueError) as error:
             problem = error  # handlers of custodian fail in these ways on files that are cut short
     if watch.reason:
@@ -162,9 +152,9 @@ def run_vasp(
         ) from problem
     log = custodian.run_log[-1] if custodian.run_log else {}
     if problem is not None or log.get("handler"):
-        raise _failure(folder, problem, log, job, host) from problem
+        raise failure(folder, problem, log, job.exit_code, host.hang_s) from problem
     (folder / FINISHED).touch()
-    return _corrections(log)
+    return corrections_in(log)
 
 
 def stop_previous(folder: Path) -> None:
@@ -187,6 +177,11 @@ class _Job(VaspJob):
     """A VASP job whose process is known to the watch, and which does not start after a stop."""
 
     watch: _Watch
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of the last process, if it has ended."""
+        return None if self.watch.process is None else self.watch.process.poll()
 
     def run(self, directory: str = "./") -> subprocess.Popen[bytes]:
         if self.watch.reason:
@@ -343,83 +338,3 @@ class _StepCounter:
             self._offset += len(whole) + 1
             self._count += sum(b" F= " in line for line in whole.split(b"\n"))
         return self._count
-
-
-def _corrections(log: dict[str, Any]) -> list[str]:
-    """Say what custodian corrected, e.g. ``brmix: ISTART 1``."""
-    said = []
-    for correction in log.get("corrections", []):
-        changed = [_changed(action) for action in correction.get("actions") or []]
-        said.append(f"{', '.join(correction['errors'])}: {'; '.join(changed) or 'nothing'}")
-    return said
-
-
-def _changed(action: dict[str, Any]) -> str:
-    made = action["action"]
-    if "_set" in made:
-        return ", ".join(f"{key} {value}" for key, value in made["_set"].items())
-    return f"from {action.get('file')}" if "_file_copy" in made else f"without {action.get('file')}"
-
-
-def _not_started(job: VaspJob, error: FileNotFoundError) -> EngineError:
-    if error.filename not in {job.vasp_cmd[0], (job.gamma_vasp_cmd or [""])[0]}:
-        return EngineError("a file of a VASP run is gone", given=str(error))
-    return EngineError(
-        "VASP cannot be started",
-        given=str(error.filename),
-        remedy="set ATOMATE2_VASP_CMD and ATOMATE2_VASP_GAMMA_CMD, e.g. to 'srun vasp_std' and "
-        "'srun vasp_gam'",
-    )
-
-
-def _failure(
-    folder: Path, problem: Exception | None, log: dict[str, Any], job: _Job, host: VaspHost
-) -> EngineError:
-    """Name the cause of a run that custodian gave up."""
-    tail = _tail(folder / "std_err.txt") or _tail(folder / "vasp.out")
-    errors = [error for c in log.get("corrections", []) for error in c["errors"]]
-    code = None if job.watch.process is None else job.watch.process.poll()
-    said = (tail + _tail(folder / "vasp.out")).lower()
-    full = isinstance(problem, OSError) and problem.errno in {errno.ENOSPC, errno.EDQUOT}
-    if full or any(words in said for words in _NO_ROOM):
-        cause, remedy = "the disk is full", "make room on that disk"
-    elif any(words in said for words in _NO_MEMORY):
-        cause = "memory ran out"
-        remedy = "give the step more memory or more nodes"
-    elif "Frozen job" in errors:
-        cause = f"it hung: no output for {host.hang_s:g} s"
-        remedy = "look at the node it ran on"
-    elif errors and not isinstance(problem, ValidationError | ReturnCodeError):
-        cause = f"{len(errors)} corrections did not mend it: {', '.join(dict.fromkeys(errors))}"
-        remedy = "look at custodian.json and the error.*.tar.gz there"
-    elif (name := _signal_of(code)) is not None:
-        cause, remedy = f"it died by {name}", "look at the node's memory and the limit of the stack"
-    elif code:
-        cause, remedy = f"it ended with exit code {code}", "look at vasp.out there"
-    else:
-        cause = "its vasprun.xml is damaged or cut short"
-        remedy = "see whether the disk is full or a quota was reached"
-    return EngineError(
-        f"VASP failed: {cause}",
-        given=f"{folder}" + (f", which ends with: {tail}" if tail else ""),
-        remedy=f"{remedy}; run the same again, it goes on from the last whole structure",
-    )
-
-
-def _signal_of(code: int | None) -> str | None:
-    """Return the name of the signal behind an exit code, of a shell or launcher too."""
-    if code is None:
-        return None
-    number = -code if code < 0 else code - _SHELL_SIGNAL
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return None
-
-
-def _tail(path: Path) -> str:
-    try:
-        lines = path.read_text(errors="replace").split("\n")
-    except OSError:
-        return ""
-    return " | ".join([line.strip() for line in lines if line.strip()][-_TAIL_LINES:])

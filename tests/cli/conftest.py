@@ -7,6 +7,7 @@ import sample_candidates
 from typer.testing import CliRunner
 
 from haloflow.cli.main import app
+from haloflow.stores.builders import SummaryBuilder
 from haloflow.stores.connection import open_store
 
 
@@ -15,6 +16,7 @@ def store_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("filled") / "store"
     with open_store(folder) as store:
         sample_candidates.fill(store)
+        SummaryBuilder.of(store).run()
     return folder
 
 

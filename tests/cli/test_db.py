@@ -115,7 +115,7 @@ def test_a_check_is_a_table_and_an_exit_code(haloflow, filled):
     assert found.exit_code == 1
     assert "file missing" in found.stdout
     assert "file ab/thermo.h5: not in " in " ".join(found.stdout.split())
-    assert "Looked at 17 documents and the size of 1 files (12.3 kB)." in found.stdout
+    assert "Looked at 21 documents and the size of 1 files (12.3 kB)." in found.stdout
     assert "1 finding." in found.stdout
     (filled / "files" / "ab").mkdir()
     (filled / "files" / "ab" / "thermo.h5").write_bytes(b"x" * 12345)
@@ -126,7 +126,7 @@ def test_a_check_is_a_table_and_an_exit_code(haloflow, filled):
 
 def test_a_migration_is_tried_unless_applied(haloflow, filled, monkeypatch):
     now = haloflow("db", "migrate", "--store", filled)
-    assert now.stdout == f"All 17 documents are of schema {SCHEMA_VERSION}: nothing to do.\n"
+    assert now.stdout == f"All 21 documents are of schema {SCHEMA_VERSION}: nothing to do.\n"
     monkeypatch.setattr(MIGRATIONS, "version", SCHEMA_VERSION + 1)
     monkeypatch.setattr(MIGRATIONS, "_known", [])
     MIGRATIONS.migration(SCHEMA_VERSION, SCHEMA_VERSION + 1, kind="hull")(
@@ -137,9 +137,9 @@ def test_a_migration_is_tried_unless_applied(haloflow, filled, monkeypatch):
     assert '+ "note": "upgraded",' in tried.stdout
     assert "Nothing was changed. To write it: haloflow db migrate --apply" in tried.stdout
     old = haloflow("db", "check", "--store", filled, "--fast").stdout
-    assert "17 are of an older schema: haloflow db migrate upgrades them." in old
+    assert "21 are of an older schema: haloflow db migrate upgrades them." in old
     applied = haloflow("db", "migrate", "--store", filled, "--apply")
-    assert f"Upgraded 17 documents to schema {SCHEMA_VERSION + 1}." in applied.stdout
+    assert f"Upgraded 21 documents to schema {SCHEMA_VERSION + 1}." in applied.stdout
     with open_store(filled) as store:
         assert store.outputs.count({"output.kind": "hull", "output.note": "upgraded"}) == 4
         row = store.outputs.query_one({"output.kind": "relax"})

@@ -100,12 +100,16 @@ class Recovery:
         before = datetime.now(UTC) - timedelta(seconds=after_s)
         rows = self._pad.fireworks.find(reserved, {"fw_id": 1, "updated_on": 1})
         old = {row["fw_id"] for row in rows if time_of(row["updated_on"]) < before}
-        launches = list(self._launches(old, {"state": "RESERVED"}))
+        unfinished = {"state": {"$in": ["RESERVED", "RUNNING"]}}
+        launches = list(self._launches(old, unfinished))
+        begun = {launch["fw_id"] for launch in launches if launch["state"] == "RUNNING"}
         in_queue = {launch["fw_id"] for launch in launches if queue_id_of(launch) is not None}
-        left = [launch for launch in launches if launch["fw_id"] not in in_queue]
-        bare = old - {launch["fw_id"] for launch in launches}
-        for fw_id in bare:
-            self._pad.rerun_fw(fw_id)
+        left = [launch for launch in launches if launch["fw_id"] not in in_queue | begun]
+        bare = set()
+        for fw_id in old - {launch["fw_id"] for launch in launches}:
+            if self._pad.fireworks.find_one({"fw_id": fw_id, "state": "RESERVED"}, {"fw_id": 1}):
+                self._pad.rerun_fw(fw_id)
+                bare.add(fw_id)
         return bare | self._cancelled(left)
 
     def _cancelled(self, launches: Iterable[Mapping[str, Any]]) -> set[int]:

@@ -29,7 +29,12 @@ def without_password(uri: str) -> str:
     """Return `uri` as it may stand in a document: with its user, without anything secret."""
     match = _URI.fullmatch(uri)
     shown = uri if match is None else _joined(match, match)
-    return _SECRET_OPTION.sub("", shown).rstrip("?&")
+    return without_secret_options(shown)
+
+
+def without_secret_options(uri: str) -> str:
+    """Return `uri` without the options that hold something secret."""
+    return _SECRET_OPTION.sub("", uri).rstrip("?&")
 
 
 def has_password(uri: str) -> bool:

@@ -22,7 +22,7 @@ from pymongo.errors import (
 )
 
 from ..errors import StoreError, StoreTimeoutError
-from .credentials import remember, with_password, without_password
+from .credentials import remember, with_password, without_password, without_secret_options
 from .limits import encode
 from .memory import Answers
 from .sqlite import opened_for_reading
@@ -54,8 +54,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
 
 def redacted(uri: str) -> str:
-    """Return `uri` without its user name and password."""
-    return re.sub(r"://.*@", "://***@", uri)
+    """Return `uri` without its user name and password, and without options that are secret."""
+    return re.sub(r"://.*@", "://***@", without_secret_options(uri))
 
 
 @contextmanager
@@ -81,8 +81,7 @@ def store_error(error: PyMongoError, where: str) -> StoreError:
         return StoreTimeoutError(
             "the MongoDB server took longer than it may",
             given=redacted(where),
-            remedy="ask for less: narrower filters, fewer rows; "
-            "or open it with a larger timeout_s",
+            remedy="ask for less: narrower filters, fewer rows; or open it with a larger timeout_s",
         )
     kind = StoreTimeoutError if isinstance(error, ConnectionFailure) else StoreError
     return kind(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 from monty.json import MontyDecoder
+from pymongo.errors import OperationFailure
 
 from haloflow.errors import StoreError
 from haloflow.settings import get_settings
 from haloflow.stores import credentials
 from haloflow.stores.credentials import has_password, remember, with_password, without_password
-from haloflow.stores.mongodb import MongoDBStore
+from haloflow.stores.mongodb import MongoDBStore, redacted, store_error
 
 PLAIN = (
     "mongodb://host/db",
@@ -97,3 +98,21 @@ def test_a_serialized_store_has_none_and_finds_it_again():
     again.connect()  # the driver looks for its server later
     assert again.uri == store.uri
     again.close()
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "authMechanismProperties=AWS_SESSION_TOKEN:s3cret",
+        "tlsCertificateKeyFilePassword=s3cret",
+        "proxyHost=h&proxyPassword=s3cret",
+    ],
+)
+def test_messages_hold_no_secret_option(option):
+    shown = redacted(f"mongodb://ada:s3cret@host/db?{option}&retryWrites=true")
+    assert "s3cret" not in shown
+    assert shown.startswith("mongodb://***@host/db?")
+    assert shown.endswith("retryWrites=true")
+    said = str(store_error(OperationFailure("no"), f"mongodb://host/db?{option}"))
+    assert "s3cret" not in said
+    assert "mongodb://host/db" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -199,9 +200,8 @@ def test_what_came_meanwhile_is_not_replaced(filled, tmp_path, name, has_links, 
     store, *_ = filled
     target = tmp_path / name
     if not has_links:
-        monkeypatch.setattr(
-            "haloflow.workflows.exporting.os.link", lambda *_: os.stat(tmp_path / "x")
-        )
+        none = OSError(errno.EOPNOTSUPP, "Operation not supported")
+        monkeypatch.setattr(os, "link", lambda *_: throw(none))
 
     def meanwhile(what, *_):
         if what == "fetching files":

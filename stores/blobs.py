@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT")
 BLOCK = 2**20
+ABANDONED_S: Final = 86_400.0
+"""Age at which the rest of a write is nobody's any more."""
 _DIGITS: Final = 64
 _HEX: Final = frozenset("0123456789abcdef")
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 8.0
@@ -79,6 +81,9 @@ class Blobs(Protocol):
 
     def remove(self, sha256: str) -> None:
         """Delete a file if it is there, and what a killed write left of it."""
+
+    def clear_up(self) -> None:
+        """Delete what killed writes left of files a day ago and longer."""
 
     def close(self) -> None:
         """Let go of connections."""

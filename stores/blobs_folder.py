@@ -7,19 +7,17 @@ import os
 import secrets
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..errors import StoreError, StoreTimeoutError
-from .blobs import BLOCK, MARKER, Checked, belongs_to_another, is_key
+from .blobs import ABANDONED_S, BLOCK, MARKER, Checked, belongs_to_another, is_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 _SUFFIX = ".part"
-_ABANDONED_S = 86_400.0
-"""Age at which the rest of a write is nobody's any more."""
 _MAY_PASS = frozenset(
     (errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EAGAIN)
 )
@@ -66,16 +64,14 @@ class FolderBlobs:
                 return None
 
     def sizes(self) -> Iterator[tuple[str, int]]:
-        """Yield checksum and size of all files; what killed writes left a day ago is deleted."""
+        """Yield key and size of all files."""
         self._require_mounted()
         with self._translated():
             for folder in sorted(self.folder.glob("??")):
                 for path in sorted(folder.iterdir()):
-                    found = path.stat()
                     if is_key(path.name) and path.name.startswith(folder.name):
-                        yield path.name, found.st_size
-                    elif time.time() - found.st_mtime > _ABANDONED_S:
-                        path.unlink(missing_ok=True)
+                        with suppress(FileNotFoundError):
+                            yield path.name, path.stat().st_size
 
     def written_at(self, key: str) -> float | None:
         """Return when a file came."""
@@ -118,6 +114,15 @@ class FolderBlobs:
         self._require_mounted()
         with self._translated():
             self._path(sha256).unlink(missing_ok=True)
+
+    def clear_up(self) -> None:
+        """Delete the rests of writes."""
+        self._require_mounted()
+        with self._translated():
+            for path in self.folder.glob(f"??/.*{_SUFFIX}"):
+                with suppress(FileNotFoundError):
+                    if time.time() - path.stat().st_mtime > ABANDONED_S:
+                        path.unlink()
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -163,6 +163,9 @@ class GridFSBlobs:
             self._files.delete_one({"_id": sha256})
             self._chunks.delete_many({"files_id": sha256})
 
+    def clear_up(self) -> None:
+        """Do nothing: chunks without a file are listed like files."""
+
     def close(self) -> None:
         """Close the connection."""
         if self._store._coll is not None:

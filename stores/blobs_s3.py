@@ -8,13 +8,14 @@ documents in memory and needs an index beside; blocks go past that, as objects
 from __future__ import annotations
 
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from maggma.stores import MemoryStore
 from maggma.stores.aws import S3Store
 
 from ..errors import MissingDependencyError, StoreError, StoreTimeoutError
-from .blobs import BLOCK, MARKER, Checked, belongs_to_another, is_key
+from .blobs import ABANDONED_S, BLOCK, MARKER, Checked, belongs_to_another, is_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,6 +163,11 @@ class S3Blobs:
         with self._translated(sha256):
             self._client.delete_object(Bucket=self._place.bucket, Key=self._key(sha256))
 
+    def clear_up(self) -> None:
+        """Take back the parts of uploads that never ended."""
+        with self._translated("its list"):
+            self._abort_below(self._store.sub_dir)
+
     def close(self) -> None:
         """Close the connection."""
         if self._made is not None:
@@ -169,14 +175,23 @@ class S3Blobs:
             self._made = None
 
     def _abort_parts(self, sha256: str) -> None:
-        """Take back the parts that a killed upload of the same file left, which cost room."""
-        key = self._key(sha256)
+        """Take back the parts that a killed upload of the same file left, which cost room.
+
+        Those of today may be of another process that is sending the same file.
+        """
+        self._abort_below(self._key(sha256))
+
+    def _abort_below(self, prefix: str) -> None:
+        long_ago = datetime.now(UTC) - timedelta(seconds=ABANDONED_S)
         with suppress(ClientError):  # not every user may list them
-            found = self._client.list_multipart_uploads(Bucket=self._place.bucket, Prefix=key)
+            found = self._client.list_multipart_uploads(Bucket=self._place.bucket, Prefix=prefix)
             for row in found.get("Uploads", ()):
-                self._client.abort_multipart_upload(
-                    Bucket=self._place.bucket, Key=key, UploadId=row["UploadId"]
-                )
+                name = row["Key"].rpartition("/")[2]
+                is_ours = is_key(name) and row["Key"] == self._key(name)
+                if is_ours and row["Initiated"] < long_ago:
+                    self._client.abort_multipart_upload(
+                        Bucket=self._place.bucket, Key=row["Key"], UploadId=row["UploadId"]
+                    )
 
     def _key(self, sha256: str) -> str:
         return f"{self._store.sub_dir}{sha256[:2]}/{sha256}"

@@ -307,5 +307,9 @@ class OutOfReach:
         """Raise the reason."""
         raise self._error
 
+    def clear_up(self) -> None:
+        """Raise the reason."""
+        raise self._error
+
     def close(self) -> None:
         """Nothing is open."""

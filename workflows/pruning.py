@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import shutil
 import socket
 import time
 from collections import defaultdict
@@ -143,13 +144,13 @@ def _thinned(store: HaloflowStore, one: Release, files: list[FileReference]) -> 
     reader = open_stored(files, store.files)
     name = f"{one.part}{THINNED}"
     folder = step_directory(store.files.folder, one.identity) / name / "trajectory"
+    shutil.rmtree(folder, ignore_errors=True)  # of one that was killed, perhaps by another rule
     writer = TrajectoryWriter(
         folder,
         reader.numbers,
         chunk_frames=_FRAMES_AT_ONCE,
         signature=f"{one.identity}/{name}/{one.keep_every}",
     )
-    writer.restore()
     _copy_frames(reader, writer, one.keep_every or 1)
     writer.close()
     references = []
@@ -180,13 +181,18 @@ def _delete(store: HaloflowStore, done: Pruned, report: Report | None) -> None:
     """Delete marked files that no document needs, and what nothing knows."""
     needed, marked = _named(store)
     done.n_shared = len(marked.keys() & needed)
-    gone = {sha256: file for sha256, file in marked.items() if sha256 not in needed}
+    gone = {sha256: files for sha256, files in marked.items() if sha256 not in needed}
     with _listed(store, done.left) as present:
         _delete_marked(store, gone, present, done, report)
         for place, key, size in _strays(present, needed | gone.keys()):
             store.files.remove(place, key)
             done.n_strays += 1
             done.n_stray_bytes += size
+        for place, _ in present:
+            try:
+                place.clear_up()
+            except StoreError as error:
+                done.left[place.name] = str(error)
 
 
 def find_strays(store: HaloflowStore) -> dict[str, int]:
@@ -229,37 +235,37 @@ def _strays(
 
 def _delete_marked(
     store: HaloflowStore,
-    gone: Mapping[str, FileReference],
+    gone: Mapping[str, list[FileReference]],
     present: list[tuple[Blobs, dict[str, int]]],
     done: Pruned,
     report: Report | None,
 ) -> None:
-    for count, (sha256, file) in enumerate(gone.items(), start=1):
-        here = store.files.here(file)
-        if here is not None:
-            here.unlink()
+    for count, (sha256, files) in enumerate(gone.items(), start=1):
+        here = {path for file in files if (path := store.files.here(file)) is not None}
+        for path in here:
+            path.unlink()
         (cache_folder() / sha256[:2] / sha256).unlink(missing_ok=True)
         holding = [place for place, sizes in present if sha256 in sizes]
         for place in holding:
             store.files.remove(place, sha256)
-        if here is not None or holding:
-            done.n_files += 1
-            done.n_bytes += file.n_bytes
+        n_gone = max(len(here), len(holding[:1]))
+        done.n_files += n_gone
+        done.n_bytes += n_gone * files[0].n_bytes
         if report is not None:
             report("deleting files", count, len(gone))
 
 
-def _named(store: HaloflowStore) -> tuple[set[str], dict[str, FileReference]]:
+def _named(store: HaloflowStore) -> tuple[set[str], dict[str, list[FileReference]]]:
     """Return the checksums of files that are needed, and the files that are marked."""
     needed: set[str] = set()
-    marked: dict[str, FileReference] = {}
+    marked: dict[str, list[FileReference]] = defaultdict(list)
     for row in store.outputs.query({"output.files.0": {"$exists": True}}, ["output.files"]):
         for file in _files(row["output"].get("files", ())):
             if file.get("released"):
                 with suppress(TrajectoryError):  # what leads out of the folder is not the store's
                     marked_file = FileReference.model_validate(file)
                     require_inside(marked_file)
-                    marked[marked_file.sha256] = marked_file
+                    marked[marked_file.sha256].append(marked_file)
             else:
                 needed.add(file["sha256"])
     for row in store.saved.query({}, ["files"]):

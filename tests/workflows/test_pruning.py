@@ -23,7 +23,7 @@ from haloflow.stores.claims import Claims, Owner
 from haloflow.stores.connection import open_store
 from haloflow.stores.records import step_of, summary_of
 from haloflow.stores.results import stored_output
-from haloflow.stores.retention import Retention, plan_retention, record_rules
+from haloflow.stores.retention import THINNED, Retention, plan_retention, record_rules
 from haloflow.stores.saved_runs import PRUNING, RunSaver
 from haloflow.workflows.fetching import fetch_files
 from haloflow.workflows.frames import read_frames, stored_trajectories
@@ -106,6 +106,36 @@ def test_killed_between_mark_and_deletion_the_next_one_deletes(filled, monkeypat
     assert check_store(store).findings == []
     done = prune(store)
     assert (done.n_files, first.exists()) == (3, False)
+
+
+@pytest.mark.parametrize("every", [3, 5])
+def test_killed_after_a_thinned_copy_another_rule_can_follow(filled, monkeypatch, every):
+    store, _, run, _ = filled
+    with monkeypatch.context() as killed:
+        killed.setattr("haloflow.workflows.pruning.Mark.model_copy", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            prune(store, Retention(keep_every=5))
+    done = prune(store, Retention(keep_every=every))
+    assert (done.n_files, done.failures) == (3, {})
+    (thinned,) = (
+        file for file in of(store, run).files if file.released is None and THINNED in file.role
+    )
+    assert thinned.n_frames == 45 // every
+    assert check_store(store).findings == []
+
+
+def test_of_equal_files_none_stays(filled):
+    store, candidate, run, _ = filled
+    twice = run.files[0].model_copy(update={"path": f"twice/{run.files[0].path}"})
+    place = store.files_dir / twice.path
+    place.parent.mkdir(parents=True)
+    shutil.copyfile(store.files_dir / run.files[0].path, place)
+    both = run.model_copy(update={"files": [run.files[0], twice]})
+    sample_candidates.fill(store, [(candidate, {STEP: both})])
+    done = prune(store, Retention(preparation="release"))
+    assert (done.n_files, done.n_bytes) == (2, 2 * twice.n_bytes)
+    assert not place.exists()
+    assert not (store.files_dir / run.files[0].path).exists()
 
 
 def test_a_run_whose_candidate_is_not_complete_is_not_touched(filled):

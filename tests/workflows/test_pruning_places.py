@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import boto3
 import pytest
-from kept_elsewhere import BUCKET, KINDS, Elsewhere, fill_with_a_run, quick_settings  # noqa: F401
+from kept_elsewhere import BUCKET, KINDS, Elsewhere, a_file, fill_with_a_run, quick_settings  # noqa: F401
 from typer.testing import CliRunner
 
 from haloflow.cli.main import app
 from haloflow.identity import file_sha256
 from haloflow.settings import get_settings
+from haloflow.stores.checking import check_store
 from haloflow.stores.connection import open_store
 from haloflow.stores.retention import Retention
 from haloflow.stores.trajectory_places import use_place
@@ -108,3 +110,50 @@ def test_a_place_that_is_away_waits_for_the_next_time(request, tmp_path, monkeyp
     with elsewhere.opened("a") as store:
         done = prune(store)
         assert (done.n_files, done.n_strays) == (3, 1)
+
+
+def test_rests_of_writes_are_deleted_by_pruning_alone(request, tmp_path):
+    elsewhere = Elsewhere("folder", tmp_path, request)
+    elsewhere.use()
+    old, new = (tmp_path / "shared" / "ab" / f".{name}-1.part" for name in ("old", "new"))
+    for rest in (old, new):
+        rest.parent.mkdir(exist_ok=True)
+        rest.write_text("half")
+    os.utime(old, (1e9, 1e9))
+    with elsewhere.opened(read_only=True) as store:
+        assert check_store(store).findings == []
+        assert list(store.files.target.sizes()) == []
+    assert old.exists()
+    with elsewhere.opened() as store:
+        prune(store)
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_parts_of_an_upload_to_s3_are_taken_back_when_they_are_old(request, tmp_path, monkeypatch):
+    """The server of these tests says of every upload that it began in 2010."""
+    elsewhere = Elsewhere("s3", tmp_path, request)
+    elsewhere.use()
+    client = boto3.client("s3", endpoint_url=elsewhere.endpoint)
+    path, file = a_file(tmp_path / "a", n_bytes=20 * 2**20)
+    ours = f"{elsewhere.prefix}/{file.sha256[:2]}/{file.sha256}"
+    others = f"{elsewhere.prefix}/nested/{file.sha256[:2]}/{file.sha256}"
+    begun = {
+        key: client.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"]
+        for key in (ours, others)
+    }
+
+    def known():
+        return {
+            row["Key"] for row in client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", ())
+        }
+
+    with elsewhere.opened("a") as store:
+        with monkeypatch.context() as today:
+            today.setattr("haloflow.stores.blobs_s3.ABANDONED_S", 1e9)
+            store.files.put(path, file.sha256)
+            prune(store)
+            assert {ours, others} <= known(), "another process may be sending it"
+        prune(store)
+    assert ours not in known()
+    assert others in known()
+    client.abort_multipart_upload(Bucket=BUCKET, Key=others, UploadId=begun[others])

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from .vasp_run import VaspHost
+FINISHED: Final = "finished"
+"""File in the folder of a run that VASP ended by itself."""
+
+
+@dataclass(frozen=True)
+class VaspHost:
+    """How VASP runs on this machine; nothing here changes a result.
+
+    Attributes
+    ----------
+    command, gamma_command
+        Command lines of ``vasp_std`` and ``vasp_gam``, with the launcher of MPI.
+    poll_s
+        Seconds between looks at whether it has ended; errors are looked for at every sixth.
+    hang_s
+        Seconds without output after which it counts as hung.
+    max_errors
+        Errors that custodian mends in one run.
+    """
+
+    command: str
+    gamma_command: str
+    poll_s: float = 5.0
+    hang_s: float = 21_600.0
+    max_errors: int = 5
 
 
 class VaspSettings(BaseSettings):

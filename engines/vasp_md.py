@@ -21,9 +21,9 @@ from ..errors import EngineError
 from .durable import sole_use
 from .trajectory import TrajectoryWriter
 from .trajectory_files import read_index
+from .vasp_host import FINISHED
 from .vasp_inputs import dynamics
 from .vasp_output import last_structure, read_frames, was_stopped
-from .vasp_run import FINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

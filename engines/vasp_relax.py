@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import EngineError
 from ..quantity import Status
 from .durable import sole_use
+from .vasp_host import FINISHED
 from .vasp_inputs import relaxation, static
 from .vasp_levels import vasp_level
 from .vasp_output import (
@@ -23,7 +24,6 @@ from .vasp_output import (
     require_genuine,
     require_potcars,
 )
-from .vasp_run import FINISHED, VaspHost, run_vasp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from .interrupts import StopRequest
+    from .vasp_host import VaspHost
     from .vasp_inputs import VaspInputs
     from .vasp_output import VaspOrigin, VaspOutcome
 
@@ -154,6 +155,8 @@ class VaspTask:
             As `run_vasp`.
         """
         before = self.n_steps
+        from .vasp_run import run_vasp  # noqa: PLC0415  (custodian imports slowly)
+
         corrections = run_vasp(
             folder,
             self.host,

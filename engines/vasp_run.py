@@ -10,7 +10,6 @@ import threading
 import time
 import warnings
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,15 +28,15 @@ from custodian.vasp.validators import VaspFilesValidator, VasprunXMLValidator
 from ..errors import EngineError, InterruptedRunError
 from .durable import write_durably
 from .vasp_failures import corrections_in, failure, not_started
+from .vasp_host import FINISHED
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator
 
     from .interrupts import StopRequest
+    from .vasp_host import VaspHost
 
-FINISHED: Final = "finished"
-"""File in the folder of a run that VASP ended by itself."""
 _PROCESS: Final = "process.json"
 _ANY_RUN: Final = (
     "VaspErrorHandler", "MeshSymmetryErrorHandler", "PositiveEnergyErrorHandler",
@@ -56,29 +55,6 @@ _INSIST_STEPS, _INSIST_SHARE = 0.5, 0.02
 _UNKNOWN_SHARE = 0.03
 """Of the walltime: the length of a step as long as none is done."""
 _END_BYTES: Final = 1024
-
-
-@dataclass(frozen=True)
-class VaspHost:
-    """How VASP runs on this machine; nothing here changes a result.
-
-    Attributes
-    ----------
-    command, gamma_command
-        Command lines of ``vasp_std`` and ``vasp_gam``, with the launcher of MPI.
-    poll_s
-        Seconds between looks at whether it has ended; errors are looked for at every sixth.
-    hang_s
-        Seconds without output after which it counts as hung.
-    max_errors
-        Errors that custodian mends in one run.
-    """
-
-    command: str
-    gamma_command: str
-    poll_s: float = 5.0
-    hang_s: float = 21_600.0
-    max_errors: int = 5
 
 
 def run_vasp(

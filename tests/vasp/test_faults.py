@@ -7,10 +7,10 @@ import json
 import pytest
 from vasp_cells import rock_salt
 
-from haloflow.engines.vasp_host import vasp_host
+from haloflow.engines.vasp_host import FINISHED, VaspHost, vasp_host
 from haloflow.engines.vasp_inputs import relaxation, static
 from haloflow.engines.vasp_output import last_structure, read_frames, read_outcome
-from haloflow.engines.vasp_run import FINISHED, VaspHost, _StepCounter
+from haloflow.engines.vasp_run import _StepCounter
 from haloflow.errors import EngineError
 
 LEVEL = "vasp-pbe-d3"

@@ -15,9 +15,10 @@ import psutil
 import pytest
 from vasp_cells import DEADLINE_S, wait_for
 
+from haloflow.engines.vasp_host import FINISHED
 from haloflow.engines.vasp_output import read_outcome
 from haloflow.engines.vasp_relax import evaluate_with_vasp, in_order, relax_with_vasp
-from haloflow.engines.vasp_run import FINISHED, stop_previous
+from haloflow.engines.vasp_run import stop_previous
 from haloflow.errors import EngineError, InterruptedRunError
 from haloflow.quantity import Status
 

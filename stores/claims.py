@@ -6,22 +6,23 @@ import logging
 import os
 import secrets
 import socket
+import sqlite3
 import threading
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
-from ..errors import ClaimError
+from ..errors import ClaimError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from maggma.core import Store
 
@@ -29,6 +30,9 @@ _logger = logging.getLogger(__name__)
 
 STALE_AFTER_S = 600.0
 _BEATS_BEFORE_STALE = 10
+_BEATS_BETWEEN_LOOKS = 2
+_OUTLASTS_OUTAGES = 144
+"""So many times longer than stale, 24 h, no server is away."""
 _START_TOLERANCE_S = 5.0
 """Two readings of a process' start may differ by clock corrections."""
 
@@ -93,15 +97,28 @@ class Claim:
     owner: Owner
     claimed_at: datetime
     heartbeat_at: datetime
+    doubted_at: datetime | None = None
+    """When this heartbeat was first found too old."""
+
+    def is_silent(self, stale_after_s: float) -> bool:
+        """Tell whether the owner is on another host and was not heard of for too long."""
+        return not self.owner.is_here and _now() - self.heartbeat_at > _seconds(stale_after_s)
 
     def is_stale(self, stale_after_s: float) -> bool:
-        """Tell whether the owner is dead, or on another host and silent for too long.
+        """Tell whether the owner is dead, or on another host and gone.
 
-        On this host the process itself tells, however long it could not reach the store.
+        On this host the process itself tells, however long it could not reach the store. One
+        elsewhere that is silent may have found the store away: it is gone if somebody saw the
+        same heartbeat more than two beats ago, or after a day.
         """
         if self.owner.is_here:
             return self.owner.is_gone()
-        return _now() - self.heartbeat_at > timedelta(seconds=stale_after_s)
+        if not self.is_silent(stale_after_s):
+            return False
+        if _now() - self.heartbeat_at > _seconds(_OUTLASTS_OUTAGES * stale_after_s):
+            return True
+        looks_s = _BEATS_BETWEEN_LOOKS * stale_after_s / _BEATS_BEFORE_STALE
+        return self.doubted_at is not None and _now() - self.doubted_at > _seconds(looks_s)
 
     def __str__(self) -> str:
         age = (_now() - self.heartbeat_at).total_seconds()
@@ -116,7 +133,8 @@ class Claims:
     store
         Connected maggma store, embedded or MongoDB.
     stale_after_s
-        A claim of another host counts as abandoned after this long without a heartbeat.
+        A claim of another host counts as abandoned after this long without a heartbeat, and
+        two beats more after it was first found so: while a server is away, nobody is heard of.
         A claim of a dead process of this host is abandoned at once.
     """
 
@@ -142,15 +160,11 @@ class Claims:
             return True
         if holder is None:  # released between the two calls
             return self.acquire(identity, owner)
+        holder = self._looked_at(holder)
         if holder.owner.token != owner.token and not holder.is_stale(self.stale_after_s):
             return False
         # compare and set: of several who saw the same stale claim, one replaces it
-        seen = {
-            "_id": identity,
-            "owner.token": holder.owner.token,
-            "heartbeat_at": holder.heartbeat_at,
-        }
-        if self._collection.replace_one(seen, record).matched_count:
+        if self._collection.replace_one(_same(holder), record).matched_count:
             return True
         holder = self.holder(identity)  # mine, if a server went away before it could answer
         return holder is not None and holder.owner.token == owner.token
@@ -198,13 +212,29 @@ class Claims:
     def live(self, identities: Iterable[str] | None = None) -> dict[str, Claim]:
         """Return the claims that are not stale, by identity."""
         criteria = {} if identities is None else {"_id": {"$in": list(identities)}}
-        claims = map(_claim, self._collection.find(criteria))
+        claims = self._found(criteria)
         return {one.identity: one for one in claims if not one.is_stale(self.stale_after_s)}
 
     def abandoned(self, identities: Iterable[str]) -> dict[str, datetime]:
         """Return those steps whose owner is dead or silent for too long: when it claimed them."""
-        claims = map(_claim, self._collection.find({"_id": {"$in": list(identities)}}))
+        claims = self._found({"_id": {"$in": list(identities)}})
         return {one.identity: one.claimed_at for one in claims if one.is_stale(self.stale_after_s)}
+
+    def _found(self, criteria: Mapping[str, Any]) -> list[Claim]:
+        return [self._looked_at(_claim(row)) for row in list(self._collection.find(criteria))]
+
+    def _looked_at(self, claim: Claim) -> Claim:
+        """Note the first look at a claim whose owner is silent: the next heartbeat removes that.
+
+        Who may only read the store leaves it to others.
+        """
+        after_s = self.stale_after_s
+        if claim.doubted_at or claim.is_stale(after_s) or not claim.is_silent(after_s):
+            return claim
+        doubted = replace(claim, doubted_at=_now())
+        with suppress(StoreError, PyMongoError, sqlite3.Error):
+            self._collection.replace_one(_same(claim), _record(doubted))
+        return doubted
 
     def wait(self, identity: str, *, timeout_s: float, poll_s: float = 1.0) -> None:
         """Return when nobody alive holds the step.
@@ -215,7 +245,9 @@ class Claims:
             It is still held after `timeout_s`.
         """
         deadline = time.monotonic() + timeout_s
-        while (holder := self.holder(identity)) and not holder.is_stale(self.stale_after_s):
+        while (holder := next(iter(self._found({"_id": identity})), None)) is not None:
+            if holder.is_stale(self.stale_after_s):
+                return
             if time.monotonic() >= deadline:
                 raise ClaimError(
                     f"step {identity[:12]} is still held after {timeout_s:g} s",
@@ -308,6 +340,10 @@ class _Heart:
 _heart = _Heart()
 
 
+def _seconds(value: float) -> timedelta:
+    return timedelta(seconds=value)
+
+
 def _now() -> datetime:
     """Return the time as stores keep it: naive, UTC, in milliseconds."""
     now = datetime.now(UTC).replace(tzinfo=None)
@@ -320,9 +356,20 @@ def _record(claim: Claim) -> dict[str, Any]:
         "owner": {field: getattr(claim.owner, field) for field in Owner.__slots__},
         "claimed_at": claim.claimed_at,
         "heartbeat_at": claim.heartbeat_at,
+        "doubted_at": claim.doubted_at,
+    }
+
+
+def _same(claim: Claim) -> dict[str, Any]:
+    """Return the condition that nobody took a claim over or beat for it since."""
+    return {
+        "_id": claim.identity,
+        "owner.token": claim.owner.token,
+        "heartbeat_at": claim.heartbeat_at,
     }
 
 
 def _claim(record: dict[str, Any]) -> Claim:
     owner = Owner(**record["owner"])
-    return Claim(record["_id"], owner, record["claimed_at"], record["heartbeat_at"])
+    times = (record["claimed_at"], record["heartbeat_at"], record.get("doubted_at"))
+    return Claim(record["_id"], owner, *times)

@@ -50,10 +50,10 @@ def elsewhere(**changes):
     return dataclasses.replace(Owner.here(), host="far#", **changes)
 
 
-def age(store, seconds):
-    """Let the claim look as if its last heartbeat were `seconds` ago."""
+def age(store, seconds, field="heartbeat_at"):
+    """Let the claim look as if its last heartbeat, or the first look, were `seconds` ago."""
     record = next(store.claims.query({"_id": STEP}))
-    record["heartbeat_at"] -= dt.timedelta(seconds=seconds)
+    record[field] -= dt.timedelta(seconds=seconds)
     store.claims.update(record, key="_id")
 
 
@@ -139,7 +139,12 @@ def test_a_silent_owner_elsewhere_loses_the_claim_after_the_timeout(store, claim
     age(store, 500)
     assert not claims.acquire(STEP, here)
     age(store, 200)
+    assert not claims.acquire(STEP, here), "the store may have been away"
+    age(store, 115, "doubted_at")
+    assert not claims.acquire(STEP, here), "it has not had the time to beat twice"
+    age(store, 10, "doubted_at")
     assert claims.acquire(STEP, here)
+    assert claims.holder(STEP).doubted_at is None
     with pytest.raises(ClaimError) as caught:
         claims.heartbeat(STEP, away)
     text = str(caught.value)
@@ -154,10 +159,58 @@ def test_a_stale_claim_that_beats_again_is_not_taken_over(store, claims):
     away = elsewhere()
     assert claims.acquire(STEP, away)
     age(store, 700)
+    assert list(claims.live()) == [STEP]
+    age(store, 130, "doubted_at")
     seen = claims.holder(STEP)
+    assert seen.is_stale(claims.stale_after_s)
     claims.heartbeat(STEP, away)
     claims.holder = lambda _: seen  # the takeover decides on what it saw before the heartbeat
     assert not claims.acquire(STEP, Owner.here())
+
+
+@pytest.mark.parametrize("look", ["acquire", "live", "abandoned", "wait"])
+def test_after_an_outage_whoever_looks_first_takes_nothing(store, claims, look):
+    away, here = elsewhere(), Owner.here()
+    assert claims.acquire(STEP, away)
+    looks = {
+        "acquire": lambda: claims.acquire(STEP, here),
+        "live": lambda: not claims.live([STEP]),
+        "abandoned": lambda: bool(claims.abandoned([STEP])),
+        "wait": lambda: waited(claims),
+    }
+    for _ in range(2):
+        age(store, 3000)
+        assert not looks[look]()
+        assert not looks[look]()
+        claims.heartbeat(STEP, away)
+    age(store, 3000)
+    assert not looks[look]()
+    age(store, 130, "doubted_at")
+    assert looks[look]()
+
+
+def waited(claims):
+    try:
+        claims.wait(STEP, timeout_s=0)
+    except ClaimError:
+        return False
+    return True
+
+
+def test_an_owner_that_is_silent_for_a_day_is_gone_at_one_look(store, claims):
+    assert claims.acquire(STEP, elsewhere())
+    age(store, 23 * 3600)
+    assert not claims.abandoned([STEP])
+    age(store, 2 * 3600)
+    assert list(claims.abandoned([STEP])) == [STEP]
+
+
+def test_who_may_only_read_sees_silent_owners_as_alive(uri, store, claims, tmp_path):
+    assert claims.acquire(STEP, elsewhere())
+    age(store, 700)
+    with open_store(uri, files_dir=tmp_path / "files", read_only=True) as reading:
+        assert list(Claims(reading.claims).live()) == [STEP]
+    assert claims.holder(STEP).doubted_at is None
 
 
 def test_a_process_with_a_reused_pid_is_another_one():

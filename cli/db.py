@@ -168,6 +168,23 @@ def upload(
         raise typer.Exit(1)
 
 
+@app.command("forget-place")
+def forget(
+    place: Annotated[str, typer.Argument(metavar="PLACE", help="As it was named.")],
+    store: StoreOption = None,
+) -> None:
+    """Look for trajectories in a place no more, e.g. where it is gone for good.
+
+    Nothing is deleted there. Naming the place again, in a sweep or in
+    HALOFLOW_TRAJECTORY_STORE, brings it back.
+
+    Example: `haloflow db forget-place /scratch/old`
+    """
+    from .pruning import forget
+
+    forget(store, place)
+
+
 @app.command()
 def prune(
     failed: Annotated[

@@ -10,7 +10,7 @@ from rich.text import Text
 from ..dashboard.wording import size_text
 from ..stores.connection import open_store
 from ..stores.retention import Retention, plan_retention, recorded_rules
-from ..stores.trajectory_places import use_place
+from ..stores.trajectory_places import forget_place, use_place
 from ..stores.uploading import upload_files
 from ..workflows.pruning import find_strays, prune
 from .bars import progress_bars
@@ -45,6 +45,14 @@ def upload_to(store: str | None, to: str | None) -> bool:
     for path, why in done.failures.items():
         out.print(Text(f"{path}: ", style="red") + Text(why))
     return not done.failures
+
+
+def forget(store: str | None, place: str) -> None:
+    """Let the store look in a place no more."""
+    with open_store(store_uri(store), must_exist=True) as opened:
+        forget_place(opened, place)
+        left = [one.name for one in opened.files.places]
+    console().print(Text(f"{place} is forgotten; places now: {', '.join(left) or 'none'}"))
 
 
 def prune_store(store: str | None, asked: Mapping[str, Any], *, apply: bool) -> None:

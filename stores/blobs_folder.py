@@ -136,7 +136,7 @@ class FolderBlobs:
                 "the folder of trajectories is not here",
                 given=f"{self.folder} without the file {MARKER}",
                 remedy="mount it at the same path as on the other machines, or name it anew in a "
-                "sweep's trajectory_store",
+                "sweep's trajectory_store; if it is gone for good: haloflow db forget-place",
             )
 
     @contextmanager

@@ -13,13 +13,19 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pymongo.errors import DuplicateKeyError
 
-from ..errors import HaloflowError, InputError, MissingDependencyError, StoreError
+from ..errors import (
+    HaloflowError,
+    InputError,
+    MissingDependencyError,
+    StoreError,
+    UnknownNameError,
+)
 from ..settings import get_settings
 from .blobs import persistent
 from .mongodb import redacted, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .blobs import Blobs
     from .connection import HaloflowStore
@@ -172,7 +178,7 @@ def use_place(store: HaloflowStore, text: str) -> None:
     """
     place = parse_place(text)
     _prepare(place, store)
-    _record(store, [place.text, *(one for one in _recorded(store) if one != place.text)])
+    _record(store, lambda known: [place.text, *(one for one in known if one != place.text)])
 
 
 def remember_place(store: HaloflowStore) -> None:
@@ -181,10 +187,23 @@ def remember_place(store: HaloflowStore) -> None:
     if text is None or store.read_only:
         return
     place = parse_place(text)
-    recorded = _recorded(store)
-    if place.text not in recorded:
+    if place.text not in _recorded(store):
         _prepare(place, store)
-        _record(store, [*recorded, place.text])
+        _record(store, lambda known: [*(one for one in known if one != place.text), place.text])
+
+
+def forget_place(store: HaloflowStore, text: str) -> None:
+    """Look in a place no more, e.g. one that is gone for good; nothing is deleted there.
+
+    Raises
+    ------
+    UnknownNameError
+        The store has no such place.
+    """
+    recorded = _recorded(store)
+    if text not in recorded:
+        raise UnknownNameError.of("place for trajectories", text, recorded)
+    _record(store, lambda known: [one for one in known if one != text])
 
 
 def known_places(store: HaloflowStore) -> list[Blobs]:
@@ -255,9 +274,16 @@ def _recorded(store: HaloflowStore) -> list[str]:
     return [] if row is None else list(row["places"])
 
 
-def _record(store: HaloflowStore, texts: list[str]) -> None:
-    row = {"_id": PLACES_MARK, "places": texts}
-    store.meta._collection.replace_one({"_id": PLACES_MARK}, row, upsert=True)
+def _record(store: HaloflowStore, changed: Callable[[list[str]], list[str]]) -> None:
+    """Change the recorded places, done anew where another process changes them meanwhile."""
+    is_done = False
+    while not is_done:
+        with suppress(DuplicateKeyError):
+            store.meta._collection.insert_one({"_id": PLACES_MARK, "places": []})
+        known = _recorded(store)
+        as_read = {"_id": PLACES_MARK, "places": known}
+        row = {"_id": PLACES_MARK, "places": changed(known)}
+        is_done = store.meta._collection.replace_one(as_read, row).matched_count == 1
 
 
 class OutOfReach:

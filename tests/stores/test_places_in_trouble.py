@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +13,13 @@ import time
 import boto3
 import pytest
 from conftest import free_port
-from kept_elsewhere import BUCKET, KINDS, Elsewhere, a_file, quick_settings  # noqa: F401  (a fixture)
+from kept_elsewhere import BUCKET, KINDS, Elsewhere, a_file, fill_with_a_run, quick_settings  # noqa: F401  (a fixture)
+from typer.testing import CliRunner
 
+from haloflow.cli.main import app
 from haloflow.errors import StoreError, StoreTimeoutError, TrajectoryError
 from haloflow.settings import get_settings
+from haloflow.stores import trajectory_places
 from haloflow.stores.blobs import persistent
 from haloflow.stores.blobs_gridfs import GridFSBlobs
 from haloflow.stores.connection import open_store
@@ -270,3 +274,43 @@ def test_looking_again_opens_no_place_twice(tmp_path, monkeypatch):
         with pytest.raises(TrajectoryError, match="is missing"):
             store.files.fetch(file, tmp_path / "out")
         assert store.files.places[1] is before[0]
+
+
+def test_a_place_that_is_gone_for_good_can_be_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    gone, kept = tmp_path / "gone", tmp_path / "kept"
+    with open_store(tmp_path / "store", files_dir=tmp_path / "a") as store:
+        for place in (gone, kept):
+            use_place(store, str(place))
+        fill_with_a_run(store)
+    shutil.rmtree(gone)
+
+    def haloflow(*words):
+        return CliRunner().invoke(app, ["db", *words, "--store", str(tmp_path / "store")])
+
+    assert "haloflow db forget-place" in str(haloflow("check", "--fast").output)
+    said = haloflow("forget-place", str(gone))
+    assert said.exit_code == 0, said.output
+    assert said.stdout.strip() == f"{gone} is forgotten; places now: {kept}"
+    assert haloflow("check", "--fast").exit_code == 0
+    said = haloflow("forget-place", str(gone))
+    assert said.exit_code == 2
+    assert "place for trajectories" in said.output
+
+
+def test_two_processes_that_name_places_lose_none(tmp_path, monkeypatch):
+    with open_store(tmp_path / "store") as store, open_store(tmp_path / "store") as other:
+        real, fast = trajectory_places._recorded, []
+
+        def slow(asked):
+            found = real(asked)
+            if asked is store and not fast:
+                fast.append(1)
+                use_place(other, str(tmp_path / "second"))
+            return found
+
+        with monkeypatch.context() as between:
+            between.setattr(trajectory_places, "_recorded", slow)
+            use_place(store, str(tmp_path / "first"))
+        names = [place.name for place in known_places(store)]
+        assert names == [str(tmp_path / "first"), str(tmp_path / "second")]

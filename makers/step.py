@@ -18,7 +18,7 @@ from pymongo.errors import PyMongoError
 
 from .. import __version__
 from ..engines.potentials import identify, level_of, load_potential
-from ..errors import EngineError, InputError, InterruptedRunError, StoreError
+from ..errors import ClaimError, EngineError, InputError, InterruptedRunError, StoreError
 from ..identity import canonical, step_identity, step_uuid, structure_hash
 from ..settings import get_settings
 from ..stores.claims import Claims, Owner
@@ -73,6 +73,7 @@ class StepContext:
     started: float = field(default_factory=time.time)
     potential: Potential | None = None
     n_resumes: int = 0
+    owner: Owner | None = None
     saver: RunSaver | None = None
     stored: StepFiles | None = None
     evaluated_by: PotentialIdentity | None = None
@@ -91,8 +92,14 @@ class StepContext:
 
     def progress(self, total: int) -> ProgressReporter:
         """Return a reporter for `total` units of work."""
-        also = None if self.saver is None else self.saver.offer
-        return ProgressReporter(self.directory, total, also)
+        return ProgressReporter(self.directory, total, self._between)
+
+    def _between(self) -> None:
+        """Stop if another process took the step over; save what is due."""
+        if self.owner is not None:
+            Claims.require_unlost(self.identity, self.owner)
+        if self.saver is not None:
+            self.saver.offer()
 
     def load(self, level: str) -> Potential:
         """Load the potential of `level` and note it for the provenance."""
@@ -262,11 +269,14 @@ class StepMaker(Maker):
                 return stored
             directory = step_directory(store.files_dir, identity)
             remember_place(store)
-            saver = RunSaver(store, identity, directory, get_settings().saving_interval_s)
+            saver = RunSaver(
+                store, identity, directory, get_settings().saving_interval_s, owner=owner
+            )
             saver.restore()
             context = StepContext(
                 identity, directory, store.files_dir, arrived, saver=saver, stored=store.files
             )
+            context.owner = owner
             context.for_tests = is_for_tests(store)
             document = self._work(work, context, store)
             Claims(store.claims).require(identity, owner)  # or else another process is at it
@@ -289,6 +299,8 @@ class StepMaker(Maker):
         except InterruptedRunError:
             if context.saver is not None:
                 context.saver.save_now()
+            raise
+        except ClaimError:  # it has not failed: another process is at it
             raise
         except Exception as error:
             message = str(error) or type(error).__name__

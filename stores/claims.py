@@ -292,6 +292,17 @@ class Claims:
             _heart.remove(identity, owner)
             self.release(identity, owner)
 
+    @staticmethod
+    def require_unlost(identity: str, owner: Owner) -> None:
+        """Ask the heartbeats of `held`, and not the store, whether the claim is still there.
+
+        Raises
+        ------
+        ClaimError
+            The last of them found that somebody else has taken the step over.
+        """
+        _heart.require(identity, owner)
+
 
 class _Heart:
     """One thread that beats for all claims held by this process, until they are lost.
@@ -302,6 +313,7 @@ class _Heart:
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, str], tuple[Claims, str, Owner]] = {}
+        self._lost: dict[tuple[str, str], ClaimError] = {}
         self._pid = 0
         self._interval_s = 0.0
         self._hurry = threading.Event()
@@ -309,7 +321,8 @@ class _Heart:
 
     def add(self, claims: Claims, identity: str, owner: Owner) -> None:
         if self._pid != os.getpid():  # the first claim here; a fork inherits no thread
-            self._held, self._hurry, self._interval_s = {}, threading.Event(), 0.0
+            self._held, self._lost = {}, {}
+            self._hurry, self._interval_s = threading.Event(), 0.0
             self._lock = threading.Lock()
             self._pid = os.getpid()
             threading.Thread(target=self._beat, name="haloflow-claims", daemon=True).start()
@@ -320,6 +333,11 @@ class _Heart:
 
     def remove(self, identity: str, owner: Owner) -> None:
         self._held.pop((identity, owner.token), None)
+        self._lost.pop((identity, owner.token), None)
+
+    def require(self, identity: str, owner: Owner) -> None:
+        if (lost := self._lost.get((identity, owner.token))) is not None:
+            raise lost
 
     def _beat(self) -> None:
         while True:
@@ -331,8 +349,9 @@ class _Heart:
             for claims, identity, owner in tuple(self._held.values()):
                 try:
                     claims.heartbeat(identity, owner)
-                except ClaimError:
-                    self.remove(identity, owner)
+                except ClaimError as error:
+                    if self._held.pop((identity, owner.token), None) is not None:
+                        self._lost[identity, owner.token] = error
                 except Exception as error:  # noqa: BLE001  (whatever it is: there is the next beat)
                     _logger.warning("step %s: no heartbeat: %s", identity[:12], error)
 

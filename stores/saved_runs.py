@@ -15,10 +15,11 @@ import secrets
 import shutil
 import socket
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import StoreError, TrajectoryError
+from ..errors import ClaimError, StoreError, TrajectoryError
 from ..identity import file_sha256
 from .claims import Claims
 from .documents import FileReference
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from .claims import Owner
     from .connection import HaloflowStore
 
 _log = logging.getLogger(__name__)
@@ -61,12 +63,21 @@ class RunSaver:
         Of the step.
     interval_s
         Least time from one saving to the next.
+    owner
+        Who claimed the step: without the claim nothing is saved, over what its new owner saved.
     """
 
     def __init__(
-        self, store: HaloflowStore, identity: str, directory: Path, interval_s: float
+        self,
+        store: HaloflowStore,
+        identity: str,
+        directory: Path,
+        interval_s: float,
+        *,
+        owner: Owner | None = None,
     ) -> None:
         self._store, self._identity, self._directory = store, identity, directory
+        self._owner = owner
         self._interval_s = interval_s
         self._next = time.monotonic() + interval_s
         self._known: dict[str, tuple[tuple[int, int], str]] = {}
@@ -131,7 +142,13 @@ class RunSaver:
             time.sleep(_LOOK_S)
 
     def offer(self) -> None:
-        """Save if it is time; where that fails, the run goes on and it is tried again later."""
+        """Save if it is time; where that fails, the run goes on and it is tried again later.
+
+        Raises
+        ------
+        ClaimError
+            Another process has taken the step over.
+        """
         if time.monotonic() < self._next or not self.is_needed:
             return
         self._try_to_save(0.0)
@@ -140,11 +157,14 @@ class RunSaver:
     def save_now(self) -> None:
         """Save before the process ends, in the time that queues leave for it."""
         if self.is_needed:
-            self._try_to_save(_HURRY_S, in_a_hurry=True)
+            with suppress(ClaimError):  # it ends anyhow
+                self._try_to_save(_HURRY_S, in_a_hurry=True)
 
     def _try_to_save(self, patience_s: float, *, in_a_hurry: bool = False) -> None:
         try:
             self.save(patience_s, in_a_hurry=in_a_hurry)
+        except ClaimError:
+            raise
         except (StoreError, TrajectoryError, OSError) as error:
             _log.warning("step %s could not be saved elsewhere: %s", self._identity[:12], error)
 
@@ -157,7 +177,10 @@ class RunSaver:
         ------
         StoreError
             The place does not answer within `patience_s`, or refuses.
+        ClaimError
+            Another process has taken the step over.
         """
+        self._require_claim()
         before = self._record()
         known = _names(before) if in_a_hurry and before is not None else set()
         rows: list[dict[str, Any]] = []
@@ -177,6 +200,7 @@ class RunSaver:
             rows.append(row)
         if not rows:
             return
+        self._require_claim()  # to store files takes its time
         token = secrets.token_hex(8)
         record = {
             "identity": self._identity,
@@ -200,9 +224,12 @@ class RunSaver:
             The place does not answer, for as long as the settings are patient.
         TrajectoryError
             A file is not what the document says.
+        ClaimError
+            Another process has taken the step over.
         """
         if not self.is_needed:
             return
+        self._require_claim()
         for file in files:
             path = self._store.files.here(file)
             if path is None:
@@ -219,6 +246,11 @@ class RunSaver:
             with translated(self._store.uri):
                 self._store.saved.remove_docs({"identity": self._identity})
             self._clear(_own(record["files"]))
+
+    def _require_claim(self) -> None:
+        if self._owner is not None:
+            with translated(self._store.uri):
+                Claims(self._store.claims).require(self._identity, self._owner)
 
     def _clear(self, keys: set[str]) -> None:
         place = self._store.files.target

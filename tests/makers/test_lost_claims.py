@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -33,5 +34,33 @@ def test_its_result_is_not_stored(workshop, tmp_path, monkeypatch):
     with pytest.raises(ClaimError, match=f"the claim on step {identity[:12]} is lost"):
         workshop.run(maker)
     assert stored_output(workshop.store, identity) is None
+    assert failures(workshop.store, [identity]) == {}
+    assert list(Claims(workshop.store.claims).live()) == [identity]
+
+
+@dataclass
+class UnawareMaker(RobbedMaker):
+    """Loses its claim while it computes, and would compute for long."""
+
+    def _do(self, context):
+        progress = context.progress(10**6)
+        report = progress.stage("production", 10**6)
+        super()._do(context)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            progress._last_write = 0.0
+            report(1, 10**6)
+            time.sleep(0.02)
+        raise AssertionError("nobody told it")
+
+
+def test_it_stops_when_its_heart_finds_that_out(workshop, tmp_path, monkeypatch):
+    monkeypatch.setattr(UnawareMaker, "store", workshop.store)
+    monkeypatch.setattr(Claims.__init__, "__defaults__", (0.3,))
+    (tmp_path / "marks").mkdir()
+    maker = UnawareMaker(marks=str(tmp_path / "marks"))
+    identity = maker.identity({})
+    with pytest.raises(ClaimError, match=f"the claim on step {identity[:12]} is lost"):
+        workshop.run(maker)
     assert failures(workshop.store, [identity]) == {}
     assert list(Claims(workshop.store.claims).live()) == [identity]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 from kept_elsewhere import KINDS, Elsewhere, quick_settings  # noqa: F401  (a fixture)
 
-from haloflow.errors import StoreError, TrajectoryError
+from haloflow.errors import ClaimError, StoreError, TrajectoryError
 from haloflow.identity import file_sha256
 from haloflow.stores.blobs_folder import FolderBlobs
+from haloflow.stores.claims import Claims, Owner
 from haloflow.stores.connection import open_store
 from haloflow.stores.documents import FileReference
 from haloflow.stores.saved_runs import RunSaver, forget_saved
+from haloflow.stores.step_files import StepFiles
 from haloflow.workflows.pruning import prune
 
 pytestmark = pytest.mark.usefixtures("quick_settings")
@@ -31,9 +33,9 @@ def on_folder(request, tmp_path):
     return made
 
 
-def saver_of(store, interval_s=0.0):
+def saver_of(store, interval_s=0.0, owner=None):
     directory = store.files_dir / IDENTITY[:2] / IDENTITY
-    return RunSaver(store, IDENTITY, directory, interval_s), directory
+    return RunSaver(store, IDENTITY, directory, interval_s, owner=owner), directory
 
 
 def work_on(directory, step, *, n_chunks):
@@ -103,6 +105,49 @@ def test_the_end_of_a_step_takes_no_file_from_its_document_or_from_other_steps(e
         theirs = there.files_dir / "6b" / ("6b" * 32)
         assert RunSaver(there, "6b" * 32, theirs, 0.0).restore()
         assert (theirs / "INCAR").read_text() == "ENCUT = 520"
+
+
+def test_who_has_lost_the_step_saves_nothing_over_its_new_owner(on_folder):
+    with on_folder.opened("a") as here, on_folder.opened("b") as there:
+        mine, other = Owner.here(), Owner.here()
+        claims = Claims(here.claims)
+        assert claims.acquire(IDENTITY, mine)
+        ours, a = saver_of(here, owner=mine)
+        work_on(a, 100, n_chunks=1)
+        ours.offer()
+        claims.release(IDENTITY, mine)
+        assert claims.acquire(IDENTITY, other)
+        theirs, b = saver_of(there, owner=other)
+        assert theirs.restore()
+        work_on(b, 900, n_chunks=2)
+        theirs.save(0.0)
+        work_on(a, 150, n_chunks=1)
+        for again in (ours.offer, lambda: ours.save(0.0), lambda: ours.secure([])):
+            with pytest.raises(ClaimError, match="the claim on step 5a5a5a5a5a5a is lost"):
+                again()
+        ours.save_now()
+        with on_folder.opened("c") as third:
+            last, c = saver_of(third)
+            assert last.restore()
+            assert (c / "npt/checkpoints/step.ckpt").read_text() == "state 900"
+
+
+def test_a_step_lost_while_its_files_are_stored_is_not_recorded(on_folder, monkeypatch):
+    with on_folder.opened("a") as here:
+        mine, claims = Owner.here(), Claims(here.claims)
+        assert claims.acquire(IDENTITY, mine)
+        ours, a = saver_of(here, owner=mine)
+        work_on(a, 100, n_chunks=1)
+        put = StepFiles.put
+
+        def lose(*args, **kwargs):
+            claims.release(IDENTITY, mine)
+            return put(*args, **kwargs)
+
+        monkeypatch.setattr(StepFiles, "put", lose)
+        with pytest.raises(ClaimError, match="now held by nobody"):
+            ours.save(0.0)
+        assert here.saved.query_one({}) is None
 
 
 def test_what_is_pruned_between_the_steps_of_a_process_is_stored_again(on_folder, monkeypatch):

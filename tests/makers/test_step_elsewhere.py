@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 from jobflow import run_locally
@@ -10,10 +12,18 @@ from kept_elsewhere import Elsewhere, quick_settings  # noqa: F401  (a fixture)
 from pair_potential import COUNT_FILE, DELAY_S, LEVEL
 
 from haloflow.errors import InterruptedRunError, StoreError
+from haloflow.identity import file_sha256
 from haloflow.makers.md import MDMaker
-from haloflow.makers.step import limited_to, release_claims, step_directory
+from haloflow.makers.step import (
+    StepMaker,
+    limited_to,
+    release_claims,
+    step_directory,
+    step_job,
+)
 from haloflow.settings import get_settings
 from haloflow.stores.connection import open_store
+from haloflow.stores.documents import FileReference, StepDocument
 from haloflow.stores.results import failures
 from haloflow.stores.trajectory_places import use_place
 from haloflow.systems.phases import get_phase
@@ -100,3 +110,47 @@ def test_a_store_that_is_closed_before_the_process_ends_disturbs_nothing(tmp_pat
         run_locally(job(), log=False, store=store.jobstore, raise_immediately=True)
     assert not store.is_open
     release_claims()  # as at the end of the process
+
+
+@dataclass
+class TrainingMaker(StepMaker):
+    """Saves what is best so far while it runs; its document names a copy of that."""
+
+    kind: ClassVar[str] = "training"
+    code_version: ClassVar[int] = 1
+
+    @step_job()
+    def make(self, parents=None):
+        return self.run_step(self._train, parents or {})
+
+    def _train(self, context):
+        best = context.directory / "round-0" / "best.txt"
+        best.parent.mkdir(parents=True)
+        best.write_text("weights")
+        context.progress(1).write("trials", 1)
+        path = context.directory / "weights.txt"
+        shutil.copyfile(best, path)
+        weights = FileReference(
+            path=path.relative_to(context.files_dir).as_posix(),
+            sha256=file_sha256(path),
+            n_bytes=path.stat().st_size,
+            role="weights",
+        )
+        provenance = self.provenance(context)
+        return StepDocument(
+            kind="training", identity=context.identity, provenance=provenance, files=[weights]
+        )
+
+
+def test_what_a_document_names_stays_when_its_step_ends(workshop, tmp_path, monkeypatch):
+    monkeypatch.setenv("HALOFLOW_SAVING_INTERVAL_S", "0")
+    get_settings.cache_clear()
+    store = workshop.store
+    use_place(store, str(tmp_path / "shared"))
+    run_locally(TrainingMaker().make(), log=False, store=store.jobstore, raise_immediately=True)
+    assert store.saved.query_one({}) is not None, "it was saved while it ran"
+    release_claims()
+    assert store.saved.query_one({}) is None
+    (row,) = store.outputs.query({})
+    (weights,) = row["output"]["files"]
+    assert dict(store.files.target.sizes()) == {weights["sha256"]: weights["n_bytes"]}

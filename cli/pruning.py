@@ -70,11 +70,12 @@ def prune_store(store: str | None, asked: Mapping[str, Any], *, apply: bool) -> 
     with open_store(place, read_only=True, timeout_s=_ANY_TIME_S) as opened:
         _show_rules(chosen, recorded_rules(opened))
         plan = plan_retention(opened, chosen)
-        strays = find_strays(opened)
+        strays, left = find_strays(opened)
     _show_plan(plan)
     if strays:
         size = size_text(sum(strays.values()))
         console().print(f"{len(strays)} files of lost or superseded savings would go ({size}).")
+    _show_left(left)
     if plan.releases or strays:
         console().print("Nothing was changed. To do it, the same with --apply.")
 
@@ -115,7 +116,11 @@ def _show_done(done: Pruned) -> None:
     if done.n_strays:
         size = size_text(done.n_stray_bytes)
         out.print(f"{done.n_strays} files of lost or superseded savings deleted ({size}).")
-    for place, why in done.left.items():
-        out.print(Text(f"nothing was deleted in {place}: ", style="yellow") + Text(why))
+    _show_left(done.left)
     for identity, why in done.failures.items():
         out.print(Text(f"{identity[:12]}: ", style="red") + Text(why))
+
+
+def _show_left(left: Mapping[str, str]) -> None:
+    for place, why in left.items():
+        console().print(Text(f"nothing is deleted in {place}: ", style="yellow") + Text(why))

@@ -82,7 +82,9 @@ class StepFiles:
         """The place that new files go to; ``None`` where they stay in the folder."""
         return next(iter(self.places), None)
 
-    def _limit_s(self) -> float:
+    @property
+    def limit_s(self) -> float:
+        """How long a place that does not answer is waited for."""
         return get_settings().patience_s if self.patience_s is None else self.patience_s
 
     def _look_again(self) -> None:
@@ -219,7 +221,7 @@ class StepFiles:
             if found is not None:
                 return found
         for place in away:
-            found = persistent(partial(ask, place), self._limit_s())
+            found = persistent(partial(ask, place), self.limit_s)
             self._away_until.pop(place.name, None)
             if found is not None:
                 return found
@@ -309,7 +311,7 @@ class StepFiles:
         place, key = self.target, key or sha256
         if place is None or key in self._whole:
             return
-        limit_s = self._limit_s() if patience_s is None else patience_s
+        limit_s = self.limit_s if patience_s is None else patience_s
         persistent(lambda: self._put(place, path, sha256, key), limit_s)
         self._whole.add(key)
 

@@ -240,7 +240,7 @@ def own_places(store: HaloflowStore) -> tuple[list[Blobs], dict[str, str]]:
     for text in _recorded(store):
         try:
             place = parse_place(text).opened(store)
-            is_own = persistent(partial(place.belongs_to, owner), get_settings().patience_s)
+            is_own = persistent(partial(place.belongs_to, owner), store.files.limit_s)
         except (MissingDependencyError, StoreError) as error:
             left[text] = str(error)
             continue

@@ -195,12 +195,22 @@ def _delete(store: HaloflowStore, done: Pruned, report: Report | None) -> None:
                 done.left[place.name] = str(error)
 
 
-def find_strays(store: HaloflowStore) -> dict[str, int]:
-    """Return key and size of what `prune` would clear up since nothing knows it."""
+def find_strays(store: HaloflowStore) -> tuple[dict[str, int], dict[str, str]]:
+    """Look for what `prune` would clear up since nothing knows it.
+
+    Returns
+    -------
+    strays : dict
+        Key and size.
+    left : dict
+        Places where nothing would be deleted, and why.
+    """
+    left: dict[str, str] = {}
     with translated(store.uri):
         needed, marked = _named(store)
-        with _listed(store, {}) as present:
-            return {key: size for _, key, size in _strays(present, needed | marked.keys())}
+        with _listed(store, left) as present:
+            found = {key: size for _, key, size in _strays(present, needed | marked.keys())}
+    return found, left
 
 
 @contextmanager

@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 STORE  ?= haloflow-store
 TEST_WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
+BESIDE_OTHERS := tests/dashboard tests/workflows/managers
 # One thread per worker: two workers share two cores, and threads are part of reproducibility.
 export OMP_NUM_THREADS ?= 1
 export PIP_ROOT_USER_ACTION ?= ignore
@@ -41,12 +43,13 @@ run: $(VENV)/.run-installed
 
 test: $(VENV)/.test-installed lint types test-only
 
-# Tests of real servers, queues and browsers have deadlines, which a full machine can break:
-# what failed beside other tests is run once more by itself, and has to pass there.
+# Tests of queues and browsers wait for other processes, whose deadlines a full machine can break:
+# of these, what failed beside others is run once more by itself, and has to pass there.
 test-only:
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal || { \
+	$(PYTEST) $(patsubst %,--ignore=%,$(BESIDE_OTHERS))
+	$(PYTEST) $(BESIDE_OTHERS) || { \
 	  echo "Once more, by itself, what failed beside other tests:"; \
-	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
+	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(BESIDE_OTHERS); }
 
 lint: $(VENV)/.test-installed
 	$(BIN)/ruff check .

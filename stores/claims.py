@@ -31,8 +31,8 @@ _logger = logging.getLogger(__name__)
 STALE_AFTER_S = 600.0
 _BEATS_BEFORE_STALE = 10
 _BEATS_BETWEEN_LOOKS = 2
-_OUTLASTS_OUTAGES = 144
-"""So many times longer than stale, 24 h, no server is away."""
+_OUTLASTS_OUTAGES = 36
+"""So many times longer than stale, 6 h, hardly a server is away: then one look is enough."""
 _START_TOLERANCE_S = 5.0
 """Two readings of a process' start may differ by clock corrections."""
 
@@ -109,7 +109,7 @@ class Claim:
 
         On this host the process itself tells, however long it could not reach the store. One
         elsewhere that is silent may have found the store away: it is gone if somebody saw the
-        same heartbeat more than two beats ago, or after a day.
+        same heartbeat more than two beats ago, or after six hours.
         """
         if self.owner.is_here:
             return self.owner.is_gone()

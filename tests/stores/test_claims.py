@@ -197,9 +197,9 @@ def waited(claims):
     return True
 
 
-def test_an_owner_that_is_silent_for_a_day_is_gone_at_one_look(store, claims):
+def test_an_owner_that_is_silent_for_six_hours_is_gone_at_one_look(store, claims):
     assert claims.acquire(STEP, elsewhere())
-    age(store, 23 * 3600)
+    age(store, 5 * 3600)
     assert not claims.abandoned([STEP])
     age(store, 2 * 3600)
     assert list(claims.abandoned([STEP])) == [STEP]

@@ -48,10 +48,12 @@ class Campaign:
     def recover(self, store: HaloflowStore) -> set[str]:
         """Find what was lost with a process or a machine, and let it run again.
 
-        Also jobs whose document is stored, if they could not say so: others wait for them.
+        Also jobs whose document is stored, if they could not say so: others wait for them. A
+        step that a living process has claimed is left alone, whatever the queue says of it.
         """
-        identities = self.identities(store)
-        return self.manager.recover(identities, Claims(store.claims).abandoned(identities))
+        identities, claims = self.identities(store), Claims(store.claims)
+        abandoned = claims.abandoned(identities)
+        return self.manager.recover(identities - claims.live(identities).keys(), abandoned)
 
 
 def submit_sweep(

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from fireworks import LaunchPad
 
 BATCH = 1000
+_FIRST_LOOK = "haloflow_first_look"
+"""At a launch that is silent: when, and what was heard last; in the launch."""
+_PINGS_BETWEEN_LOOKS = 2
+_OUTLASTS_OUTAGES = timedelta(hours=6)
+"""So long hardly a server is away: then one look is enough."""
 _LOCK_S = 10.0
 """Longest time that FireWorks itself keeps a workflow to itself, some times over."""
 
@@ -50,11 +55,11 @@ class Recovery:
         abandoned
             Steps that a process claimed at this time and left without a word.
         after_s
-            Silence after which a job counts as lost.
+            Silence after which a job counts as lost, if it is as silent at a later look.
         """
         mine = {"fw_id": {"$in": list(running)}}
-        found = self._pad.detect_lostruns(after_s, rerun=True, refresh=True, query=mine)
-        lost = set(found[1])
+        silent, _, _ = self._pad.detect_lostruns(after_s, refresh=True, query=mine)
+        lost = self._lost(self._silent_again(silent), mine, after_s)
         lost |= self._lost(self._left_by_the_dead(running, abandoned), mine)
         lost |= self._forgotten_by_the_queue(running, mine)
         return lost | self._never_sent(running, after_s)
@@ -139,14 +144,43 @@ class Recovery:
             count += 1
         return count
 
-    def _lost(self, launches: Iterable[Mapping[str, Any]], mine: dict[str, Any]) -> set[int]:
+    def _silent_again(self, launch_ids: Iterable[int]) -> Iterator[dict[str, Any]]:
+        """Yield the launches that were as silent at a look more than two pings ago.
+
+        What is silent for the first time is noted: after an outage of the server all are for a
+        moment.
+        """
+        now = datetime.now(UTC)
+        pause = timedelta(seconds=_PINGS_BETWEEN_LOOKS * fw_config.PING_TIME_SECS)
+        for launch in list(self._launches_by_id(launch_ids)):
+            heard = launch["state_history"][-1]["updated_on"]
+            seen = launch.get(_FIRST_LOOK) or {}
+            if now - time_of(heard) > _OUTLASTS_OUTAGES:
+                yield launch
+            elif seen.get("heard") != str(heard):
+                look = {"heard": str(heard), "at": now.isoformat()}
+                running = {"launch_id": launch["launch_id"], "state": "RUNNING"}
+                self._pad.launches.update_one(running, {"$set": {_FIRST_LOOK: look}})
+            elif now - time_of(seen["at"]) > pause:
+                yield launch
+
+    def _launches_by_id(self, launch_ids: Iterable[int]) -> Iterator[dict[str, Any]]:
+        wanted = list(launch_ids)
+        fields = {"launch_id": 1, "state_history": 1, _FIRST_LOOK: 1}
+        for start in range(0, len(wanted), BATCH):
+            some = {"$in": wanted[start : start + BATCH]}
+            yield from self._pad.launches.find({"launch_id": some}, fields)
+
+    def _lost(
+        self, launches: Iterable[Mapping[str, Any]], mine: dict[str, Any], after_s: float = 0.0
+    ) -> set[int]:
         """Let FireWorks take these launches as lost now, if they still run for it."""
         ids = [launch["launch_id"] for launch in launches]
         if not ids:
             return set()
         only = {"launch_id": {"$in": ids}}
         _, fw_ids, _ = self._pad.detect_lostruns(
-            expiration_secs=0, rerun=True, query=mine, launch_query=only
+            expiration_secs=after_s, rerun=True, query=mine, launch_query=only
         )
         return set(fw_ids)
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fireworks import Firework, LaunchPad, Workflow
+import sample_candidates
+from fireworks import Firework, LaunchPad, Workflow, fw_config
 from fireworks.core.fworker import FWorker
 from idle_task import IdleTask
+from tiny_sweeps import tiny_sweep
 
+from haloflow.stores.claims import Claims, Owner
+from haloflow.stores.connection import open_store
+from haloflow.workflows.managers.campaigns import Campaign
+from haloflow.workflows.managers.fireworks import FireWorksManager
 from haloflow.workflows.managers.fireworks_recovery import Recovery
+from haloflow.workflows.managers.fireworks_task import IDENTITY
 
 STEP = "9" * 64
 LOST_AFTER_S = 300.0
@@ -74,3 +82,63 @@ def test_what_was_sent_nowhere_is_put_back(pad):
     age(pad, fw_id)
     assert Recovery(pad, None)._never_sent([fw_id], LOST_AFTER_S) == {fw_id}
     assert state_of(pad, fw_id) == "READY"
+
+
+def start(pad):
+    firework, launch_id = pad.checkout_fw(FWorker(), "there")
+    return firework.fw_id, launch_id
+
+
+def look(pad, fw_id):
+    return Recovery(pad, None).put_back({fw_id: STEP}, {}, LOST_AFTER_S)
+
+
+def first_look_was_earlier(pad, seconds):
+    look = pad.launches.find_one({})["haloflow_first_look"]
+    at = datetime.fromisoformat(look["at"]) - timedelta(seconds=seconds)
+    pad.launches.update_many({}, {"$set": {"haloflow_first_look.at": at.isoformat()}})
+
+
+def test_after_an_outage_whoever_looks_first_puts_nothing_back(pad, monkeypatch):
+    monkeypatch.setattr(fw_config, "PING_TIME_SECS", 60)
+    fw_id, launch_id = start(pad)
+    for _ in range(2):  # two outages, after which the job is heard of again
+        age(pad, fw_id)
+        assert look(pad, fw_id) == set()
+        first_look_was_earlier(pad, 70)
+        assert look(pad, fw_id) == set(), "it has not had the time for two pings"
+        pad.ping_launch(launch_id)
+        first_look_was_earlier(pad, 3600)
+        assert look(pad, fw_id) == set()
+    age(pad, fw_id, 3000.0)
+    assert look(pad, fw_id) == set()
+    assert state_of(pad, fw_id) == "RUNNING"
+    first_look_was_earlier(pad, 130)
+    assert look(pad, fw_id) == {fw_id}
+    assert state_of(pad, fw_id) == "READY"
+
+
+def test_a_job_that_is_silent_for_six_hours_is_lost_at_one_look(pad):
+    fw_id, _ = start(pad)
+    age(pad, fw_id, 7 * 3600)
+    assert look(pad, fw_id) == {fw_id}
+
+
+def test_a_job_whose_step_has_a_living_claim_is_left_alone(pad, tmp_path, mongod_uri):
+    fw_id, _ = start(pad)
+    pad.fireworks.update_one({"fw_id": fw_id}, {"$set": {f"spec.{IDENTITY}": STEP}})
+    age(pad, fw_id, 7 * 3600)
+    with open_store(f"{mongod_uri}/{pad.name}-store", files_dir=tmp_path) as store:
+        candidate, _ = sample_candidates.searched_crystal()
+        sample_candidates.fill(
+            store, [(candidate.model_copy(update={"steps": {"relax": STEP}}), {})]
+        )
+        sweep = tiny_sweep(name=candidate.sweeps[0])
+        campaign = Campaign(sweep, FireWorksManager(pad))
+        assert campaign.identities(store) == {STEP}
+        claims, away = Claims(store.claims), replace(Owner.here(), host="node7#")
+        assert claims.acquire(STEP, away)
+        assert campaign.recover(store) == set()
+        assert state_of(pad, fw_id) == "RUNNING"
+        claims.release(STEP, away)
+        assert campaign.recover(store) == {STEP}

@@ -14,7 +14,7 @@ from .file_copying import FileCopies, survey_files
 from .mongodb import SEEN, translated
 from .records import STEP_KEYS
 from .streams import BATCH, batches
-from .trajectory_places import ID_MARK, PLACES_MARK
+from .trajectory_places import ID_MARK, PLACES_MARK, remember_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -155,6 +155,7 @@ def copy_store(
         Another process copies into the target.
     """
     with translated(target.uri), alone(target, _TASK):
+        remember_place(target)
         unsettled = SummaryBuilder.of(source).changes.pending()  # a summary copied before it is old
         plan = survey_copy(source, target, merge=merge, report=report)
         _refuse_differing(plan)

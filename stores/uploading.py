@@ -9,6 +9,7 @@ from ..errors import HaloflowError, StoreError
 from ..settings import get_settings
 from .blobs import persistent
 from .documents import FileReference
+from .trajectory_places import remember_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +47,9 @@ def upload_files(store: HaloflowStore, report: Report | None = None) -> Uploaded
     Raises
     ------
     StoreError
-        The store has no place for all machines, or that does not answer.
+        The store has no place for all machines, or that is another store's or does not answer.
     """
+    remember_place(store)
     place = store.files.target
     if place is None:
         raise StoreError(

@@ -21,6 +21,7 @@ from haloflow.makers.stored_trajectories import open_stored, parts_of
 from haloflow.settings import get_settings
 from haloflow.stores.checking import check_store
 from haloflow.stores.connection import open_store
+from haloflow.stores.copying import copy_store
 from haloflow.stores.documents import Release
 from haloflow.stores.step_files import cache_folder, trim_cache
 from haloflow.stores.trajectory_places import parse_place, use_place
@@ -253,3 +254,19 @@ def test_the_command_names_a_place_and_sends(tmp_path, monkeypatch):
     with open_store(tmp_path / "store", read_only=True) as store:
         found = check_store(store)
         assert (found.findings, found.n_only_here) == ([], 0)
+
+
+def test_nothing_is_sent_to_the_place_of_another_store(tmp_path, monkeypatch):
+    shared = tmp_path / "shared"
+    with open_store(tmp_path / "owner") as owner:
+        use_place(owner, str(shared))
+    with open_store(tmp_path / "store") as store:
+        fill_with_a_run(store)
+    monkeypatch.setenv("HALOFLOW_TRAJECTORY_STORE", str(shared))
+    get_settings.cache_clear()
+    with open_store(tmp_path / "store") as store, open_store(tmp_path / "copy") as copy:
+        with pytest.raises(StoreError, match="belongs to another store"):
+            upload_files(store)
+        with pytest.raises(StoreError, match="belongs to another store"):
+            copy_store(store, copy)
+        assert list(store.files.target.sizes()) == []

@@ -57,7 +57,13 @@ def setup(
     host: Annotated[
         str | None, typer.Option("--host", help="Where jobflow-remote logs in to submit.")
     ] = None,
-    name: Annotated[str, typer.Option("--name", help="Of worker and project.")] = "haloflow",
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name",
+            help="Of worker or project. Default: haloflow; of FireWorks, with user and host.",
+        ),
+    ] = None,
     folder: Annotated[
         Path | None,
         typer.Option("--folder", help="Of the files. Default: ~/.fireworks or ~/.jfremote."),

@@ -14,6 +14,7 @@ from pymongo.errors import DuplicateKeyError
 from .attempts import MOST_IDLE
 from .batch import look_at_queue
 from .fireworks_states import LAUNCH_FIELDS, queue_id_of, started_at, time_of
+from .worker_names import is_own
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -75,11 +76,11 @@ class Recovery:
                     continue
 
     def sent(self, fw_ids: Iterable[int]) -> Iterator[tuple[dict[str, Any], str]]:
-        """Yield the unfinished launches that this worker sent to the queue, with the id there."""
-        worker = FWorker.auto_load().name
-        states = {"state": {"$in": ["RESERVED", "RUNNING"]}, "fworker.name": worker}
+        """Yield the unfinished launches that this user sent to the queue here, with its id."""
+        worker = FWorker.auto_load()
+        states = {"state": {"$in": ["RESERVED", "RUNNING"]}, "fworker.name": worker.name}
         for launch in self._launches(fw_ids, states):
-            if (job_id := queue_id_of(launch)) is not None:
+            if (job_id := queue_id_of(launch)) is not None and is_own(launch, worker.env):
                 yield launch, job_id
 
     def _launches(

@@ -21,6 +21,7 @@ LAUNCH_FIELDS = {
     "state": 1,
     "launch_dir": 1,
     "host": 1,
+    "fworker.env": 1,
     "state_history": 1,
     "action.stored_data._exception._stacktrace": 1,
     f"action.stored_data.{WHY}": 1,

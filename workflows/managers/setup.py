@@ -19,6 +19,7 @@ from .base import require_server
 from .queue_words import QUEUE_TYPES, TEMPLATES
 from .remote_project import database_of, project_of
 from .site import adapter_options
+from .worker_names import WORKER_FILE, mark_for, register
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _PING_S = 60
 _LOST_AFTER_S = 300
+_JOB_NAME_CHARS = 15
+"""PBS takes no longer ones."""
 _PRIVATE, _PRIVATE_FOLDER = 0o600, 0o700
 
 
@@ -43,10 +46,13 @@ def configuration(site: Site) -> dict[Path, str]:
     MissingDependencyError
         The manager is not installed.
     InputError
-        The manager does not read back what was written.
+        The manager does not read back what was written, or another user or host has a worker
+        of this name.
     """
     with open_store(site.store, files_dir=site.files_dir) as store:
         require_server(store)
+        if site.manager == "fireworks":
+            register(store, site.name, mark_for(site.folder, site.name))
         if site.trajectory_store is not None:
             use_place(store, site.trajectory_store)
         jobstore = JobStore(store.outputs)
@@ -167,7 +173,7 @@ def _fireworks_files(site: Site, jobstore: JobStore) -> dict[Path, str]:
     pad.connection.close()
     files = {
         "my_launchpad.yaml": _plain(pad.to_dict()),
-        "my_fworker.yaml": _plain(FWorker(name=site.name).to_dict()),
+        WORKER_FILE: _plain(FWorker(name=site.name, env=mark_for(folder, site.name)).to_dict()),
         "FW_config.yaml": _plain(_fireworks_settings(folder)),
         "jobflow.yaml": _plain({"JOB_STORE": jobstore.as_dict()}),
     }
@@ -176,7 +182,7 @@ def _fireworks_files(site: Site, jobstore: JobStore) -> dict[Path, str]:
         CommonAdapter.from_format(files["my_qadapter.yaml"], "yaml")
         if site.scheduler in TEMPLATES:
             files[_template_name(site)] = TEMPLATES[site.scheduler]
-    FWorker.from_format(files["my_fworker.yaml"], "yaml")
+    FWorker.from_format(files[WORKER_FILE], "yaml")
     LaunchPad.from_format(files["my_launchpad.yaml"], "yaml").connection.close()
     with tempfile.TemporaryDirectory() as place:
         path = Path(place, "jobflow.yaml")
@@ -224,7 +230,7 @@ def _adapter(site: Site) -> dict[str, Any]:
         "_fw_name": "CommonAdapter",
         "_fw_q_type": QUEUE_TYPES[site.scheduler],
         "rocket_launch": launch,
-        "job_name": site.name,
+        "job_name": site.name[:_JOB_NAME_CHARS].rstrip("-."),
         **adapter_options(site),
         "pre_rocket": "\n".join([*site.preparation(), *exports]) + "\n",
     }

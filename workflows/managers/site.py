@@ -13,6 +13,7 @@ from ...stores.credentials import has_password
 from ...stores.trajectory_places import parse_place
 from ...units import SECONDS_PER_HOUR
 from .queue_words import adapter_words, options_of
+from .worker_names import default_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,8 @@ class Site:
     folder
         Where the configuration goes.
     name
-        Of the worker, and of the project of jobflow-remote.
+        Of the worker, and of the project of jobflow-remote. Default: a project is called
+        ``haloflow``; a worker of FireWorks by its user and host too.
     job
         What a job gets whose sweep says nothing else.
     environment
@@ -83,7 +85,7 @@ class Site:
     scheduler: Scheduler
     folder: Path
     job: Resources
-    name: str = "haloflow"
+    name: str = ""
     queue: str | None = None
     account: str | None = None
     modules: Sequence[str] = ()
@@ -101,6 +103,10 @@ class Site:
         """Refuse what no manager could use."""
         if self.manager not in MANAGERS:
             raise UnknownNameError.of("manager", self.manager, MANAGERS)
+        if not self.name:
+            is_project = self.manager == "jobflow-remote"
+            name = "haloflow" if is_project else default_name(self.folder)
+            object.__setattr__(self, "name", name)  # it is frozen from now on
         if self.scheduler not in SCHEDULERS:
             raise UnknownNameError.of("scheduler", self.scheduler, SCHEDULERS)
         if self.manager == "jobflow-remote" and self.scheduler not in _OF_QTOOLKIT:

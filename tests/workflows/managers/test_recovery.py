@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,8 @@ from tiny_sweeps import tiny_sweep
 
 from haloflow.stores.claims import Claims, Owner
 from haloflow.stores.connection import open_store
+from haloflow.workflows.managers import fireworks_recovery
+from haloflow.workflows.managers.batch import QueueView
 from haloflow.workflows.managers.campaigns import Campaign
 from haloflow.workflows.managers.fireworks import FireWorksManager
 from haloflow.workflows.managers.fireworks_recovery import Recovery
@@ -142,3 +145,47 @@ def test_a_job_whose_step_has_a_living_claim_is_left_alone(pad, tmp_path, mongod
         assert state_of(pad, fw_id) == "RUNNING"
         claims.release(STEP, away)
         assert campaign.recover(store) == {STEP}
+
+
+HERE = {"haloflow_of": f"{getpass.getuser()}@here"}
+
+
+@pytest.mark.parametrize(
+    ("sent_by", "launch_dir", "is_own"),
+    [
+        (HERE, "gone", True),
+        ({"haloflow_of": f"{getpass.getuser()}@there"}, ".", False),
+        ({"haloflow_of": "somebody@here"}, ".", False),
+        ({}, ".", True),
+        ({}, "gone", False),
+    ],
+)
+@pytest.mark.parametrize("state", ["RESERVED", "RUNNING"])
+def test_what_other_clusters_and_users_sent_is_theirs(
+    pad, tmp_path, monkeypatch, *, sent_by, launch_dir, is_own, state
+):
+    folder = str(tmp_path / launch_dir)
+    sender = FWorker(name="haloflow", env=sent_by)
+    firework, launch_id = pad.reserve_fw(sender, folder)
+    fw_id = firework.fw_id
+    pad.set_reservation_id(launch_id, "555")
+    if state == "RUNNING":
+        pad.checkout_fw(sender, folder, fw_id=fw_id)
+    worker = FWorker(name="haloflow", env=HERE)
+    monkeypatch.setattr(fireworks_recovery.FWorker, "auto_load", lambda: worker)
+    queue = QueueView(frozenset({"12"}))
+    monkeypatch.setattr(fireworks_recovery, "look_at_queue", lambda _: queue)
+    recovery = Recovery(pad, "SLURM")
+    assert [job_id for _, job_id in recovery.sent([fw_id])] == (["555"] if is_own else [])
+    assert recovery.put_back({fw_id: STEP}, {}, LOST_AFTER_S) == ({fw_id} if is_own else set())
+    assert state_of(pad, fw_id) == ("READY" if is_own else state)
+
+
+def test_a_configuration_of_another_user_owns_nothing(pad, monkeypatch):
+    env = {"haloflow_of": "somebody@here"}
+    firework, launch_id = pad.reserve_fw(FWorker(name="haloflow", env=env), "gone")
+    pad.set_reservation_id(launch_id, "555")
+    monkeypatch.setattr(
+        fireworks_recovery.FWorker, "auto_load", lambda: FWorker(name="haloflow", env=env)
+    )
+    assert list(Recovery(pad, "SLURM").sent([firework.fw_id])) == []

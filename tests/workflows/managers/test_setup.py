@@ -13,7 +13,7 @@ import yaml
 from haloflow.cli.main import run
 from haloflow.errors import InputError, MissingDependencyError, StoreError, UnknownNameError
 from haloflow.settings import get_settings
-from haloflow.workflows.managers import setup
+from haloflow.workflows.managers import setup, worker_names
 from haloflow.workflows.managers.queue_words import options_of, step_options, step_words
 from haloflow.workflows.managers.resources import Resources
 from haloflow.workflows.managers.site import Site, parse_walltime
@@ -37,6 +37,7 @@ def site(tmp_path, mongod_uri):
         scheduler="slurm",
         folder=tmp_path / "configuration",
         job=LARGE,
+        name="haloflow",
         queue="long",
         account="na-conductors",
         modules=("gcc/13", "cuda/12"),
@@ -197,6 +198,53 @@ def test_a_deep_folder_gets_a_short_socket(site, tmp_path):
         made(replace(site, manager="jobflow-remote", folder=deep))["haloflow.yaml"]
     )
     assert len(project["daemon_dir"]) < 90
+
+
+def at(monkeypatch, user, host):
+    """Let this be another machine."""
+    monkeypatch.setattr(worker_names.getpass, "getuser", lambda: user)
+    monkeypatch.setattr(worker_names.socket, "gethostname", lambda: host)
+
+
+def test_workers_of_each_user_and_cluster_have_names_of_their_own(site, tmp_path, monkeypatch):
+    names = set()
+    for user, host in (("ann", "login1.a"), ("bob", "login1.a"), ("ann", "login1.b")):
+        at(monkeypatch, user, host)
+        folder = tmp_path / f"{user}-{host}"
+        own = replace(site, name="", folder=folder, store=f"{site.store}-names")
+        setup.write_configuration(setup.configuration(own))
+        worker = yaml.safe_load((folder / "my_fworker.yaml").read_text())
+        assert worker["env"] == {"haloflow_of": f"{user}@{host}"}
+        adapter = yaml.safe_load((folder / "my_qadapter.yaml").read_text())
+        assert adapter["job_name"] == f"haloflow-{user}-lo"
+        names.add(worker["name"])
+    assert names == {"haloflow-ann-login1.a", "haloflow-bob-login1.a", "haloflow-ann-login1.b"}
+    assert replace(site, name="", manager="jobflow-remote").name == "haloflow"
+
+
+def test_from_another_login_node_a_worker_stays_what_it_is(site, monkeypatch):
+    at(monkeypatch, "ann", "login1")
+    own = replace(site, name="", store=f"{site.store}-login")
+    first = setup.configuration(own)
+    setup.write_configuration(first)
+    at(monkeypatch, "ann", "login2")
+    again = replace(own, name="")
+    assert setup.configuration(again) == first
+
+
+@pytest.mark.parametrize(("user", "host"), [("ann", "b"), ("bob", "a")])
+def test_a_name_that_a_worker_elsewhere_has_is_refused(site, tmp_path, monkeypatch, user, host):
+    at(monkeypatch, "ann", "a")
+    own = replace(site, name="long", store=f"{site.store}-{user}{host}")
+    setup.configuration(own)
+    setup.configuration(own)
+    at(monkeypatch, user, host)
+    with pytest.raises(InputError) as caught:
+        setup.configuration(replace(own, folder=tmp_path / "other"))
+    assert str(caught.value) == (
+        "there is a worker of this name elsewhere, whose jobs would be taken for lost here. "
+        "Given: long, of ann@a. What to do: pass another --name."
+    )
 
 
 def test_nothing_is_overwritten_unless_forced(site):

@@ -50,6 +50,9 @@ class Probe(Protocol):
     remedy: str
     """What starts a worker."""
 
+    def register(self, store: HaloflowStore) -> None:
+        """Refuse a name that a worker elsewhere has, if the manager goes by names."""
+
     def send(self, job: Job, records: JobStore, folder: Path) -> None:
         """Hand the job over, and let it start as soon as the queue allows."""
 
@@ -91,7 +94,8 @@ def examine_remotely(
     StoreError
         The store is an embedded one.
     UnknownNameError, MissingDependencyError, InputError
-        The manager does not exist, is not installed or not configured.
+        The manager does not exist, is not installed or not configured, or another user or host
+        has a worker of this name.
     """
     require_server(store)
     probe = _open_probe(manager)
@@ -108,6 +112,7 @@ def examine_remotely(
     folder = store.files_dir / token
     folder.mkdir(parents=True)
     try:
+        probe.register(store)
         probe.send(_probing_job(store, expected), _records(store), folder)
         return _await(probe, store, token, deadline_s, told)
     finally:

@@ -20,9 +20,12 @@ from ...errors import EngineError
 from .base import tail_of
 from .fireworks import FireWorksManager
 from .preflight import Fate
+from .worker_names import is_marked, register
 
 if TYPE_CHECKING:
     from jobflow import Job, JobStore
+
+    from ...stores.connection import HaloflowStore
 
 _MOST_URGENT = 1_000_000
 
@@ -38,6 +41,12 @@ class FireWorksProbe:
         self._fw_id: int | None = None
         self._launched: subprocess.Popen[bytes] | None = None
         self._place = ""
+
+    def register(self, store: HaloflowStore) -> None:
+        """Refuse a name that a worker elsewhere has; one that `setup` did not write has no mark."""
+        worker = FWorker.auto_load()
+        if is_marked(worker.env):
+            register(store, worker.name, worker.env)
 
     def send(self, job: Job, records: JobStore, folder: Path) -> None:
         """Add the job, and send the queue what fetches it; without a queue, start that here."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from jobflow import Job, JobStore
 
+    from ...stores.connection import HaloflowStore
+
 _LOCK_S = 20
 
 
@@ -30,6 +32,9 @@ class JobflowRemoteProbe:
         self._flow: str | None = None
         name = self._project.name
         self.remedy = f"look at `jf -p {name} runner status` and `jf -p {name} project check`"
+
+    def register(self, _store: HaloflowStore) -> None:
+        """Do nothing: the runner of a project asks the queue for its own jobs only."""
 
     def send(self, job: Job, _records: JobStore, _folder: Path) -> None:
         """Add the job, and see that the runner runs."""

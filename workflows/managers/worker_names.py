@@ -41,15 +41,26 @@ def mark_for(folder: Path, name: str) -> dict[str, str]:
     return {_MARK: f"{user}@{socket.gethostname()}"}
 
 
+def is_marked(env: Mapping[str, Any]) -> bool:
+    """Tell whether an ``env`` says whose the worker is."""
+    return bool(env.get(_MARK))
+
+
 def register(store: HaloflowStore, name: str, env: Mapping[str, str]) -> None:
     """Note in the store whose worker this is.
 
     Raises
     ------
     InputError
-        Another user or host has one of this name.
+        Another user set it up, or another user or host has one of this name.
     """
     key, mark = f"{_PREFIX}{name}", env[_MARK]
+    if _user_of(mark) != getpass.getuser():
+        raise InputError(
+            "this worker was set up by another user, whose jobs only it may put back",
+            given=f"{name}, of {mark}",
+            remedy="run `haloflow setup` with a --folder of your own",
+        )
     try:
         store.meta._collection.insert_one({"_id": key, "of": mark})  # noqa: SLF001  (maggma only replaces)
     except DuplicateKeyError:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import time
 
 import pytest
+import yaml
 
 from haloflow import __version__
 from haloflow.engines.potentials import identify
@@ -152,6 +154,23 @@ def test_a_worker_of_fireworks_reports(site):
     with site.open() as store:
         assert store.outputs.count({"uuid": {"$ne": None}}) == 0
         assert list(store.meta.query({"_id": {"$regex": "preflight"}})) == []
+
+
+@pytest.mark.parametrize(
+    ("of", "problem"),
+    [
+        (f"{getpass.getuser()}@elsewhere", "there is a worker of this name elsewhere"),
+        ("somebody@here", "this worker was set up by another user"),
+    ],
+)
+def test_a_worker_that_another_machine_or_user_has_is_refused(site, of, problem):
+    configured(site, "shell")
+    place = site.folder / "own" / "my_fworker.yaml"
+    worker = yaml.safe_load(place.read_text())
+    place.write_text(yaml.safe_dump(worker | {"env": {"haloflow_of": of}}))
+    said = " ".join(site.haloflow("doctor", "--remote", "fireworks", code=2).split())
+    assert problem in said
+    assert site.fireworks() == []
 
 
 def test_a_worker_without_the_package_is_told(site):

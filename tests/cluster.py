@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 import yaml
-from conftest import free_port, start_mongod, stop_mongod
+from mongo_server import free_port, start_mongod, stop_mongod
 from pymongo import MongoClient
 from pymongo.uri_parser import parse_uri
 
@@ -112,6 +112,8 @@ class FireWorksSite:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
+            elif process.stdout is not None:
+                process.stdout.close()  # of one that ended while nobody listened
 
     def run(self, *command: str, limit_s: float = LONG_S, **environment: str) -> tuple[int, str]:
         """Run a command to its end; return its exit code and what it wrote."""

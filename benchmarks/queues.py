@@ -44,7 +44,7 @@ from haloflow.workflows.sweep import parse_sweep
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import many_candidates
-from conftest import running_mongod
+from mongo_server import running_mongod
 from small_candidates import compute, put
 
 if TYPE_CHECKING:

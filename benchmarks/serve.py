@@ -42,7 +42,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import many_candidates
 from browser import chromium_path
-from conftest import free_port, mongod_binary, wait_until_it_listens
+from mongo_server import free_port, mongod_binary, wait_until_it_listens
 from web_pages import LAPTOP, launch_args, wait_until_it_answers
 
 from haloflow.stores.connection import open_store

@@ -12,8 +12,8 @@ import time
 
 import boto3
 import pytest
-from conftest import free_port
 from kept_elsewhere import BUCKET, KINDS, Elsewhere, a_file, fill_with_a_run, quick_settings  # noqa: F401  (a fixture)
+from mongo_server import free_port
 from typer.testing import CliRunner
 
 from haloflow.cli.main import app

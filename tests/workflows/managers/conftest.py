@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from cluster import FireWorksSite, SlurmCluster
-from conftest import running_mongod
 from guarded_store import ROOT
+from mongo_server import running_mongod
 from pymongo import MongoClient
 from queued_sweeps import lay_out
 

@@ -130,7 +130,10 @@ class Manager(Protocol):
         """Undo `pause`."""
 
     def recover(
-        self, identities: Collection[str], abandoned: Mapping[str, datetime] = NONE_ABANDONED
+        self,
+        identities: Collection[str],
+        abandoned: Mapping[str, datetime] = NONE_ABANDONED,
+        claimed: Collection[str] = frozenset(),
     ) -> set[str]:
         """Find jobs that were lost with their process or machine, and let them run again.
 
@@ -140,6 +143,9 @@ class Manager(Protocol):
             Of steps without a result.
         abandoned
             Steps that a process claimed at this time (UTC, naive) and left without a word.
+        claimed
+            Steps that a living process has claimed: only the end of a job, never its silence,
+            tells that one of these was lost.
         """
 
 

@@ -49,11 +49,11 @@ class Campaign:
         """Find what was lost with a process or a machine, and let it run again.
 
         Also jobs whose document is stored, if they could not say so: others wait for them. A
-        step that a living process has claimed is left alone, whatever the queue says of it.
+        step that a living process has claimed is not lost because its job is silent.
         """
         identities, claims = self.identities(store), Claims(store.claims)
         abandoned = claims.abandoned(identities)
-        return self.manager.recover(identities - claims.live(identities).keys(), abandoned)
+        return self.manager.recover(identities, abandoned, claims.live(identities).keys())
 
 
 def submit_sweep(

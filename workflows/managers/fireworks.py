@@ -202,13 +202,17 @@ class FireWorksManager:
             return {identity for fw_id, identity in ids.items() if self.launchpad.resume_fw(fw_id)}
 
     def recover(
-        self, identities: Collection[str], abandoned: Mapping[str, datetime] = NONE_ABANDONED
+        self,
+        identities: Collection[str],
+        abandoned: Mapping[str, datetime] = NONE_ABANDONED,
+        claimed: Collection[str] = frozenset(),
     ) -> set[str]:
         """Run again what FireWorks finds lost, was abandoned, or this machine's queue forgot."""
         with translated(self._where):
             all_of_them = self._fireworks(identities, {}, {"fw_id": 1})
             self._recovery.unlock([row["fw_id"] for row in all_of_them])
-            running = self._ids(identities, ["RUNNING", "RESERVED"])
+            silent = set(identities) - set(claimed)
+            running = self._ids(silent, ["RUNNING", "RESERVED"])
             lost = self._recovery.put_back(running, abandoned, lost_after_s())
         return {running[fw_id] for fw_id in lost if fw_id in running}
 

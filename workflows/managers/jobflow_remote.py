@@ -158,7 +158,10 @@ class JobflowRemoteManager:
         return self._act(identities, {"paused"}, resume)
 
     def recover(
-        self, identities: Collection[str], abandoned: Mapping[str, datetime] = NONE_ABANDONED
+        self,
+        identities: Collection[str],
+        abandoned: Mapping[str, datetime] = NONE_ABANDONED,
+        claimed: Collection[str] = frozenset(),
     ) -> set[str]:
         """Restart a dead runner; run again what was killed, or failed on the way to a worker."""
         if not identities:

@@ -95,6 +95,9 @@ def filled_store(tmp_path_factory, worker_id):
         while making.exists() and time.monotonic() < deadline:
             time.sleep(0.1)
         return folder
+    if folder.exists():  # the other worker was done before this one asked
+        making.rmdir()
+        return folder
     try:
         with open_store(making) as store:
             n_hostile = len(many_candidates.HOSTILE)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import atexit
 import platform
 import time
-from contextlib import ExitStack, contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import psutil
 from jobflow import CURRENT_JOB, Job, JobConfig, Maker, OnMissing, job
 from pymongo.errors import PyMongoError
 
@@ -30,9 +28,10 @@ from ..stores.saved_runs import RunSaver
 from ..stores.step_files import StepFiles
 from ..stores.trajectory_places import remember_place
 from .progress import ProgressReporter
+from .walltime import walltime_left_s
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from pymatgen.core import Structure
@@ -123,28 +122,6 @@ class StepContext:
             for part, result in parts.items()
             for chunk in result.trajectory
         ]
-
-
-_ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)
-
-
-@contextmanager
-def limited_to(walltime_s: float | None) -> Iterator[None]:
-    """Let what runs in a ``with`` block stop with a checkpoint after this many seconds."""
-    token = _ends_at.set(None if walltime_s is None else time.monotonic() + walltime_s)
-    try:
-        yield
-    finally:
-        _ends_at.reset(token)
-
-
-def walltime_left_s() -> float | None:
-    """Return the seconds left, if the settings limit the process or `limited_to` the step."""
-    limit, end = get_settings().walltime_s, _ends_at.get()
-    left = [] if end is None else [end - time.monotonic()]
-    if limit is not None:
-        left.append(limit - (time.time() - psutil.Process().create_time()))
-    return min(left, default=None)
 
 
 _computed = ExitStack()

@@ -6,9 +6,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from ..engines.potentials import identify, level_of, require_coverage
-from ..engines.vasp_levels import is_vasp
-from ..errors import InputError, SweepError
+from ..engines.potentials import level_of
+from ..errors import SweepError
 from ..identity import content_hash
 from ..quantity import Status
 from ..stores.documents import CandidateDocument
@@ -19,11 +18,11 @@ from ..systems.phases import get_phase
 from .candidates import Candidate, expand
 from .models import by_levels, resolve_levels
 from .references import library_gaps
+from .requirements import require_levels, require_protocol
 from .steps import (
     NO_MORE,
     MoreTemperatures,
     PlannedStep,
-    chain_former,
     crystal_steps,
     glass_steps,
 )
@@ -181,10 +180,8 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
     candidates = expand(sweep)
     resolved = resolve_levels(sweep, candidates, store)
     for own_sweep, some in by_levels(candidates, resolved):
-        _require_levels(own_sweep, some)
-    _require_vasp_fits(sweep)
-    _require_tethers(sweep, candidates)
-    _require_chains(sweep, candidates)
+        require_levels(own_sweep, some)
+    require_protocol(sweep, candidates)
     drafts = [_draft(c, one.sweep) for c, one in zip(candidates, resolved, strict=True)]
     student = student_steps(sweep, drafts)
     asked = {step.identity for draft in drafts for step in [*draft.steps, *student]}
@@ -254,56 +251,6 @@ def _extended(draft: CandidatePlan, sweep: Sweep, store: HaloflowStore) -> Candi
 def _is_whole(step: PlannedStep, head: Mapping[str, Any]) -> bool:
     """Tell whether a stored result had all its inputs."""
     return step.maker.needs_all_inputs or used_all(head, step.after)
-
-
-def _require_levels(sweep: Sweep, candidates: list[Candidate]) -> None:
-    elements = {e.symbol for c in candidates for e in c.mixture.composition.elements}
-    for stage, level in sweep.stages.model_dump().items():
-        try:
-            require_coverage(identify(level), elements)
-        except InputError as error:
-            error.problem = f"stages.{stage}: {error.problem}"
-            raise
-
-
-def _require_vasp_fits(sweep: Sweep) -> None:
-    """Refuse what VASP does not run here."""
-    asked: dict[str, str] = {}
-    if sweep.registries:
-        asked["relax, with registries"] = sweep.stages.relax
-    if sweep.md.tether is not None:
-        asked["md, with md.tether"] = sweep.stages.md
-    for stage, level in asked.items():
-        if is_vasp(level):
-            raise SweepError(
-                f"stages.{stage}: VASP relaxes, melts and quenches, and runs MD without springs",
-                given=level,
-                allowed="the name of a potential",
-                remedy="name a potential for this stage, e.g. chgnet-r2scan-d3",
-            )
-
-
-def _require_tethers(sweep: Sweep, candidates: list[Candidate]) -> None:
-    tethered = sweep.md.tether.species if sweep.md.tether else []
-    for candidate in candidates:
-        elements = {element.symbol for element in candidate.mixture.composition.elements}
-        if strange := sorted(set(tethered) - elements):
-            raise SweepError(
-                f"md.tether.species: {candidate.label} holds no {' or '.join(strange)}",
-                given=tethered,
-                allowed=sorted(elements),
-                remedy="tether species that every candidate holds, or make a sweep of its own",
-            )
-
-
-def _require_chains(sweep: Sweep, candidates: list[Candidate]) -> None:
-    if sweep.registries and not any(chain_former(candidate) for candidate in candidates):
-        raise SweepError(
-            "registries: no candidate is a crystal of chains",
-            given=[candidate.label for candidate in candidates],
-            allowed="crystals of chains of M linked by O, e.g. NaTaOCl4",
-            remedy="add {family: namocl4, phase: crystal}, or leave registries out",
-        )
 
 
 def _draft(candidate: Candidate, sweep: Sweep, more: MoreTemperatures = NO_MORE) -> CandidatePlan:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..errors import ClaimError, SweepError
 from ..makers.progress import Progress, read_progress
-from ..makers.step import step_directory, walltime_left_s
+from ..makers.step import step_directory
+from ..makers.walltime import walltime_left_s
 from ..settings import get_settings
 from ..stores.claims import Claims
 from ..stores.connection import open_store

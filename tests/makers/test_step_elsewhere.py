@@ -16,11 +16,11 @@ from haloflow.identity import file_sha256
 from haloflow.makers.md import MDMaker
 from haloflow.makers.step import (
     StepMaker,
-    limited_to,
     release_claims,
     step_directory,
     step_job,
 )
+from haloflow.makers.walltime import limited_to
 from haloflow.settings import get_settings
 from haloflow.stores.connection import open_store
 from haloflow.stores.documents import FileReference, StepDocument

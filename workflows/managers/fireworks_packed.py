@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from fireworks import FWorker
 from fireworks.core.rocket_launcher import rapidfire
 
-from ...makers.step import walltime_left_s
+from ...makers.walltime import walltime_left_s
 from ...settings import get_settings
 from . import fireworks_task
 from .fireworks import configured_launchpad

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from ...errors import ClaimError, HaloflowError, InterruptedRunError, StoreError
-from ...makers.step import limited_to, release_claims
+from ...makers.step import release_claims
+from ...makers.walltime import limited_to
 from ...quantity import Status
 from ...settings import get_settings
 from ...stores.results import clear_failures, failures, heads, record_failure, used_all

@@ -1,0 +1,84 @@
+"""What a sweep must fulfil before it is planned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..engines.potentials import identify, require_coverage
+from ..engines.vasp_levels import is_vasp
+from ..errors import InputError, SweepError
+from .steps import chain_former
+
+if TYPE_CHECKING:
+    from .candidates import Candidate
+    from .sweep import Sweep
+
+
+def require_levels(sweep: Sweep, candidates: list[Candidate]) -> None:
+    """Refuse levels that were not made for the elements of the candidates.
+
+    Raises
+    ------
+    CoverageError, UnknownNameError
+        Naming the stage.
+    """
+    elements = {e.symbol for c in candidates for e in c.mixture.composition.elements}
+    for stage, level in sweep.stages.model_dump().items():
+        try:
+            require_coverage(identify(level), elements)
+        except InputError as error:
+            error.problem = f"stages.{stage}: {error.problem}"
+            raise
+
+
+def require_protocol(sweep: Sweep, candidates: list[Candidate]) -> None:
+    """Refuse what a sweep asks of candidates or levels that cannot give it.
+
+    Raises
+    ------
+    SweepError
+        VASP is to do what it does not here, no candidate has what is tethered, or none chains.
+    """
+    _require_vasp_fits(sweep)
+    _require_tethers(sweep, candidates)
+    _require_chains(sweep, candidates)
+
+
+def _require_vasp_fits(sweep: Sweep) -> None:
+    """Refuse what VASP does not run here."""
+    asked: dict[str, str] = {}
+    if sweep.registries:
+        asked["relax, with registries"] = sweep.stages.relax
+    if sweep.md.tether is not None:
+        asked["md, with md.tether"] = sweep.stages.md
+    for stage, level in asked.items():
+        if is_vasp(level):
+            raise SweepError(
+                f"stages.{stage}: VASP relaxes, melts and quenches, and runs MD without springs",
+                given=level,
+                allowed="the name of a potential",
+                remedy="name a potential for this stage, e.g. chgnet-r2scan-d3",
+            )
+
+
+def _require_tethers(sweep: Sweep, candidates: list[Candidate]) -> None:
+    tethered = sweep.md.tether.species if sweep.md.tether else []
+    for candidate in candidates:
+        elements = {element.symbol for element in candidate.mixture.composition.elements}
+        if strange := sorted(set(tethered) - elements):
+            raise SweepError(
+                f"md.tether.species: {candidate.label} holds no {' or '.join(strange)}",
+                given=tethered,
+                allowed=sorted(elements),
+                remedy="tether species that every candidate holds, or make a sweep of its own",
+            )
+
+
+def _require_chains(sweep: Sweep, candidates: list[Candidate]) -> None:
+    if sweep.registries and not any(chain_former(candidate) for candidate in candidates):
+        raise SweepError(
+            "registries: no candidate is a crystal of chains",
+            given=[candidate.label for candidate in candidates],
+            allowed="crystals of chains of M linked by O, e.g. NaTaOCl4",
+            remedy="add {family: namocl4, phase: crystal}, or leave registries out",
+        )

@@ -17,6 +17,7 @@ from ..engines.trajectory import TrajectoryReader
 from ..units import density_g_cm3
 from .frames import frame_at, reduced_formula
 from .guards import Stage, dynamics_guards
+from .training_set import domain_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from ..engines.domain import NepDomain
     from ..engines.md import MDResult
+    from ..stores.training import FrameGroup
 
 _GRADED_FRAMES = 200
 _PACKING = "packing"
@@ -81,6 +83,53 @@ class Tried:
         volumes = self.result.thermo["volume_a3"]
         volumes = volumes[np.isfinite(volumes)]
         return density_g_cm3(mass, float(volumes.max())), density_g_cm3(mass, float(volumes.min()))
+
+
+def trial_starts(
+    frames: Sequence[Atoms], groups: Sequence[FrameGroup]
+) -> tuple[list[Atoms], list[Atoms], list[Atoms]]:
+    """Return what trials start from, of the frames of a training set.
+
+    The coldest frame of a run of each formula, each crystal, and for each formula the two
+    packings of middle density.
+    """
+    origin = {group.name: group.origin for group in groups}
+    runs: dict[str, Atoms] = {}
+    crystals: dict[str, Atoms] = {}
+    packings: dict[str, list[Atoms]] = {}
+    for frame in frames:
+        name = frame.info["trajectory"]
+        formula = domain_of([frame]).formulas[0]
+        match origin.get(name):
+            case "packing":
+                packings.setdefault(formula, []).append(frame)
+            case "crystal":
+                crystals.setdefault(name, frame)
+            case str():
+                if formula not in runs or _heat(frame) < _heat(runs[formula]):
+                    runs[formula] = frame
+    middle = [frame for packed in packings.values() for frame in _of_middle_density(packed)]
+    return (
+        [_bare(frame) for frame in runs.values()],
+        [_bare(frame) for frame in crystals.values()],
+        [_bare(frame) for frame in middle],
+    )
+
+
+def _heat(frame: Atoms) -> float:
+    return float(frame.info.get("temperature_k", np.inf))
+
+
+def _of_middle_density(packed: list[Atoms]) -> list[Atoms]:
+    by_density = sorted(packed, key=lambda frame: len(frame) / float(frame.get_volume()))
+    middle = len(by_density) // 2
+    return by_density[max(0, middle - 1) : middle + 1]
+
+
+def _bare(frame: Atoms) -> Atoms:
+    bare = frame.copy()
+    bare.calc = None
+    return bare
 
 
 def plan_trials(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,9 @@ from ..quantity import Status  # noqa: TC001  (pydantic reads it at run time)
 from .documents import Model, StepDocument
 from .domain_report import ErrorTable  # noqa: TC001  (idem)
 from .training import DataDomain  # noqa: TC001  (idem)
+
+WEIGHTS_ROLE: Final = "weights"
+DOMAIN_ROLE: Final = "domain"
 
 
 class TrialRun(Model):

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Final
 from pymatgen.core import Composition
 
 from ..errors import InputError, TrajectoryError, UnknownNameError
-from ..makers.distill import DOMAIN_ROLE, WEIGHTS_ROLE
 from ..quantity import Status
-from ..stores.models import TrainedModelDocument
+from ..stores.models import DOMAIN_ROLE, WEIGHTS_ROLE, TrainedModelDocument
 from ..stores.records import step_of
 
 if TYPE_CHECKING:

@@ -107,6 +107,10 @@ class VaspTask:
         Stop before so many seconds have passed.
     for_tests
         Accept a stand-in for VASP, which needs no POTCARs.
+    on_steps
+        Called with the number of ionic steps that are done.
+    require
+        Raises when the step must not go on; a running VASP is ended then.
     """
 
     directory: Path
@@ -116,6 +120,7 @@ class VaspTask:
     walltime_s: float | None = None
     for_tests: bool = False
     on_steps: Callable[[int], None] = lambda _n: None
+    require: Callable[[], None] | None = None
     n_steps: int = 0
     n_resumes: int = 0
     corrections: list[str] = field(default_factory=list)
@@ -164,6 +169,7 @@ class VaspTask:
             walltime_s=self.walltime_s,
             is_dynamics=is_dynamics,
             on_steps=lambda n: self.on_steps(before + n),
+            require=self.require,
         )
         self.corrections += [f"{folder.parent.name}: {said}" for said in corrections]
         return corrections

@@ -25,7 +25,7 @@ from custodian.vasp.io import load_vasprun
 from custodian.vasp.jobs import VaspJob
 from custodian.vasp.validators import VaspFilesValidator, VasprunXMLValidator
 
-from ..errors import EngineError, InterruptedRunError
+from ..errors import EngineError, HaloflowError, InterruptedRunError
 from .durable import write_durably
 from .vasp_failures import corrections_in, failure, not_started
 from .vasp_host import FINISHED
@@ -65,6 +65,7 @@ def run_vasp(
     walltime_s: float | None = None,
     is_dynamics: bool = False,
     on_steps: Callable[[int], None] | None = None,
+    require: Callable[[], None] | None = None,
 ) -> list[str]:
     """Run VASP on the input files in `folder`; return what custodian corrected.
 
@@ -83,15 +84,20 @@ def run_vasp(
         Leave out the handlers of relaxations.
     on_steps
         Called in this thread with the number of ionic steps that are done, now and then.
+    require
+        Called in another thread all the time; VASP is ended when it raises, and that error comes
+        out of here.
 
     Raises
     ------
     InterruptedRunError
         After a signal or the walltime; what was computed is in `folder`.
+    HaloflowError
+        As of `require`.
     EngineError
         VASP failed and custodian could not mend it; names the cause.
     """
-    watch = _Watch(folder, stop, walltime_s)
+    watch = _Watch(folder, stop, walltime_s, require)
     job = _Job(
         shlex.split(os.path.expandvars(host.command)),
         gamma_vasp_cmd=shlex.split(os.path.expandvars(host.gamma_command)),
@@ -120,6 +126,8 @@ def run_vasp(
             raise not_started([job.vasp_cmd[0], (job.gamma_vasp_cmd or [""])[0]], error) from error
         except (CustodianError, OSError, RuntimeError, TypeError, ValueError) as error:
             problem = error  # handlers of custodian fail in these ways on files that are cut short
+    if watch.forbidden is not None:
+        raise watch.forbidden
     if watch.reason:
         raise InterruptedRunError(
             f"VASP was stopped by {watch.reason}; what it computed is kept",
@@ -222,16 +230,19 @@ class _ElectronsUnconverged(known_handlers.UnconvergedErrorHandler):
 
 
 class _Watch:
-    """Ends VASP at a signal, and before the walltime is over."""
+    """Ends VASP at a signal, before the walltime is over, and when it must not go on."""
 
     def __init__(
         self,
         folder: Path,
         stop: StopRequest,
         walltime_s: float | None,
+        require: Callable[[], None] | None,
     ) -> None:
         self.process: subprocess.Popen[bytes] | None = None
         self.reason = ""
+        self.forbidden: HaloflowError | None = None
+        self._require = require
         self._folder, self._stop = folder, stop
         self._walltime_s = walltime_s
         self._started_s = stop.elapsed_s
@@ -252,11 +263,21 @@ class _Watch:
     def _loop(self) -> None:
         counter = _StepCounter(self._folder)
         while not self._over.wait(_LOOK_S):
-            if name := self._stop.signalled:
+            if name := self._stop.signalled or self._prohibition():
                 self.reason = name
                 self._kill()
             elif self._walltime_s is not None:
                 self._mind_walltime(self._walltime_s, counter())
+
+    def _prohibition(self) -> str:
+        """Return why the run must not go on; empty where it may."""
+        try:
+            if self._require is not None:
+                self._require()
+        except HaloflowError as error:
+            self.forbidden = error
+            return error.problem
+        return ""
 
     def _mind_walltime(self, walltime_s: float, n_steps: int) -> None:
         """Ask for a last step in time, which the step under way comes before; then insist."""

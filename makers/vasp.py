@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..engines.interrupts import StopRequest
@@ -12,6 +13,7 @@ from ..engines.vasp_levels import vasp_level
 from ..engines.vasp_relax import VaspTask, evaluate_with_vasp, relax_with_vasp
 from ..identity import file_sha256
 from ..quantity import Quantity, Status
+from ..stores.claims import Claims
 from ..stores.documents import FileReference, RelaxDocument, StaticDocument, StepDocument
 from .chemistry import oxygen_states
 from .step import LevelMaker, StepContext, StepMaker, parents_of, start_structure, step_job
@@ -33,6 +35,7 @@ def vasp_task(level: str, structure: Structure, context: StepContext) -> VaspTas
     require_coverage(known, {e.symbol for e in structure.elements})
     context.evaluated_by = known
     context.directory.mkdir(parents=True, exist_ok=True)
+    owner = context.owner
     return VaspTask(
         context.directory,
         level,
@@ -40,6 +43,7 @@ def vasp_task(level: str, structure: Structure, context: StepContext) -> VaspTas
         StopRequest(),
         walltime_s=context.walltime_s,
         for_tests=context.for_tests,
+        require=owner and partial(Claims.require_unlost, context.identity, owner),
     )
 
 

@@ -1,10 +1,12 @@
-"""Fixtures shared by the rooms: a real MongoDB server."""
+"""Fixtures shared by the rooms: servers that are real, and settings for tests."""
 
 from __future__ import annotations
 
 import pytest
 from mongo_server import running_mongod
 from pymongo import MongoClient
+
+from haloflow.settings import get_settings
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +53,13 @@ def guarded_mongod_uris(tmp_path):
         with MongoClient(uris[0]) as client:
             client.admin.command("createUser", "reader", **reader)
         yield uris
+
+
+@pytest.fixture
+def quick_settings(tmp_path, monkeypatch):
+    """Keep fetched files in the test's folder, and wait for no server for long."""
+    monkeypatch.setenv("HALOFLOW_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("HALOFLOW_PATIENCE_S", "1")
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()

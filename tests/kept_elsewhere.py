@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import boto3
-import pytest
 import sample_candidates
 import sample_trajectories
 from sample_documents import provenance
@@ -17,7 +16,6 @@ from sample_documents import provenance
 from haloflow.engines.trajectory import TrajectoryReader
 from haloflow.identity import content_hash
 from haloflow.quantity import Quantity, Status
-from haloflow.settings import get_settings
 from haloflow.stores.builders import SummaryBuilder
 from haloflow.stores.connection import HaloflowStore, open_store
 from haloflow.stores.documents import FileReference, MDDocument
@@ -26,6 +24,8 @@ from haloflow.stores.trajectory_places import use_place
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import pytest
 
 BUCKET = "haloflow"
 STEP = "md-600K"
@@ -81,16 +81,6 @@ class Elsewhere:
 def _changed(data: bytes) -> bytes:
     middle = len(data) // 2
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
-
-
-@pytest.fixture
-def quick_settings(tmp_path, monkeypatch):
-    """Keep fetched files in the test's folder, and wait for no server for long."""
-    monkeypatch.setenv("HALOFLOW_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("HALOFLOW_PATIENCE_S", "1")
-    get_settings.cache_clear()
-    yield
-    get_settings.cache_clear()
 
 
 def fill_with_a_run(store: HaloflowStore, status: Status = Status.OK, n_frames: int = 45) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from pymatgen.core import Composition
 from random_nep import random_nep
 from sample_documents import provenance
@@ -11,6 +12,7 @@ from haloflow.engines.domain import NepDomain, domain_path
 from haloflow.engines.potentials import identify
 from haloflow.identity import file_sha256, step_uuid
 from haloflow.quantity import Status
+from haloflow.settings import get_settings
 from haloflow.stores.documents import FileReference
 from haloflow.stores.domain_report import ErrorTable
 from haloflow.stores.models import TrainedModelDocument
@@ -21,6 +23,20 @@ ERRORS = ErrorTable(
     force_rmse_mev_a=110.0, stress_mae_gpa=0.1, stress_rmse_gpa=0.2, force_rms_mev_a=900.0,
     force_mae_of_element_mev_a={"Na": 60.0}, n_frames=20,
 )  # fmt: skip
+
+
+def change_machine(monkeypatch, folder):
+    """Keep fetched files and trained models in a folder from now on, as another machine would."""
+    monkeypatch.setenv("HALOFLOW_CACHE_DIR", str(folder))
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def own_machine(tmp_path, monkeypatch):
+    """Begin on a machine that holds no trained models."""
+    change_machine(monkeypatch, tmp_path / "machine-a")
+    yield
+    get_settings.cache_clear()
 
 
 def put_model(store, seed, *, us=25.0, formulas=("NaCl",), kelvin=(200.0, 700.0), status=Status.OK):

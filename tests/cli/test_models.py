@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from trained_models import put_model
+import pytest
+from trained_models import own_machine, put_model  # noqa: F401  (a fixture)
 
 from haloflow.stores.connection import open_store
+
+pytestmark = pytest.mark.usefixtures("own_machine")
 
 
 def test_the_command_lists_them_and_shows_their_cards(haloflow, tmp_path):
     uri = str(tmp_path / "store")
     with open_store(uri) as store:
         document = put_model(store, 1)
-        files = str(store.files_dir)
     listed = haloflow("models", "--store", uri)
     assert listed.exit_code == 0
     for word in (document.weights_sha256[:12], "NaCl", "76 meV/A", "25 us", "chgnet-r2scan-d3"):
         assert word in listed.stdout
     card = haloflow("models", document.weights_sha256[:8], "--store", uri)
-    assert f"as a potential: nep:{files}" in card.stdout
+    assert f"as a potential: nep:{document.weights_sha256[:12]}" in card.stdout
     assert "errors, test: 20 frames, energy 2.0 meV/atom, forces 76 meV/A" in card.stdout
     missing = haloflow("models", "ffff0000", "--store", uri)
     assert missing.exit_code == 2

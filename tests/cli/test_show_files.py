@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kept_elsewhere import fill_with_a_run, quick_settings  # noqa: F401  (a fixture)
+from kept_elsewhere import fill_with_a_run
 
 from haloflow.stores.connection import open_store
 from haloflow.stores.retention import Retention

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 from jobflow import run_locally
-from kept_elsewhere import Elsewhere, quick_settings  # noqa: F401  (a fixture)
+from kept_elsewhere import Elsewhere
 from pair_potential import COUNT_FILE, DELAY_S, LEVEL
 
 from haloflow.errors import InterruptedRunError, StoreError

@@ -6,13 +6,7 @@ import os
 
 import numpy as np
 import pytest
-from kept_elsewhere import (
-    KINDS,
-    Elsewhere,
-    a_file,
-    fill_with_a_run,
-    quick_settings,  # noqa: F401  (a fixture)
-)
+from kept_elsewhere import KINDS, Elsewhere, a_file, fill_with_a_run
 from typer.testing import CliRunner
 
 from haloflow.cli.main import app

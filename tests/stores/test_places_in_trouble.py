@@ -12,7 +12,7 @@ import time
 
 import boto3
 import pytest
-from kept_elsewhere import BUCKET, KINDS, Elsewhere, a_file, fill_with_a_run, quick_settings  # noqa: F401  (a fixture)
+from kept_elsewhere import BUCKET, KINDS, Elsewhere, a_file, fill_with_a_run
 from mongo_server import free_port
 from typer.testing import CliRunner
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kept_elsewhere import KINDS, Elsewhere, quick_settings  # noqa: F401  (a fixture)
+from kept_elsewhere import KINDS, Elsewhere
 
 from haloflow.errors import ClaimError, StoreError, TrajectoryError
 from haloflow.identity import file_sha256

@@ -14,7 +14,7 @@ import time
 
 import pytest
 import yaml
-from kept_elsewhere import KINDS, STEP, Elsewhere, fill_with_a_run, quick_settings  # noqa: F401
+from kept_elsewhere import KINDS, STEP, Elsewhere, fill_with_a_run
 from tiny_sweeps import tiny_data
 from typer.testing import CliRunner
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sample_candidates
 from ase.io import read
-from kept_elsewhere import KINDS, STEP, Elsewhere, fill_with_a_run, quick_settings  # noqa: F401
+from kept_elsewhere import KINDS, STEP, Elsewhere, fill_with_a_run
 from typer.testing import CliRunner
 
 from haloflow.cli.main import app

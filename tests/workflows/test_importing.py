@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from kept_elsewhere import fill_with_a_run, quick_settings  # noqa: F401  (a fixture)
+from kept_elsewhere import fill_with_a_run
 from typer.testing import CliRunner
 
 from haloflow.cli.main import app

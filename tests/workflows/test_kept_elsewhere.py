@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from kept_elsewhere import Elsewhere, quick_settings  # noqa: F401  (a fixture)
+from kept_elsewhere import Elsewhere
 from pair_potential import COUNT_FILE, DELAY_S
 from tiny_sweeps import CRYSTAL, tiny_data
 

@@ -7,21 +7,25 @@ import pytest
 from pymatgen.core import Composition
 from tiny_frames import rattled_salt
 from tiny_sweeps import CRYSTAL, GLASS, tiny_sweep
-from trained_models import put_model
+from trained_models import change_machine, own_machine, put_model  # noqa: F401  (a fixture)
 
 from haloflow.engines.domain import NepDomain
 from haloflow.engines.potentials import identify
 from haloflow.errors import CoverageError, InputError, UnknownNameError
+from haloflow.makers.domain_check import student_domain
 from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
 from haloflow.workflows.models import (
     RunDomain,
     choose_model,
     find_model,
+    known_models,
     misses,
     stored_models,
 )
 from haloflow.workflows.plan import plan_sweep
+
+pytestmark = pytest.mark.usefixtures("own_machine")
 
 
 @pytest.fixture
@@ -77,11 +81,18 @@ def test_compositions_between_those_of_its_frames_are_covered(store):
     assert misses(document, salt(formula="NaCl2")) != []
 
 
-def test_models_whose_files_are_gone_are_not_offered(store):
+def test_models_whose_files_are_gone_are_not_offered(store, tmp_path, monkeypatch):
     document = put_model(store, 1)
     assert len(stored_models(store)) == 1
     (store.files_dir / document.files[0].path).unlink()
+    assert len(stored_models(store)) == 1, "this machine has it by now"
+    change_machine(monkeypatch, tmp_path / "machine-b")
     assert stored_models(store) == []
+    (note,) = known_models(store).notes
+    assert note.startswith(f"nep:{document.weights_sha256[:12]} cannot be used: the files of a")
+    assert "student.nep.txt" in note
+    plan = plan_sweep(tiny_sweep(stages={"md": "auto"}, systems=[GLASS]), store)
+    assert note in plan.warnings
     with pytest.raises(InputError) as caught:
         choose_model([], salt())
     assert "the store holds no trained model" in str(caught.value)
@@ -96,7 +107,7 @@ def test_a_model_that_another_machine_trained(store, tmp_path, monkeypatch):
         (store.files_dir / file.path).rename(cache[file.path])
     monkeypatch.setattr(store.files, "local", lambda file: cache[file.path])
     (model,) = stored_models(store)
-    assert model.name == f"nep:{store.files_dir / document.files[0].path}"
+    assert model.name == f"nep:{document.weights_sha256[:12]}"
     assert dict(identify(model.name).settings)["domain"].startswith("student.nep.domain.npz@")
 
 
@@ -141,9 +152,10 @@ def test_auto_without_a_store_falls_back(monkeypatch):
 def test_grades_of_a_stored_model_are_those_it_was_stored_with(store):
     document = put_model(store, 1)
     (model,) = stored_models(store)
-    path = store.files_dir / document.files[0].path
-    assert model.name == f"nep:{path}"
-    assert np.isfinite(NepDomain.load(path).grade(rattled_salt(1, seed=1)[0]))
+    frame = rattled_salt(1, seed=1)[0]
+    there = NepDomain.load(store.files_dir / document.files[0].path).grade(frame)
+    assert student_domain(model.name).grade(frame) == there
+    assert np.isfinite(there)
 
 
 def test_a_model_is_found_by_the_start_of_its_hash(store):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 import sample_candidates
-from kept_elsewhere import BUCKET, KINDS, STEP, Elsewhere, fill_with_a_run, quick_settings  # noqa: F401
+from kept_elsewhere import KINDS, STEP, Elsewhere, fill_with_a_run
 from pydantic import ValidationError
 from typer.testing import CliRunner
 

@@ -7,7 +7,7 @@ import time
 
 import boto3
 import pytest
-from kept_elsewhere import BUCKET, KINDS, Elsewhere, a_file, fill_with_a_run, quick_settings  # noqa: F401
+from kept_elsewhere import BUCKET, KINDS, Elsewhere, a_file, fill_with_a_run
 from typer.testing import CliRunner
 
 from haloflow.cli.main import app

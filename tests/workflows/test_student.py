@@ -6,6 +6,7 @@ import pytest
 from pair_potential import LEVEL
 from tiny_frames import TINY
 from tiny_sweeps import tiny_sweep
+from trained_models import own_machine  # noqa: F401  (a fixture)
 
 from haloflow.errors import SweepError
 from haloflow.makers.distill import DistillMaker
@@ -19,6 +20,7 @@ from haloflow.workflows.models import stored_models
 from haloflow.workflows.plan import plan_sweep
 from haloflow.workflows.run import run_sweep
 
+pytestmark = pytest.mark.usefixtures("own_machine")
 STUDENT = {
     "nep": {**TINY, "epochs": 4}, "frames_per_run": 10, "least_distance": 0.02,
     "packing_n_atoms": 12, "packing_density_scales": [0.8], "strains": [0.0, 0.03],

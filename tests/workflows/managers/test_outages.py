@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from cluster import LONG_S, FireWorksSite, MongoServer, wait_for
+from outages import hang, kill, shut_down
 from pair_potential import DELAY_S
 from queued_sweeps import acknowledged, assert_survived, lay_out, n_evaluations
 
 pytest.importorskip("fireworks")
-OUTAGE_S = 60.0
 PATIENCE_S = "HALOFLOW_PATIENCE_S"
 LONGEST_LOSS = 500 + 10 + 20
 """Of a worker: a checkpoint interval, its rounding, and first evaluations of parts."""
 RUN = ("python", "-c", "from haloflow.cli.main import run; run()", "run", "tiny.yaml", "-j", "2")
-
-
-def hang(server: MongoServer) -> None:
-    """Take connections, and answer nothing."""
-    server.pause()
-    time.sleep(OUTAGE_S)
-    server.go_on()
-
-
-def shut_down(server: MongoServer) -> None:
-    server.stop()
-    time.sleep(OUTAGE_S)
-    server.start()
-
-
-def kill(server: MongoServer) -> None:
-    server.kill()
-    server.start()
 
 
 @pytest.fixture

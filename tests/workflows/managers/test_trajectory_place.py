@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from kept_elsewhere import Elsewhere, quick_settings  # noqa: F401  (a fixture)
+from kept_elsewhere import Elsewhere
 
 from haloflow.errors import InputError
 from haloflow.stores.connection import open_store

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,12 @@ class Settings(BaseSettings):
     )
     cache_dir: Path | None = Field(
         None,
-        description="Folder of files fetched from there; default: haloflow/files in "
-        "$XDG_CACHE_HOME, else in ~/.cache.",
+        description="Folder of files fetched from there, and of trained models; default: "
+        "haloflow/files in $XDG_CACHE_HOME, else in ~/.cache.",
     )
-    cache_gb: float = Field(20.0, gt=0, description="Most that is kept in that folder.")
+    cache_gb: float = Field(
+        20.0, gt=0, description="Most that is kept of fetched files in that folder."
+    )
     patience_s: float = Field(
         180.0,
         gt=0,
@@ -122,3 +125,12 @@ def _uri_in(path: Path) -> str:
 def get_settings() -> Settings:
     """Return the settings of this process; the environment is read once."""
     return Settings()
+
+
+def cache_folder() -> Path:
+    """Return the folder of fetched files and trained models on this machine."""
+    chosen = get_settings().cache_dir
+    if chosen is not None:
+        return chosen.expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "haloflow" / "files"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..stores.domain_report import ErrorTable
-    from ..workflows.models import StoredModel
+    from ..workflows.models import KnownModels, StoredModel
 
 app = typer.Typer()
 
@@ -26,42 +26,55 @@ def models(
     ] = None,
     store: StoreOption = None,
 ) -> None:
-    """List the models that the store's sweeps trained; give any as a potential by its name.
+    """List trained models, of the store and of haloflow; give any as a potential by its name.
 
     `student` in a sweep file trains one; `auto` as a level takes the fastest that covers a run.
 
     Example: `haloflow models`
     """
-    from ..workflows.models import find_model, stored_models
+    from ..workflows.models import find_model
     from .console import coloured, console, table
-    from .stores import existing_store
 
     out = console()
-    with existing_store(store, read_only=True) as opened:
-        found = stored_models(opened)
+    found = _known(store)
+    for note in found.notes:
+        out.print(Text("note: ", style="bold yellow") + Text(note))
     if model is not None:
-        _show_card(out, find_model(found, model))
+        _show_card(out, find_model(found.models, model))
         return
-    if not found:
+    if all(one.is_shipped for one in found.models):
         out.print("No model was trained in this store. `student` in a sweep file trains one.")
+    if not found.models:
         return
-    made = table("sha256", "status", "formulas", "T / K", "forces", "energy", "speed", "teacher")
-    for one in found:
+    made = table("name", "status", "formulas", "T / K", "forces", "energy", "speed", "teacher")
+    for one in found.models:
         document = one.document
-        errors = document.errors["test"]
+        errors = document.errors.get("test")
         made.add_row(
-            document.weights_sha256[:12],
+            f"{one.name} (haloflow's)" if one.is_shipped else one.name,
             coloured(document.status.value),
             ", ".join(document.domain.formulas),
             _range(document.domain.temperature_k),
-            f"{errors.force_mae_mev_a:.0f} meV/A",
-            f"{errors.energy_mae_mev_per_atom:.1f} meV/atom",
+            f"{errors.force_mae_mev_a:.0f} meV/A" if errors else "-",
+            f"{errors.energy_mae_mev_per_atom:.1f} meV/atom" if errors else "-",
             f"{document.us_per_atom_step:.0f} us",
             document.teacher,
         )
     out.print(made)
     out.print("Errors are means of absolute values on trajectories that no training saw; speed is")
     out.print("processor time per atom and step where it was trained. In full: haloflow models SHA")
+
+
+def _known(store: str | None) -> KnownModels:
+    """Return the models of the store meant, and haloflow's own where there is none by default."""
+    from ..stores.connection import is_there
+    from ..workflows.models import known_models
+    from .stores import existing_store, store_uri
+
+    if store is None and not is_there(store_uri(None)):
+        return known_models(None)
+    with existing_store(store, read_only=True) as opened:
+        return known_models(opened)
 
 
 def _show_card(out: Console, model: StoredModel) -> None:

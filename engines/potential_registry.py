@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +15,7 @@ from ase.data import chemical_symbols
 from ..errors import InputError, PotentialError, UnknownNameError
 from .dispersion import D3_BJ, D3Parameters
 from .potential_loaders import Setting, load_ase, load_chgnet, load_mace, load_nep, load_sevennet
+from .trained_models import WEIGHTS, digits_of, find_trained
 from .vasp_levels import VASP_LEVELS
 from .weights import CachedDownload, LocalFile, ModuleSource, WeightsSource, WheelFile
 
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 
     from ase.calculators.calculator import Calculator
 
-SCHEMES: Final = ("mace:PATH", "nep:PATH", "ase:MODULE:CLASS?KEYWORD=VALUE&...")
+SCHEMES: Final = (
+    "mace:PATH",
+    "nep:PATH",
+    "nep:CHECKSUM",
+    "ase:MODULE:CLASS?KEYWORD=VALUE&...",
+)
 _NEVER_TRAINED: Final = {"Po", "At", "Rn", "Fr", "Ra"}
 _MPTRJ: Final = tuple(s for s in chemical_symbols[1:95] if s not in _NEVER_TRAINED)
 """The 89 elements of the MPtrj training set."""
@@ -54,7 +60,9 @@ class Recipe:
     dispersion
         D3(BJ) to add.
     by_path
-        Whether the name ends in the path of a model file.
+        Whether the name leads to a model file.
+    file_name
+        Of that file where it was trained; its own where this is empty.
     uses_torch
         Whether the number of torch threads matters.
     """
@@ -69,6 +77,7 @@ class Recipe:
     settings: tuple[tuple[str, Setting], ...] = ()
     dispersion: D3Parameters | None = None
     by_path: bool = False
+    file_name: str = ""
     uses_torch: bool = True
 
 
@@ -151,9 +160,13 @@ def find_recipe(name: str) -> Recipe:
         With near matches.
     InputError
         If a scheme is not written as it should be.
+    PotentialError
+        If a file is missing or damaged.
     """
     if name in registered():
         return registered()[name]
+    if digits_of(name) is not None:
+        return _trained(name)
     scheme, found, rest = name.partition(":")
     if found and scheme in ("mace", "nep"):
         path, keywords = _split_keywords(rest)
@@ -161,6 +174,16 @@ def find_recipe(name: str) -> Recipe:
     if found and scheme == "ase":
         return _ase_calculator(name, rest)
     raise UnknownNameError.of("potential", name, [*registered(), *VASP_LEVELS, *SCHEMES])
+
+
+def _trained(name: str) -> Recipe:
+    """Return the recipe of a model by its checksum: that of its file, under its own name."""
+    model = find_trained(name)
+    keywords = name.partition("?")[1:]
+    by_path = find_recipe(f"{model.architecture}:{model.path(WEIGHTS)}{''.join(keywords)}")
+    weights = model.file(WEIGHTS)
+    assert weights is not None
+    return replace(by_path, name=name, file_name=weights.name)
 
 
 def _split_keywords(text: str) -> tuple[str, dict[str, Setting]]:

@@ -1,7 +1,7 @@
 """Potentials by name: what they are, whether they fit a chemistry, and their calculators.
 
 A name is one of `list_potentials`, or points to a model: ``mace:PATH``, ``nep:PATH``,
-``ase:MODULE:CLASS?KEYWORD=VALUE``.
+``nep:CHECKSUM`` of a trained one, ``ase:MODULE:CLASS?KEYWORD=VALUE``.
 """
 
 from __future__ import annotations
@@ -167,6 +167,20 @@ def level_of(name: str) -> str:
         return name
 
 
+def model_file(name: str) -> Path | None:
+    """Return the weights of a potential that is a model file; ``None`` for all others.
+
+    Raises
+    ------
+    UnknownNameError, InputError, PotentialError
+        As `identify`.
+    """
+    if is_vasp(name):
+        return None
+    recipe = find_recipe(name)
+    return recipe.weights.obtain() if recipe.by_path else None
+
+
 def load_potential(name: str, *, device: str = "cpu", threads: int = 1) -> Potential:
     """Load a potential; the calculator is made once per process and identity.
 
@@ -254,7 +268,8 @@ def _identity(recipe: Recipe) -> PotentialIdentity:
         settings["d3_version"] = package_version("dftd3", recipe.extra)
         settings |= recipe.dispersion.as_settings()
     if recipe.extra == "nep" and (domain := domain_path(recipe.weights.obtain())).is_file():
-        settings["domain"] = _content_name(domain)
+        own = domain_path(Path(recipe.file_name)).name if recipe.file_name else ""
+        settings["domain"] = _content_name(domain, own)
     return PotentialIdentity(
         name=recipe.name,
         level=_level(recipe),
@@ -271,7 +286,9 @@ def _level(recipe: Recipe) -> str:
     scheme, found, rest = recipe.name.partition(":")
     if not found:
         return recipe.name
-    target = _content_name(recipe.weights.obtain()) if recipe.by_path else rest.partition("?")[0]
+    target = rest.partition("?")[0]
+    if recipe.by_path:
+        target = _content_name(recipe.weights.obtain(), recipe.file_name)
     keywords = "&".join(f"{key}={_text(value)}" for key, value in sorted(_settings(recipe).items()))
     return f"{scheme}:{target}?{keywords}" if keywords else f"{scheme}:{target}"
 
@@ -286,8 +303,8 @@ def _settings(recipe: Recipe) -> dict[str, Setting]:
     }
 
 
-def _content_name(path: Path) -> str:
-    return f"{path.name}@{cached_sha256(path)[:_HASH_DIGITS]}"
+def _content_name(path: Path, name: str = "") -> str:
+    return f"{name or path.name}@{cached_sha256(path)[:_HASH_DIGITS]}"
 
 
 def _text(value: Setting) -> str:
@@ -316,5 +333,5 @@ def _loaded(identity: PotentialIdentity, device: str) -> Calculator:
 def _version_or_none(package: str) -> str | None:
     try:
         return metadata.version(package)
-    except metadata.PackageNotFoundError:
+    except metadata.PackageNotFoundError:  # that is the answer
         return None

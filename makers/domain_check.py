@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +16,7 @@ from ..engines.domain import (
     domain_path,
 )
 from ..engines.labels import label_frames
-from ..engines.potentials import load_potential
+from ..engines.potentials import load_potential, model_file
 from ..engines.trajectory import TrajectoryReader
 from ..errors import (
     EngineError,
@@ -50,11 +49,8 @@ def student_domain(level: str) -> NepDomain | None:
     PotentialError
         If it is damaged, or of another student.
     """
-    scheme, _, path = level.partition(":")
-    if scheme != "nep":
-        return None
-    model = Path(path).expanduser().absolute()
-    return NepDomain.load(model) if domain_path(model).is_file() else None
+    model = model_file(level) if level.startswith("nep:") else None
+    return NepDomain.load(model) if model is not None and domain_path(model).is_file() else None
 
 
 def domain_guards(level: str) -> list[Guard]:
@@ -114,7 +110,7 @@ def _teacher_errors(
         potential = load_potential(
             teacher, device=settings.device, threads=settings.threads_per_worker
         )
-    except (InputError, PotentialError, MissingDependencyError) as error:
+    except (InputError, PotentialError, MissingDependencyError) as error:  # told in the report
         return None, f"the teacher is not here: {error.problem}"
     try:
         labelled = label_frames(

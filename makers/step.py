@@ -28,6 +28,7 @@ from ..stores.saved_runs import RunSaver
 from ..stores.step_files import StepFiles
 from ..stores.trajectory_places import remember_place
 from .progress import ProgressReporter
+from .trained_models import bring_models
 from .walltime import walltime_left_s
 
 if TYPE_CHECKING:
@@ -234,10 +235,11 @@ class StepMaker(Maker):
             If another process took the step over meanwhile; the result is not stored.
         """
         release_claims()
-        identity = self.identity(parents)
-        self._require_planned(identity)
         with ExitStack() as held:
             store = held.enter_context(store_of_job(CURRENT_JOB.store))
+            bring_models([*self.levels, getattr(self, "level", "")], store)
+            identity = self.identity(parents)
+            self._require_planned(identity)
             arrived = {k: v for k, v in parents.items() if used is None or v in used}
             needed = () if self.needs_all_inputs else tuple(arrived.values())
             owner = Owner.here()
@@ -279,7 +281,7 @@ class StepMaker(Maker):
             raise
         except ClaimError:  # it has not failed: another process is at it
             raise
-        except Exception as error:
+        except Exception as error:  # whatever it is: noted in the store, and raised again
             message = str(error) or type(error).__name__
             record_failure(store, context.identity, self.name, message)
             raise
@@ -393,6 +395,6 @@ def _installed() -> dict[str, str]:
     for package in _PACKAGES:
         try:
             found[package] = version(package)
-        except PackageNotFoundError:
+        except PackageNotFoundError:  # an extra
             continue
     return found

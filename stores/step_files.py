@@ -14,17 +14,17 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import StoreError, TrajectoryError
 from ..identity import file_sha256
-from ..settings import get_settings
+from ..settings import cache_folder, get_settings
 from .blobs import ResultT, persistent
 from .file_paths import outside, require_inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from .blobs import Blobs
     from .documents import FileReference
@@ -149,7 +149,7 @@ class StepFiles:
             return path
         cached = cache_folder() / file.sha256[:2] / file.sha256
         if cached.is_file() and self._is_whole(cached, file):
-            with suppress(OSError):
+            with suppress(OSError):  # a cache that may only be read
                 os.utime(cached)
             return cached
         if path is not None:
@@ -333,28 +333,19 @@ def require_kept(file: FileReference) -> None:
         )
 
 
-def cache_folder() -> Path:
-    """Return the folder of fetched files on this machine."""
-    chosen = get_settings().cache_dir
-    if chosen is not None:
-        return chosen.expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "haloflow" / "files"
-
-
 def trim_cache(folder: Path, most_bytes: float) -> None:
     """Delete the files that were longest unused until the rest fits; none that may be in use."""
     found = []
     may_be_in_use = time.time() - _IN_USE_S
     for path in folder.glob("??/*"):
-        with suppress(OSError):
+        with suppress(OSError):  # deleted meanwhile
             state = path.stat()
             found.append((state.st_mtime, state.st_size, path))
     total = sum(size for _, size, _ in found)
     for used_at, size, path in sorted(found):
         if total <= most_bytes or used_at > may_be_in_use:
             return
-        with suppress(OSError):
+        with suppress(OSError):  # another's, or deleted meanwhile: a cache may be too large
             path.unlink()
         total -= size
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pymatgen.core import Composition
 
-from ..errors import InputError, TrajectoryError, UnknownNameError
+from ..engines.trained_models import digits_of, models_here, name_of
+from ..errors import DocumentError, InputError, PotentialError, StoreError, UnknownNameError
+from ..makers.trained_models import bring_model, bring_models
 from ..quantity import Status
-from ..stores.models import DOMAIN_ROLE, WEIGHTS_ROLE, TrainedModelDocument
+from ..stores.models import TrainedModelDocument
 from ..stores.records import step_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from ..stores.connection import HaloflowStore
-    from ..stores.documents import FileReference
     from .candidates import Candidate
     from .sweep import Stages, Sweep
 
@@ -48,10 +46,32 @@ class RunDomain:
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A trained model and its name as a potential on this machine."""
+    """A trained model and its name as a potential, the same on all machines."""
 
     document: TrainedModelDocument
     name: str
+    is_shipped: bool = False
+
+
+@dataclass(frozen=True)
+class KnownModels:
+    """What there is to choose from.
+
+    Attributes
+    ----------
+    models
+        Fastest first.
+    unreadable
+        Name to what is wrong.
+    """
+
+    models: list[StoredModel] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> list[str]:
+        """What is wrong with those that cannot be used."""
+        return [f"{name} cannot be used: {problem}" for name, problem in self.unreadable.items()]
 
 
 @dataclass(frozen=True)
@@ -81,46 +101,50 @@ class ResolvedSweep:
     notes: list[str] = field(default_factory=list)
 
 
-def stored_models(store: HaloflowStore) -> list[StoredModel]:
-    """Return the trained models of a store whose files are whole, fastest first."""
-    found = []
-    for row in store.outputs.query({"output.kind": "trained_model"}, properties=["output"]):
-        document = step_of(row["output"])
+def known_models(store: HaloflowStore | None) -> KnownModels:
+    """Return the models of the package and of a store; those of the store come to this machine."""
+    found: dict[str, StoredModel] = {}
+    unreadable: dict[str, str] = {}
+    for model in models_here():
+        if not model.is_shipped:
+            continue
+        if damage := model.damage():
+            unreadable[model.name] = damage
+            continue
+        document = step_of(model.document())
         assert isinstance(document, TrainedModelDocument)
-        paths = {file.role: file for file in document.files}
-        if not {WEIGHTS_ROLE, DOMAIN_ROLE} <= paths.keys():
-            continue
+        found[model.weights_sha256] = StoredModel(document, model.name, is_shipped=True)
+    rows = store.outputs.query({"output.kind": "trained_model"}, ["output"]) if store else ()
+    for row in rows:
         try:
-            weights, _ = (_beside(store, paths[role]) for role in (WEIGHTS_ROLE, DOMAIN_ROLE))
-        except (TrajectoryError, OSError):
+            document = step_of(row["output"])
+            assert isinstance(document, TrainedModelDocument)
+            assert store is not None
+            model = bring_model(document, store)
+        except (DocumentError, PotentialError, StoreError) as error:
+            name = name_of(str(row["output"].get("level", row["output"].get("identity"))))
+            unreadable[name] = f"{error.problem} ({error.given})"
             continue
-        found.append(StoredModel(document, f"{document.architecture}:{weights}"))
-    return sorted(found, key=lambda model: (model.document.us_per_atom_step, model.name))
+        found.setdefault(model.weights_sha256, StoredModel(document, model.name))
+    models = sorted(found.values(), key=lambda one: (one.document.us_per_atom_step, one.name))
+    return KnownModels(models, unreadable)
 
 
-def _beside(store: HaloflowStore, file: FileReference) -> Path:
-    """Return a file of a model in its own folder, where its domain lies beside its weights.
-
-    What comes from a place of files for all machines is copied there.
-    """
-    found, own = store.files.local(file), store.files_dir / file.path
-    if not own.is_file():
-        own.parent.mkdir(parents=True, exist_ok=True)
-        partial = own.with_name(f"{own.name}.{os.getpid()}.part")
-        shutil.copyfile(found, partial)
-        partial.replace(own)
-    return own
+def stored_models(store: HaloflowStore) -> list[StoredModel]:
+    """Return the trained models of a store that can be used, fastest first."""
+    return [model for model in known_models(store).models if not model.is_shipped]
 
 
 def find_model(models: Sequence[StoredModel], sha256: str) -> StoredModel:
-    """Return the model whose weights' sha256 begins like this.
+    """Return the model of this name, or whose weights' sha256 begins like this.
 
     Raises
     ------
     UnknownNameError
         If none does, or several do.
     """
-    found = [model for model in models if model.document.weights_sha256.startswith(sha256)]
+    digits = digits_of(sha256) or sha256
+    found = [model for model in models if model.document.weights_sha256.startswith(digits)]
     if len(found) != 1:
         known = [model.document.weights_sha256[:_DIGITS] for model in models]
         raise UnknownNameError.of("trained model", sha256, known)
@@ -158,6 +182,10 @@ def misses(model: TrainedModelDocument, run: RunDomain) -> list[str]:
     return found
 
 
+def _knows_elements(model: TrainedModelDocument, run: RunDomain) -> bool:
+    return {element.symbol for element in run.composition.elements} <= set(model.domain.elements)
+
+
 def choose_model(
     models: Sequence[StoredModel], run: RunDomain, fallback: str | None = None
 ) -> LevelChoice:
@@ -178,6 +206,7 @@ def choose_model(
         If no model covers the run and there is no fallback.
     """
     kept_out = []
+    n_others = 0
     for model in models:
         missed = misses(model.document, run)
         if not missed:
@@ -190,8 +219,15 @@ def choose_model(
                 f"teacher {document.teacher})"
             )
             return LevelChoice(model.name, reason, document)
-        kept_out.append(f"{model.document.level}: {'; '.join(missed)}")
-    why = " | ".join(kept_out) or "the store holds no trained model"
+        if model.is_shipped and not _knows_elements(model.document, run):
+            n_others += 1
+        else:
+            kept_out.append(f"{model.document.level}: {'; '.join(missed)}")
+    if all(model.is_shipped for model in models):
+        kept_out.append("the store holds no trained model")
+    if n_others:
+        kept_out.append(f"{n_others} that haloflow brings along know other elements")
+    why = " | ".join(kept_out)
     if fallback is None:
         raise InputError(
             f"no trained model covers {run.composition.reduced_formula}",
@@ -201,8 +237,24 @@ def choose_model(
     return LevelChoice(fallback, f"{fallback}, since no trained model covers it ({why})")
 
 
+def models_for(sweep: Sweep, store: HaloflowStore | None) -> KnownModels:
+    """Bring the models that a sweep names to this machine; return those that `auto` may take.
+
+    Raises
+    ------
+    UnknownNameError, PotentialError
+        If a model that it names cannot be had.
+    """
+    levels = [*sweep.stages.model_dump().values()]
+    if sweep.student is not None and sweep.student.teacher:
+        levels.append(sweep.student.teacher)
+    if store is not None:
+        bring_models(levels, store)
+    return known_models(store) if AUTO in levels else KnownModels()
+
+
 def resolve_levels(
-    sweep: Sweep, candidates: Iterable[Candidate], store: HaloflowStore | None
+    sweep: Sweep, candidates: Iterable[Candidate], models: Sequence[StoredModel]
 ) -> list[ResolvedSweep]:
     """Return the sweep for each candidate, with a potential wherever it says `auto`.
 
@@ -215,7 +267,6 @@ def resolve_levels(
     if not asking:
         return [ResolvedSweep(sweep) for _ in candidates]
     defaults = {name: one.default for name, one in type(sweep.stages).model_fields.items()}
-    models = stored_models(store) if store is not None else []
     found = []
     for candidate in candidates:
         chosen: dict[str, str] = {}

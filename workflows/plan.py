@@ -16,7 +16,7 @@ from ..systems.crystals import crystal_model
 from ..systems.mixture import DEFAULT_N_MOBILE
 from ..systems.phases import get_phase
 from .candidates import Candidate, expand
-from .models import by_levels, resolve_levels
+from .models import by_levels, models_for, resolve_levels
 from .references import library_gaps
 from .requirements import require_levels, require_protocol
 from .steps import (
@@ -83,6 +83,8 @@ class Plan:
         Identities of MD runs of other sweeps, at temperatures that this one does not name.
     skipped
         Identities of steps that cannot run, because one before them decomposed or diverged.
+    notes
+        What concerns no single candidate.
     """
 
     sweep: Sweep
@@ -90,6 +92,7 @@ class Plan:
     outdated: frozenset[str] = frozenset()
     of_others: frozenset[str] = frozenset()
     skipped: frozenset[str] = frozenset()
+    notes: list[str] = field(default_factory=list)
 
     @property
     def steps(self) -> dict[str, PlannedStep]:
@@ -131,7 +134,7 @@ class Plan:
     def warnings(self) -> list[str]:
         """What the user should know before starting, each sentence once."""
         notes = (f"{plan.document.label}: {n}" for plan in self.candidates for n in plan.notes)
-        return list(dict.fromkeys(notes))
+        return list(dict.fromkeys([*self.notes, *notes]))
 
     def require_budget(self, *, from_start: bool = False) -> None:
         """Refuse a plan above the sweep's budget.
@@ -178,7 +181,8 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
         If the sweep cannot be run as it stands.
     """
     candidates = expand(sweep)
-    resolved = resolve_levels(sweep, candidates, store)
+    models = models_for(sweep, store)
+    resolved = resolve_levels(sweep, candidates, models.models)
     for own_sweep, some in by_levels(candidates, resolved):
         require_levels(own_sweep, some)
     require_protocol(sweep, candidates)
@@ -201,7 +205,8 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
         plans.append(replace(said, done=frozenset(done & own), skipped=frozenset(skipped & own)))
     of_others = {i for i in steps.keys() - asked if steps[i].maker.needs_all_inputs}
     outdated = frozenset(stored.keys() - done)
-    return Plan(sweep, plans, outdated, frozenset(of_others), frozenset(skipped))
+    lost = frozenset(skipped)
+    return Plan(sweep, plans, outdated, frozenset(of_others), lost, models.notes)
 
 
 def _without_start(steps: Iterable[PlannedStep], done: set[str], broken: set[str]) -> set[str]:

@@ -17,6 +17,7 @@ from ..errors import StoreError, TrajectoryError
 from ..identity import step_uuid
 from ..makers.step import step_directory
 from ..makers.stored_trajectories import open_stored
+from ..settings import cache_folder
 from ..stores.documents import FileReference
 from ..stores.documents import Release as Mark
 from ..stores.exclusive import alone
@@ -24,7 +25,6 @@ from ..stores.file_paths import require_inside
 from ..stores.mongodb import SEEN, translated
 from ..stores.retention import ROLE, THINNED, plan_retention
 from ..stores.saved_runs import PRUNING
-from ..stores.step_files import cache_folder
 from ..stores.trajectory_places import own_places, remember_place
 from .status import update_summaries
 

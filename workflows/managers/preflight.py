@@ -16,6 +16,7 @@ from monty.json import MontyDecoder, MontyEncoder
 from ... import __version__
 from ...engines.potentials import identify
 from ...errors import MissingDependencyError, UnknownNameError
+from ...makers.trained_models import bring_models
 from ...stores.connection import HaloflowStore
 from ...stores.mongodb import MongoDBStore
 from ..doctor import Check
@@ -100,6 +101,7 @@ def examine_remotely(
     require_server(store)
     probe = _open_probe(manager)
     token = _PREFIX + secrets.token_hex(8)
+    bring_models(levels := list(levels), store)
     weights = {level: identify(level).weights_sha256 for level in dict.fromkeys(levels)}
     expected = {
         "version": __version__,

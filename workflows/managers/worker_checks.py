@@ -18,6 +18,7 @@ from ... import __version__
 from ...engines.potentials import identify
 from ...errors import HaloflowError
 from ...identity import file_sha256
+from ...makers.trained_models import bring_models
 from ...settings import get_settings
 from ..doctor import BYTES_PER_GB, Check
 
@@ -46,7 +47,7 @@ def examine_here(store: HaloflowStore, expected: Mapping[str, Any]) -> list[Chec
     return [
         _check_package(str(expected["version"])),
         _check_store(store, str(expected["token"])),
-        *_check_weights(expected["weights"]),
+        *_check_weights(store, expected["weights"]),
         check_folder("files", folder, float(expected["disk_gb"])),
         check_trajectories(store, Path.cwd()) or _check_shared(folder / str(expected["token"])),
         check_folder("scratch", Path.cwd(), LEAST_FREE_GB),
@@ -90,10 +91,11 @@ def _check_store(store: HaloflowStore, token: str) -> Check:
     return Check("store", "ok", f"{store.name}, writable; each job carries it")
 
 
-def _check_weights(weights: Mapping[str, str]) -> list[Check]:
+def _check_weights(store: HaloflowStore, weights: Mapping[str, str]) -> list[Check]:
     checks = []
     for level, sha256 in weights.items():
         try:
+            bring_models([level], store)
             found = identify(level).weights_sha256
         except HaloflowError as error:
             checks.append(Check(level, "problem", error.problem, error.remedy or ""))
@@ -171,7 +173,7 @@ def _check_device() -> Collection[Check]:
         return ()
     try:
         from torch import cuda  # noqa: PLC0415  (heavy, and an extra)
-    except ImportError:
+    except ImportError:  # told
         return (Check("GPU", "problem", "torch is not installed", "install a potential's extra"),)
     if not cuda.is_available():
         remedy = "ask the queue for a GPU, and install torch for its driver"

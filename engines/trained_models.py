@@ -1,0 +1,273 @@
+"""Trained models by the checksum of their weights: those of the package, those of this machine.
+
+A model is a card (the JSON of its document) with its files beside it, under one name:
+``NAME.json``, ``NAME.nep.txt``, ``NAME.nep.domain.npz``. The package brings some along; what a
+store has trained is brought into a folder of this machine, one folder per checksum, from which
+nothing is ever deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shutil
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import PotentialError, UnknownNameError
+from ..identity import file_sha256
+from ..settings import cache_folder
+from .durable import sync_directory, write_durably
+from .weights import cached_sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SHIPPED: Final = Path(__file__).with_name("students")
+"""Folder of the models that come with the package."""
+TRAINED_SCHEMES: Final = ("nep", "chgnet", "mace")
+WEIGHTS: Final[str] = "weights"
+DOMAIN: Final[str] = "domain"
+DIGITS: Final = 12
+"""Of a checksum, in the name of a model."""
+_ROLES: Final = (WEIGHTS, DOMAIN)
+_CARD: Final = ".json"
+_NAME: Final = re.compile(r"(?:[^/?]*@)?(?P<digits>[0-9a-f]{8,64})")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A file of a model: its role, the name it was trained under, its checksum."""
+
+    role: str
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained model on this machine.
+
+    Attributes
+    ----------
+    card
+        JSON of its document.
+    architecture
+        One of `TRAINED_SCHEMES`.
+    level, teacher
+        Levels of theory: its own, and that of its labels.
+    weights_sha256
+        What it is known by.
+    files
+        Weights and, for a student, its domain.
+    """
+
+    card: Path
+    architecture: str
+    level: str
+    teacher: str
+    weights_sha256: str
+    files: tuple[ModelFile, ...]
+
+    @property
+    def name(self) -> str:
+        """Its name as a potential, the same on all machines."""
+        return name_of(self.level)
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it came with the package."""
+        return self.card.parent == SHIPPED
+
+    def document(self) -> dict[str, Any]:
+        """Return its document as JSON."""
+        found: dict[str, Any] = json.loads(self.card.read_text(encoding="utf-8"))
+        return found
+
+    def file(self, role: str) -> ModelFile | None:
+        """Return the file of this role; ``None`` where the model has none."""
+        return next((file for file in self.files if file.role == role), None)
+
+    def path(self, role: str) -> Path:
+        """Return where the file of a role lies, or should lie."""
+        file = self.file(role)
+        assert file is not None
+        ending = file.name.partition(".")[2]
+        return self.card.with_name(f"{self.card.name.removesuffix(_CARD)}.{ending}")
+
+    def damage(self) -> str:
+        """Say which of its files is missing or was changed; empty where it is whole."""
+        for file in self.files:
+            path = self.path(file.role)
+            try:
+                if cached_sha256(path) != file.sha256:
+                    return f"{path} was changed"
+            except OSError as error:
+                return f"{path} ({error.strerror})"
+        return ""
+
+
+def models_folder() -> Path:
+    """Return the folder of trained models of this machine."""
+    return cache_folder() / "models"
+
+
+def digits_of(name: str) -> str | None:
+    """Return the digits of a checksum that a potential's name points to a model by.
+
+    ``None`` for all other names: ``nep:0123456789ab`` and the level ``nep:Cl-Na.nep.txt@...``
+    name a model, ``nep:./0123456789ab`` a file.
+    """
+    scheme, found, rest = name.partition(":")
+    if not found or scheme not in TRAINED_SCHEMES:
+        return None
+    matched = _NAME.fullmatch(rest.partition("?")[0])
+    return matched["digits"] if matched else None
+
+
+def name_of(level: str) -> str:
+    """Return the short name of a trained model, ``nep:0123456789ab``, from its level."""
+    digits = digits_of(level)
+    if digits is None:
+        return level
+    _, mark, keywords = level.partition("?")
+    return f"{level.partition(':')[0]}:{digits[:DIGITS]}{mark}{keywords}"
+
+
+def models_here() -> list[TrainedModel]:
+    """Return the models of the package and of this machine's folder, each checksum once."""
+    cards = [*sorted(SHIPPED.glob(f"*{_CARD}")), *sorted(models_folder().glob(f"*/*{_CARD}"))]
+    found: dict[str, TrainedModel] = {}
+    for card in cards:
+        model = _read(card)
+        if model is not None:
+            found.setdefault(model.weights_sha256, model)
+    return list(found.values())
+
+
+def find_trained(name: str) -> TrainedModel:
+    """Return the model that a potential's name points to.
+
+    Raises
+    ------
+    UnknownNameError
+        No model of this machine has such a checksum, or several have.
+    PotentialError
+        One of its files is missing or was changed.
+    """
+    scheme, digits = name.partition(":")[0], digits_of(name)
+    here = models_here()
+    found = [
+        model
+        for model in here
+        if digits and model.weights_sha256.startswith(digits) and model.architecture == scheme
+    ]
+    if len(found) != 1:
+        raise unknown_model(name, [model.name for model in here])
+    if damage := found[0].damage():
+        raise PotentialError(
+            "a file of a trained model is not what it was",
+            given=damage,
+            allowed=f"the files that {found[0].card.name} names",
+            remedy="reinstall haloflow"
+            if found[0].is_shipped
+            else f"delete {found[0].card.parent} and name the store that holds the model",
+        )
+    return found[0]
+
+
+def held_model(weights_sha256: str) -> TrainedModel | None:
+    """Return the model with these weights, if this machine has it whole."""
+    found = (model for model in models_here() if model.weights_sha256 == weights_sha256)
+    return next((model for model in found if not model.damage()), None)
+
+
+def unknown_model(name: str, known: list[str]) -> UnknownNameError:
+    """Return the error that no model, or more than one, is called this."""
+    error = UnknownNameError.of("trained model", name, known)
+    error.remedy = "; ".join(
+        [*filter(None, [error.remedy]), "name the store that trained it (`haloflow models`)"]
+    )
+    return error
+
+
+def keep_model(document: str, sources: Mapping[str, Path]) -> TrainedModel:
+    """Copy a model into this machine's folder, whole or not at all.
+
+    Parameters
+    ----------
+    document
+        JSON of its document.
+    sources
+        Where its files lie now, by role.
+
+    Raises
+    ------
+    PotentialError
+        A file is not what the document says.
+    """
+    known = json.loads(document)
+    sha256 = str(known["weights_sha256"])
+    assert _SHA256.fullmatch(sha256)
+    files = _files(known)
+    stem = next(file.name for file in files if file.role == WEIGHTS).partition(".")[0]
+    folder = models_folder() / sha256
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        target = folder / f"{stem}.{file.name.partition('.')[2]}"
+        if target.is_file() and cached_sha256(target) == file.sha256:
+            continue
+        part = target.with_name(f".{target.name}-{secrets.token_hex(4)}.part")
+        try:
+            shutil.copyfile(sources[file.role], part)
+            if file_sha256(part) != file.sha256:
+                raise PotentialError(
+                    "a file of a trained model was changed",
+                    given=str(sources[file.role]),
+                    allowed=f"sha256 {file.sha256[:DIGITS]}",
+                    remedy="restore it from a backup, or train the model again",
+                )
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    sync_directory(folder)
+    card = folder / f"{stem}{_CARD}"
+    if not card.is_file() or card.read_text(encoding="utf-8") != document:
+        write_durably(card, document.encode())
+    model = _read(card)
+    assert model is not None
+    return model
+
+
+def _read(card: Path) -> TrainedModel | None:
+    """Read a card; ``None`` for what is none: a store brings it again."""
+    try:
+        status = card.stat()
+        return _parsed(card, status.st_size, status.st_mtime_ns)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+@lru_cache(maxsize=256)
+def _parsed(card: Path, _size: int, _mtime_ns: int) -> TrainedModel:
+    known = json.loads(card.read_text(encoding="utf-8"))
+    return TrainedModel(
+        card,
+        str(known["architecture"]),
+        str(known["level"]),
+        str(known["teacher"]),
+        str(known["weights_sha256"]),
+        _files(known),
+    )
+
+
+def _files(known: Mapping[str, Any]) -> tuple[ModelFile, ...]:
+    return tuple(
+        ModelFile(file["role"], Path(file["path"]).name, file["sha256"])
+        for file in known["files"]
+        if file["role"] in _ROLES
+    )

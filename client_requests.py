@@ -86,7 +86,7 @@ def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         known = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1)
-    except ValueError:
+    except ValueError:  # no address
         return None
     return parts if known else None
 

@@ -88,11 +88,12 @@ def host_paths(
     """
     frames, boxes = np.asarray(positions), np.asarray(cells)
     per_block = max(1, _COORDINATES_PER_BLOCK // max(1, frames[:1].size))
-    starts = range(0, len(frames) if frames.ndim == 3 else 1, per_block)  # noqa: PLR2004  (frames)
+    are_many, cells_vary = frames.ndim == 3, boxes.ndim == 3  # noqa: PLR2004  (frames of a matrix)
+    starts = range(0, len(frames) if are_many else 1, per_block)
     blocks = (
         (
-            frames[start : start + per_block] if frames.ndim == 3 else frames,  # noqa: PLR2004
-            boxes[start : start + per_block] if boxes.ndim == 3 else boxes,  # noqa: PLR2004
+            frames[start : start + per_block] if are_many else frames,
+            boxes[start : start + per_block] if cells_vary else boxes,
         )
         for start in starts
     )

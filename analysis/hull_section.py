@@ -329,7 +329,7 @@ def _tie_lines(phases: Sequence[SectionPhase], components: Sequence[str]) -> lis
     above = np.append(xy.mean(axis=0), molar.max() + depth)
     try:
         hull = ConvexHull(np.vstack([np.column_stack([xy, molar]), above]))
-    except QhullError:
+    except QhullError:  # all on a line: no facet
         return []
     facets = [
         tuple(int(i) for i in simplex)

@@ -47,7 +47,7 @@ class _Commands(TyperGroup):
             raise typer.Exit(
                 EXIT_INPUT if isinstance(error, InputError) else EXIT_FAILURE
             ) from None
-        except Exception as error:
+        except Exception as error:  # whatever it is: shown, without a traceback
             if isinstance(error, BrokenPipeError) or type(error).__module__.startswith("typer"):
                 raise
             if type(error).__module__.startswith("pymongo"):  # which takes time to import

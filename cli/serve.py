@@ -100,7 +100,7 @@ def is_loopback(host: str) -> bool:
         return True
     try:
         return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
+    except ValueError:  # the name of a host, which others may reach
         return False
 
 

@@ -73,7 +73,7 @@ def _fraction(formula: str, mobile: str) -> float | None:
     """Return the atomic fraction of `mobile`; ``None`` where the text is no formula."""
     try:
         return mobile_fraction(formula, mobile)
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError):  # no formula
         return None
 
 

@@ -86,7 +86,7 @@ class SecurityMiddleware:
             return
         try:
             await self.app({**scope, "method": "GET"}, receive, send_on)
-        except Exception:
+        except Exception:  # told to the client, and raised again
             if not started:
                 remedy = "see what the terminal of haloflow serve says, and report that"
                 fault = _error(500, "this is a fault of haloflow", remedy=remedy)
@@ -218,6 +218,6 @@ def _cookie(headers: Headers) -> str:
     name = _cookie_name(headers)
     try:
         jar = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
+    except CookieError:  # of another program on this host
         return ""
     return jar[name].value if name in jar else ""

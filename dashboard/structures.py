@@ -190,7 +190,7 @@ def _hull_faces(points: NDArray[np.float64]) -> list[list[int]]:
         return []
     try:
         hull = ConvexHull(points)
-    except QhullError:
+    except QhullError:  # all in a plane
         return []
     if hull.volume < _LEAST_VOLUME_A3:
         return []

@@ -79,7 +79,7 @@ def this_environment() -> Installed:
     def version(name: str) -> str | None:
         try:
             return metadata.version(name)
-        except metadata.PackageNotFoundError:
+        except metadata.PackageNotFoundError:  # that is the answer
             return None
 
     return Installed(version, lambda name: metadata.requires(name) or [])

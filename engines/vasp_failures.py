@@ -96,13 +96,13 @@ def _signal_of(code: int | None) -> str | None:
     number = -code if code < 0 else code - _SHELL_SIGNAL
     try:
         return signal.Signals(number).name
-    except ValueError:
+    except ValueError:  # the code is no signal's
         return None
 
 
 def _tail(path: Path) -> str:
     try:
         lines = path.read_text(errors="replace").split("\n")
-    except OSError:
+    except OSError:  # VASP wrote none
         return ""
     return " | ".join([line.strip() for line in lines if line.strip()][-_TAIL_LINES:])

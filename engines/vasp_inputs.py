@@ -244,7 +244,7 @@ def dynamics(level: str, structure: Structure, segment: MDSegment, *, seed: int)
         As `relaxation`.
     """
     from atomate2.vasp.sets.core import MDSetGenerator  # noqa: PLC0415  (a second to import)
-    from pymatgen.io.vasp import Kpoints  # noqa: PLC0415
+    from pymatgen.io.vasp import Kpoints  # noqa: PLC0415  (idem)
 
     known = vasp_level(level)
     ordered, order = _by_species(structure)
@@ -376,7 +376,7 @@ def _by_species(structure: Structure) -> tuple[Structure, tuple[int, ...]]:
 
 
 def _gamma_mesh(length_a: float, structure: Structure) -> Kpoints:
-    from pymatgen.io.vasp import Kpoints  # noqa: PLC0415
+    from pymatgen.io.vasp import Kpoints  # noqa: PLC0415  (a second to import)
 
     return Kpoints.gamma_automatic(
         tuple(max(1, int(length_a / abc)) for abc in structure.lattice.abc)

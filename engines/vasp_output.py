@@ -250,7 +250,7 @@ def read_origin(directory: Path) -> VaspOrigin:
     """
     path = _require(directory)
     words: dict[str, str] = {}
-    with _opened(path) as stream, suppress(ET.ParseError, EOFError):
+    with _opened(path) as stream, suppress(ET.ParseError, EOFError):  # an error says so below
         for _, element in ET.iterparse(stream, events=("end",)):  # noqa: S314  (idem)
             if element.tag == "generator":
                 words = {i.get("name", ""): (i.text or "").strip() for i in element.iter("i")}

@@ -21,8 +21,8 @@ def potcar_text(symbols: Sequence[str]) -> str:
     PotentialError
         One of them is not there.
     """
-    from pymatgen.io.vasp import Potcar  # noqa: PLC0415
-    from pymatgen.io.vasp.inputs import PmgVaspPspDirError  # noqa: PLC0415
+    from pymatgen.io.vasp import Potcar  # noqa: PLC0415  (a second to import)
+    from pymatgen.io.vasp.inputs import PmgVaspPspDirError  # noqa: PLC0415  (idem)
 
     try:
         return str(Potcar(list(symbols), functional=POTCAR_FUNCTIONAL))

@@ -149,10 +149,10 @@ def stop_previous(folder: Path) -> None:
         if process.create_time() != noted["created"]:
             return
         group = [process, *process.children(recursive=True)]
-    except (OSError, ValueError, KeyError, psutil.Error):
+    except (OSError, ValueError, KeyError, psutil.Error):  # none was noted, or it has ended
         return
     for member in group:
-        with suppress(psutil.Error):
+        with suppress(psutil.Error):  # it has ended by itself
             member.kill()
     psutil.wait_procs(group, timeout=30)
 
@@ -214,7 +214,7 @@ class _WholeXml(Validator):
             with (Path(directory) / "vasprun.xml").open("rb") as file:
                 file.seek(max(file.seek(0, os.SEEK_END) - _END_BYTES, 0))
                 return b"</modeling>" not in file.read()
-        except OSError:
+        except OSError:  # no file is no whole one
             return True
 
 
@@ -297,7 +297,7 @@ class _Watch:
         if process is None or process.poll() is not None:
             return
         for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError, PermissionError):
+            with suppress(ProcessLookupError, PermissionError):  # it has ended meanwhile
                 os.killpg(process.pid, number)  # it leads a group of its own
             deadline = time.monotonic() + 10
             while time.monotonic() < deadline:

@@ -183,7 +183,7 @@ def package_root(module: str) -> Path | None:
     """Return the folder (or the file) of a top-level module; ``None`` if it is not installed."""
     try:
         return _package_root(module)
-    except ModuleNotFoundError:
+    except ModuleNotFoundError:  # that is the answer
         return None
 
 

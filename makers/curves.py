@@ -48,5 +48,5 @@ def if_possible(work: Callable[[], FoundT]) -> FoundT | None:
     """Return what `work` finds, or nothing where the data or the installation do not allow it."""
     try:
         return work()
-    except (AnalysisError, MissingDependencyError):
+    except (AnalysisError, MissingDependencyError):  # so this function is asked for
         return None

@@ -215,7 +215,7 @@ def parents_of_mixture(canonical: dict[str, Any]) -> dict[str, str]:
 def _packmol_version() -> str | None:
     try:
         return version("packmol")
-    except PackageNotFoundError:
+    except PackageNotFoundError:  # packmol is an extra
         return None
 
 

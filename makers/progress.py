@@ -87,5 +87,5 @@ def read_progress(directory: Path) -> Progress | None:
     try:
         data = json.loads((directory / FILE_NAME).read_text(encoding="utf-8"))
         return Progress(**data)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError):  # none was written, or by another version
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -103,7 +104,7 @@ class TransportMaker(RunsMaker):
             laws={
                 name: law
                 for name in ("sigma_ne_ms_cm", "sigma_ms_cm")
-                if (law := if_possible(lambda name=name: _law(runs, points, name, lost, tg_k)))  # type: ignore[misc]
+                if (law := if_possible(partial(_law, runs, points, name, lost, tg_k)))
             },
             **self.common(runs, context, lost, left_out),
         )

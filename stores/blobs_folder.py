@@ -60,7 +60,7 @@ class FolderBlobs:
         with self._translated():
             try:
                 return self._path(sha256).stat().st_size
-            except FileNotFoundError:
+            except FileNotFoundError:  # that is the answer
                 return None
 
     def sizes(self) -> Iterator[tuple[str, int]]:
@@ -70,7 +70,7 @@ class FolderBlobs:
             for folder in sorted(self.folder.glob("??")):
                 for path in sorted(folder.iterdir()):
                     if is_key(path.name) and path.name.startswith(folder.name):
-                        with suppress(FileNotFoundError):
+                        with suppress(FileNotFoundError):  # pruned meanwhile
                             yield path.name, path.stat().st_size
 
     def written_at(self, key: str) -> float | None:
@@ -78,7 +78,7 @@ class FolderBlobs:
         with self._translated():
             try:
                 return self._path(key).stat().st_mtime
-            except FileNotFoundError:
+            except FileNotFoundError:  # that is the answer
                 return None
 
     def write(
@@ -120,7 +120,7 @@ class FolderBlobs:
         self._require_mounted()
         with self._translated():
             for path in self.folder.glob(f"??/.*{_SUFFIX}"):
-                with suppress(FileNotFoundError):
+                with suppress(FileNotFoundError):  # another was faster
                     if time.time() - path.stat().st_mtime > ABANDONED_S:
                         path.unlink()
 

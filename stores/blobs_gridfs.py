@@ -204,7 +204,7 @@ class GridFSBlobs:
         files = self._files.with_options(write_concern=WriteConcern(w="majority", j=True))
         try:
             files.insert_one(row)
-        except DuplicateKeyError:
+        except DuplicateKeyError:  # another wrote the same file
             return
 
     @property

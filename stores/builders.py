@@ -242,7 +242,7 @@ def _insert(collection: Any, records: list[dict[str, Any]]) -> bool:
         collection.insert_many(records)
     except (BulkWriteError, DuplicateKeyError):
         for record in records:
-            with suppress(DuplicateKeyError):
+            with suppress(DuplicateKeyError):  # the other builder's stays: it is built again
                 collection.insert_one(record)
         return False
     return True

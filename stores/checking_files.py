@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from ..errors import StoreError
@@ -47,10 +48,7 @@ class FileLook:
     def at(cls, files: StepFiles, *, fast: bool) -> Self:
         """List what is in the places of a store."""
         patience_s = get_settings().patience_s
-        listed = [
-            (place, persistent(lambda place=place: dict(place.sizes()), patience_s))  # type: ignore[misc]
-            for place in files.places
-        ]
+        listed = [(place, persistent(partial(_sizes, place), patience_s)) for place in files.places]
         return cls(files.folder, tuple(listed), fast)
 
     def faults_of(self, path: str, sha256: str, n_bytes: int) -> tuple[list[tuple[str, str]], bool]:
@@ -84,6 +82,10 @@ class FileLook:
             found = persistent(lambda: _hashed(place, sha256), get_settings().patience_s)
             if found != sha256:
                 yield CONTENT, f"sha256 {found[:12]} instead of {sha256[:12]} in {place.name}"
+
+
+def _sizes(place: Blobs) -> dict[str, int]:
+    return dict(place.sizes())
 
 
 def _hashed(place: Blobs, sha256: str) -> str:

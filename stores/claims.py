@@ -66,7 +66,7 @@ class Owner:
             if process.status() == psutil.STATUS_ZOMBIE:
                 return True
             return abs(process.create_time() - self.started_s) > _START_TOLERANCE_S
-        except psutil.NoSuchProcess:
+        except psutil.NoSuchProcess:  # that is the answer
             return True
 
     def __str__(self) -> str:
@@ -232,7 +232,7 @@ class Claims:
         if claim.doubted_at or claim.is_stale(after_s) or not claim.is_silent(after_s):
             return claim
         doubted = replace(claim, doubted_at=_now())
-        with suppress(StoreError, PyMongoError, sqlite3.Error):
+        with suppress(StoreError, PyMongoError, sqlite3.Error):  # a reader's look changes nothing
             self._collection.replace_one(_same(claim), _record(doubted))
         return doubted
 

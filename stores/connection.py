@@ -94,7 +94,7 @@ class HaloflowStore:
         self.jobstore = StepJobStore(self.outputs)
         try:
             self._connect()
-        except BaseException:
+        except BaseException:  # raised again: what was opened is closed
             self.close()
             raise
         _open_stores[id(self.jobstore)] = self

@@ -167,7 +167,7 @@ def _size(source: StepFiles, file: FileReference) -> int | None:
     """Return the size of a file that the source has; what leads out of its folder, it has not."""
     try:
         return source.size(file)
-    except TrajectoryError:
+    except TrajectoryError:  # it is nowhere
         return None
 
 

@@ -81,6 +81,6 @@ def _field_that_fails(document: dict[str, Any]) -> str:
 def _encodes(value: object) -> bool:
     try:
         bson.encode({"": value})
-    except (bson.errors.BSONError, OverflowError, UnicodeEncodeError):
+    except (bson.errors.BSONError, OverflowError, UnicodeEncodeError):  # that is the answer
         return False
     return True

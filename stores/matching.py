@@ -116,7 +116,7 @@ def _field_test(condition: Any) -> FieldTest:
 
 
 def _any(single: Callable[[Any], bool]) -> FieldTest:
-    return lambda values: any(single(value) for value in values(True))  # noqa: FBT003
+    return lambda values: any(single(value) for value in values(True))  # noqa: FBT003  (Values is called so)
 
 
 def _not(test: FieldTest) -> FieldTest:
@@ -171,7 +171,7 @@ def _exists(wanted: Any) -> FieldTest:
 
 
 def _arrays(values: Values) -> Iterable[list[Any]]:
-    return (value for value in values(False) if type(value) is list)  # noqa: FBT003
+    return (value for value in values(False) if type(value) is list)  # noqa: FBT003  (Values is called so)
 
 
 def _size(wanted: Any) -> FieldTest:
@@ -196,7 +196,7 @@ def _elem_match(condition: Any) -> FieldTest:
     )
 
 
-def _single(item: Any, _expand: bool) -> tuple[Any]:  # noqa: FBT001
+def _single(item: Any, _expand: bool) -> tuple[Any]:  # noqa: FBT001  (Values is called so)
     return (item,)
 
 

@@ -11,8 +11,8 @@ from .documents import Model, StepDocument
 from .domain_report import ErrorTable  # noqa: TC001  (idem)
 from .training import DataDomain  # noqa: TC001  (idem)
 
-WEIGHTS_ROLE: Final = "weights"
-DOMAIN_ROLE: Final = "domain"
+WEIGHTS_ROLE: Final[str] = "weights"
+DOMAIN_ROLE: Final[str] = "domain"
 
 
 class TrialRun(Model):

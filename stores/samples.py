@@ -53,7 +53,13 @@ class Steps:
             if identity in outputs
         }
         states = [
-            step_state(name, identity, documents.get(name), identity in running, failures)
+            step_state(
+                name,
+                identity,
+                documents.get(name),
+                is_running=identity in running,
+                failures=failures,
+            )
             for name, identity in candidate.steps.items()
         ]
         by_name = {state.name: state for state in states}
@@ -177,7 +183,8 @@ def step_state(
     name: str,
     identity: str,
     document: StepDocument | None,
-    is_running: bool,  # noqa: FBT001
+    *,
+    is_running: bool,
     failures: Mapping[str, str],
 ) -> StepState:
     """Return what is known of the step `name`: computed, running, failed or waiting."""

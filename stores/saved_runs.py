@@ -309,7 +309,7 @@ def saving_of(directory: Path) -> str:
     """Return the token of the saving that a step's folder is, or comes after; else nothing."""
     try:
         return str(json.loads((directory / MARKER).read_text())["token"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError):  # no mark, or not a whole one: no saving
         return ""
 
 

@@ -190,7 +190,7 @@ class MongoServer:
         """
         process = self._process()
         if process is not None:
-            with suppress(psutil.NoSuchProcess):
+            with suppress(psutil.NoSuchProcess):  # it has ended by itself
                 process.terminate()
             deadline = time.monotonic() + STOP_TIMEOUT_S
             while self._process() is not None:
@@ -211,7 +211,7 @@ class MongoServer:
         if process is None:
             return ServerStatus(self.folder, is_up=False, n_bytes=n_bytes)
         version = None
-        with suppress(PyMongoError, StoreError), _client(self.uri) as client:
+        with suppress(PyMongoError, StoreError), _client(self.uri) as client:  # starting
             version = str(client.server_info()["version"])
         uptime_s = time.time() - process.create_time()
         return ServerStatus(
@@ -231,7 +231,7 @@ class MongoServer:
             if process.status() == psutil.STATUS_ZOMBIE:
                 return None
             is_ours = _option(process, "--dbpath") == str(self._data)
-        except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):  # none
             return None
         return process if is_ours else None
 
@@ -295,7 +295,7 @@ class MongoServer:
     def _state(self) -> dict[str, Any]:
         try:
             return dict(json.loads(self._state_file.read_text(encoding="utf-8")))
-        except FileNotFoundError:
+        except FileNotFoundError:  # it has not started yet
             return {}
 
     def _remember(self, state: dict[str, Any]) -> None:
@@ -334,7 +334,7 @@ def _port_of(process: psutil.Process) -> int:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size if path.is_file() else 0
-    except FileNotFoundError:
+    except FileNotFoundError:  # the server removed it meanwhile
         return 0
 
 
@@ -354,7 +354,7 @@ def _error_of(line: str) -> str | None:
     """Return what an entry of mongod's log says if it is an error."""
     try:
         entry = json.loads(line)
-    except ValueError:
+    except ValueError:  # a line that mongod did not write
         return None
     if not isinstance(entry, dict) or entry.get("s") not in {"E", "F"}:
         return None

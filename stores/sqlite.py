@@ -227,7 +227,7 @@ class Database:
                 if watch not in self._connections:
                     self._connections[watch] = self._open()
                 row = self._connections[watch].execute("PRAGMA data_version").fetchone()
-        except sqlite3.Error:
+        except sqlite3.Error:  # no number: what was read is not taken for new
             return None
         return os.getpid(), int(row[0])
 
@@ -253,7 +253,7 @@ class Database:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
-            except BaseException:
+            except BaseException:  # raised again: nothing half is left
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
@@ -262,7 +262,7 @@ class Database:
     def close(self) -> None:
         """Close the connections of this process."""
         for key in [key for key in self._connections if key[0] == os.getpid()]:
-            with suppress(KeyError):
+            with suppress(KeyError):  # another thread closes it
                 self._connections.pop(key).close()
 
 

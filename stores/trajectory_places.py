@@ -278,7 +278,7 @@ def _record(store: HaloflowStore, changed: Callable[[list[str]], list[str]]) -> 
     """Change the recorded places, done anew where another process changes them meanwhile."""
     is_done = False
     while not is_done:
-        with suppress(DuplicateKeyError):
+        with suppress(DuplicateKeyError):  # the row is there
             store.meta._collection.insert_one({"_id": PLACES_MARK, "places": []})
         known = _recorded(store)
         as_read = {"_id": PLACES_MARK, "places": known}

@@ -232,7 +232,7 @@ def _run_packmol(
                     timeout=_TIMEOUT_S,
                     check=False,
                 )
-            except subprocess.TimeoutExpired:
+            except subprocess.TimeoutExpired:  # no packing in time: the caller tries another
                 return None
         if done.returncode not in _EXPECTED_CODES:
             output = (done.stderr or done.stdout).strip()

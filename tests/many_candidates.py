@@ -241,7 +241,8 @@ def _state(step, state, status):
         package_version="0",
         weights_sha256=SHA,
     )
-    empty = step_state(step, "", None, state == "running", {"": NOTE} if state == "failed" else {})
+    failures = {"": NOTE} if state == "failed" else {}
+    empty = step_state(step, "", None, is_running=state == "running", failures=failures)
     done = {"state": "done", "status": status, "wall_s": 3600.0, "potential": potential}
     changed = done | {"note": "" if status is Status.OK else NOTE} if state == "done" else {}
     found = empty.model_copy(update=changed)

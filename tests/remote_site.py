@@ -51,8 +51,8 @@ class JobflowRemoteSite(FireWorksSite):
         }
         try:
             wait_for(lambda: moving.isdisjoint(self.states()), "the end", limit_s=limit_s)
-        except BaseException:
-            print(self.states(), [row.get("error") for row in self.jobs()], self.log())  # noqa: T201
+        except BaseException:  # raised again
+            print(self.states(), [row.get("error") for row in self.jobs()], self.log())  # noqa: T201  (why)
             raise
 
     def log(self) -> str:

@@ -110,7 +110,7 @@ def _take(store: HaloflowStore, folder: Path, *, for_tests: bool) -> Ingested:
     job.metadata = {"haloflow_identity": identity, "haloflow_step": maker.name}
     try:
         job.run(store.jobstore)
-    except BaseException:
+    except BaseException:  # raised again: nothing half is left
         shutil.rmtree(step_directory(store.files_dir, identity), ignore_errors=True)
         clear_failures(store, [identity])
         raise

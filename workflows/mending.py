@@ -70,7 +70,7 @@ def _is_whole(document: Mapping[str, Any], files: StepFiles) -> bool:
         return all(
             file_sha256(files.local(file)) == file.sha256 for file in named if file.released is None
         )
-    except TrajectoryError:
+    except TrajectoryError:  # it is nowhere
         return False
 
 

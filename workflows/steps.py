@@ -149,7 +149,7 @@ def chain_former(candidate: Candidate) -> str | None:
     for former in candidate.mixture.formers(candidate.mobile):
         try:
             find_chains(cell, former)
-        except InputError:
+        except InputError:  # no chains of this one
             continue
         return former
     return None
@@ -253,7 +253,8 @@ def _relax(
 ) -> PlannedStep:
     make = VaspRelaxMaker if is_vasp(level) else RelaxMaker
     maker = make(level=level, fmax_ev_a=sweep.relax.fmax_ev_a, max_steps=sweep.relax.max_steps)
-    cost = dynamics_cost(level, n_atoms or len(start), sweep.relax.max_steps // 2, 0)  # type: ignore[arg-type]
+    size = n_atoms if isinstance(start, PlannedStep) else len(start)
+    cost = dynamics_cost(level, size, sweep.relax.max_steps // 2, 0)
     if isinstance(start, PlannedStep):
         return chain.add(
             name,

@@ -180,11 +180,11 @@ def _named(frames: Iterator[Frame], path: Path) -> Iterator[Frame]:
     while True:
         try:
             frame = next(frames)
-        except StopIteration:
+        except StopIteration:  # the end
             return
         except HaloflowError:
             raise
-        except Exception as error:
+        except Exception as error:  # a reader of ASE may raise anything
             raise InputError(
                 "the trajectory cannot be read",
                 given=f"{path.name} after {n_read} frames ({type(error).__name__}: {error})",
@@ -227,7 +227,7 @@ def _tells_unwrapped(path: Path) -> bool:
     try:
         if filetype(str(path)) != "lammps-dump-text":
             return False
-    except UnknownFileTypeError:
+    except UnknownFileTypeError:  # no dump then
         return False
     with _open(path) as lines:
         columns = _columns(lines)

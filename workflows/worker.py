@@ -63,7 +63,7 @@ def work(connection: Connection, store_uri: str) -> None:
         while True:
             try:
                 step: PlannedStep | None = connection.recv()
-            except (EOFError, OSError):
+            except (EOFError, OSError):  # the manager is gone
                 return
             if step is None:
                 return

@@ -193,7 +193,7 @@ def get_filter(name: str) -> Filter | None:
         return None
     try:
         field = get_field(template[1])
-    except UnknownNameError:
+    except UnknownNameError:  # no filter: the caller says which there are
         return None
     known = {one.name: one for one in _filters_of(field)}
     return known.get(field.name + (template[2] or ""))
@@ -206,7 +206,7 @@ def can_be_asked(name: str, value: str) -> bool:
         return (
             known is not None and value == value.strip() and bool(known.read(name, quoted(value)))
         )
-    except InputError:
+    except InputError:  # that is the answer
         return False
 
 

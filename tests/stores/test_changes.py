@@ -110,7 +110,7 @@ def stopped_build(store, moment):
     def stop():
         raise StoppedError
 
-    with suppress(StoppedError):
+    with suppress(StoppedError):  # raised by the test
         build_with(store, moment, stop)
 
 
@@ -249,7 +249,7 @@ def test_who_is_stopped_before_a_removal_leaves_a_note_until_it_is_done(store, m
     def stop(_criteria):
         raise StoppedError
 
-    with monkeypatch.context() as patch, suppress(StoppedError):
+    with monkeypatch.context() as patch, suppress(StoppedError):  # raised by the test
         patch.setattr(store.outputs, "remove_docs", stop)
         forget(store, ["a"])
     check(store)
@@ -353,7 +353,7 @@ def test_an_old_summary_never_replaces_a_newer_one(store, monkeypatch):
         compute(store, "a", note="meanwhile")
         SummaryBuilder.of(store).run()
         newer = summaries(store)
-        with monkeypatch.context() as patch, suppress(StoppedError):
+        with monkeypatch.context() as patch, suppress(StoppedError):  # raised by the test
             patch.setattr(type(slow.changes), "settle", stopped)
             slow.update_targets(items)
         assert summaries(store) == newer

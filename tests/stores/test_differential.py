@@ -123,7 +123,7 @@ def shown(value):
 def answer(ask):
     try:
         return ask()
-    except (PyMongoError, StoreError, ValueError):
+    except (PyMongoError, StoreError, ValueError):  # an answer that is compared
         return "refused"
 
 

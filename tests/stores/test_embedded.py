@@ -59,7 +59,7 @@ def test_it_survives_serialization(store):
     again = JobStore.from_dict(jobstore.as_dict())
     for copy in (
         again.docs_store,
-        pickle.loads(pickle.dumps(store)),  # noqa: S301
+        pickle.loads(pickle.dumps(store)),  # noqa: S301  (its own)
         MontyDecoder().process_decoded(store.as_dict()),
     ):
         assert copy == store

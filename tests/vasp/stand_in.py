@@ -23,11 +23,11 @@ for _name in OUTPUTS:  # before the slow imports: custodian looks at what a prev
     (HERE / _name).write_text("")
 print(" running    1 mpi-ranks\n vasp.6.4.2 stand-in", flush=True)
 
-import numpy as np  # noqa: E402
+import numpy as np  # noqa: E402  (see above)
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import stand_in_files as files  # noqa: E402
-import stand_in_motion as motion  # noqa: E402
+import stand_in_files as files  # noqa: E402  (found beside this one)
+import stand_in_motion as motion  # noqa: E402  (idem)
 
 N_SCF = 6
 

@@ -40,7 +40,7 @@ def _value(text):
     for convert in (int, float):
         try:
             return convert(text)
-        except ValueError:
+        except ValueError:  # the next kind, or text
             continue
     return text
 

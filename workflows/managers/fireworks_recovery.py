@@ -127,7 +127,7 @@ class Recovery:
         done = set()
         for launch in launches:
             if self._n_never_begun(launch["fw_id"]) < MOST_IDLE - 1:
-                with suppress(DuplicateKeyError):
+                with suppress(DuplicateKeyError):  # it has begun meanwhile
                     self._pad.cancel_reservation(launch["launch_id"])
                     done.add(launch["fw_id"])
             elif self._pad.get_launch_by_id(launch["launch_id"]).state == "RESERVED":

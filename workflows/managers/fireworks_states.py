@@ -132,7 +132,7 @@ def _log(folder: Path) -> str:
         with newest.open("rb") as file:
             file.seek(max(0, newest.stat().st_size - _LOG_BYTES))
             return file.read().decode(errors="replace").strip()
-    except OSError:
+    except OSError:  # the folder of the launch is on another machine
         return ""
 
 

@@ -211,7 +211,7 @@ class JobflowRemoteManager:
                     fits = phase_of(row["state"]) in phases and row["state"] in states
                     if not fits or (only is not None and not only(row)):
                         continue
-                    with suppress(JobLockedError, FlowLockedError, ValueError):
+                    with suppress(JobLockedError, FlowLockedError, ValueError):  # changed
                         act(controller, row)
                         changed.add(identity)
         return changed

@@ -157,10 +157,10 @@ def _plain(made: dict[str, Any]) -> str:
 
 def _fireworks_files(site: Site, jobstore: JobStore) -> dict[Path, str]:
     from fireworks import FWorker, LaunchPad  # noqa: PLC0415  (an extra)
-    from fireworks.user_objects.queue_adapters.common_adapter import (  # noqa: PLC0415
+    from fireworks.user_objects.queue_adapters.common_adapter import (  # noqa: PLC0415  (idem)
         CommonAdapter,
     )
-    from jobflow.settings import JobflowSettings  # noqa: PLC0415
+    from jobflow.settings import JobflowSettings  # noqa: PLC0415  (only for FireWorks)
 
     folder = site.folder
     patience_ms = round(1000 * get_settings().patience_s)

@@ -129,7 +129,7 @@ def run_queued(
     try:
         if not _is_done(job, orders, store):
             ending = _attempt(job, orders, store, tell)
-    except Exception as error:
+    except Exception as error:  # whatever it is: noted, and raised again
         with suppress(StoreError, PyMongoError):  # the manager keeps the traceback
             message = str(error) or type(error).__name__
             record_failure(store, orders.identity, orders.name, message)
@@ -151,7 +151,7 @@ def look_after_others(store: HaloflowStore, manager: Callable[[], Manager]) -> N
     Jobs do this as they begin and end, so that sweeps look after themselves. Trouble with it
     is not theirs.
     """
-    with suppress(HaloflowError, PyMongoError, OSError):
+    with suppress(HaloflowError, PyMongoError, OSError):  # not theirs
         if _is_due(store, get_settings().watch_s):
             from .watching import recover_all  # noqa: PLC0415  (imports all that plans sweeps)
 
@@ -165,7 +165,7 @@ def _is_due(store: HaloflowStore, interval_s: float) -> bool:
     old = {"_id": _LAST, "at": {"$lt": now - timedelta(seconds=interval_s)}}
     if rows.update_one(old, {"$set": {"at": now}}).matched_count:
         return True
-    with suppress(DuplicateKeyError):
+    with suppress(DuplicateKeyError):  # another was faster: it is its turn
         rows.insert_one({"_id": _LAST, "at": now})
         return True
     return False

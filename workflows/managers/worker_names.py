@@ -90,14 +90,14 @@ def is_own(launch: Mapping[str, Any], env: Mapping[str, Any]) -> bool:
         return other == own and _user_of(own) == getpass.getuser()
     try:
         return Path(launch["launch_dir"]).stat().st_uid == os.getuid()
-    except OSError:
+    except OSError:  # no folder of this machine
         return False
 
 
 def _configured(folder: Path) -> dict[str, Any]:
     try:
         found = yaml.safe_load((folder / WORKER_FILE).read_text())
-    except (OSError, yaml.YAMLError):
+    except (OSError, yaml.YAMLError):  # not written by setup
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -103,7 +103,7 @@ def filled_store(tmp_path_factory, worker_id):
             n_hostile = len(many_candidates.HOSTILE)
             many_candidates.fill(store, N_CANDIDATES, n_full=N_FULL, n_hostile=n_hostile)
             keep_running(store)
-    except BaseException:
+    except BaseException:  # raised again: no other test finds half a store
         shutil.rmtree(making)
         raise
     return making.rename(folder)

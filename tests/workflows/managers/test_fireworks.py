@@ -54,7 +54,7 @@ def opened(site, monkeypatch):
 def is_closed(manager):
     try:
         manager.launchpad.connection.server_info()
-    except InvalidOperation:
+    except InvalidOperation:  # that is the answer
         return True
     return False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from ase import Atoms
 
+_log = logging.getLogger(__name__)
 _CHECKPOINT_FRAMES: Final = 5
 _NEEDED: Final = ("energy", "forces", "stress")
 SIDECAR: Final = ".sha256"
@@ -57,7 +59,7 @@ def label_frames(
     -------
     list of ase.Atoms
         Copies that hold their labels in a calculator; ``info`` is kept. Where the calculator
-        failed, as some do on atoms without neighbours, labels are NaN.
+        failed, as some do on atoms without neighbours, labels are NaN, and a warning says why.
 
     Raises
     ------
@@ -79,7 +81,6 @@ def label_frames(
             remedy="choose another level",
         )
     stop = StopRequest(walltime_s)
-    failure = ""
     own = hashlib.sha256(signature.encode() + _bytes(frames)).hexdigest()
     with sole_use(directory), stop.trap_signals():
         folder = CheckpointFolder(directory / "labels")
@@ -91,26 +92,30 @@ def label_frames(
                 remedy="give these labels a directory of their own",
             )
         labels = [] if saved is None else _unpacked(saved)
+        failure = "" if saved is None else str(saved.meta.get("failure", ""))
         while len(labels) < len(frames):
             try:
                 labels.append(_evaluate(frames[len(labels)], calculator))
-            except Exception as error:  # noqa: BLE001  (any calculator may raise anything)
-                failure = f"{type(error).__name__}: {error}"
+            except Exception as error:  # noqa: BLE001  (any may raise anything; told below)
+                failure = failure or f"{type(error).__name__}: {error}"
                 labels.append(_no_label(len(frames[len(labels)])))
             done = len(labels)
             if done % _CHECKPOINT_FRAMES == 0 or done == len(frames):
-                folder.save(_packed(labels, own))
+                folder.save(_packed(labels, own, failure))
             if on_progress is not None:
                 on_progress(done, len(frames))
             if done < len(frames) and (reason := stop.reason()) is not None:
-                folder.save(_packed(labels, own))
+                folder.save(_packed(labels, own, failure))
                 raise stopped("a labelling", reason, done, len(frames), "frames")
-    if labels and all(np.isnan(label["energy"]) for label in labels):
+    n_failed = sum(bool(np.isnan(label["energy"])) for label in labels)
+    if labels and n_failed == len(labels):
         raise EngineError(
             "the level could not label a single frame",
-            given=failure or "failures of an earlier call",
+            given=failure,
             remedy="try the level on one of the frames; delete the labels to start over",
         )
+    if n_failed:
+        _log.warning("%d of %d frames get no label: %s", n_failed, len(labels), failure)
     return [_labelled(*pair) for pair in zip(frames, labels, strict=True)]
 
 
@@ -188,9 +193,9 @@ def _labelled(frame: Atoms, label: dict[str, np.ndarray[Any, Any]]) -> Atoms:
     return atoms
 
 
-def _packed(labels: list[dict[str, np.ndarray[Any, Any]]], own: str) -> Checkpoint:
+def _packed(labels: list[dict[str, np.ndarray[Any, Any]]], own: str, failure: str) -> Checkpoint:
     arrays = {f"{name}-{i}": array for i, one in enumerate(labels) for name, array in one.items()}
-    return Checkpoint(len(labels), {"hash": own}, arrays)
+    return Checkpoint(len(labels), {"hash": own, "failure": failure}, arrays)
 
 
 def _unpacked(saved: Checkpoint) -> list[dict[str, np.ndarray[Any, Any]]]:

@@ -122,8 +122,11 @@ def _teacher_errors(
         )
     except InterruptedRunError:
         raise
-    except EngineError as error:
-        return None, f"the teacher could not check: {error.problem}"
+    except EngineError as error:  # told in the report
+        return None, f"the teacher could not check: {error.problem}: {error.given}"
     sound = [frame for frame in labelled if np.isfinite(frame.get_forces()).all()]
+    n_failed = len(labelled) - len(sound)
     student = load_potential(level).calculator
-    return ErrorTable(**asdict(errors_of(student, sound))), ""
+    return ErrorTable(**asdict(errors_of(student, sound))), (
+        f"the teacher failed on {n_failed} of {len(labelled)} frames" if n_failed else ""
+    )

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _Term = tuple["Tensor", "Tensor | None"]
 
 
-class _Graph(NamedTuple):
+class Graph(NamedTuple):
     """Index tensors: atoms, undirected bonds i-j, short ones among them, and angles."""
 
     species: Tensor
@@ -110,6 +110,7 @@ class FastCHGNetCalculator(Calculator):
         self.reference = model.composition_model.fc.weight[0].double().cpu().numpy()
         self.cutoff = float(model.graph_converter.atom_graph_cutoff)
         self.angle_cutoff = float(model.graph_converter.bond_graph_cutoff)
+        self.trained_elements: tuple[str, ...] | None = None
 
     def calculate(
         self,
@@ -152,13 +153,13 @@ class FastCHGNetCalculator(Calculator):
         """Return site energies (n_atoms,) without the references, and dE/dv (n_bonds, 3)."""
         short = np.flatnonzero(np.linalg.norm(vectors, axis=1) <= self.angle_cutoff)
         indices = (numbers - 1, center, neighbor, short, *_angles(center[short], neighbor[short]))
-        graph = _Graph(*(torch.as_tensor(index, device=self.device) for index in indices))
+        graph = Graph(*(torch.as_tensor(index, device=self.device) for index in indices))
         v = torch.as_tensor(vectors, dtype=self.dtype, device=self.device).requires_grad_()
-        site = self._network(graph, v)
+        site = self.site_energies(graph, v)
         (slope,) = torch.autograd.grad(site.sum(), v)
         return site.detach().cpu().double().numpy(), slope.cpu().double().numpy()
 
-    def _network(self, graph: _Graph, v: Tensor) -> Tensor:
+    def site_energies(self, graph: Graph, v: Tensor) -> Tensor:
         """Return the site energies of bond vectors `v` (n_bonds, 3)."""
         model, (species, i, j, short, apex, first, second, sign) = self.model, graph
         length = torch.norm(v, dim=1)

@@ -30,6 +30,7 @@ _PROBE_CELL_A = 20.0
 _KNOWN_WARNINGS = (
     r"`torch\.jit\.\w+` is deprecated",
     r"The TorchScript type system doesn't support",
+    r"Converting a tensor with requires_grad=True to a scalar",
     r"Environment variable TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD detected",
 )
 
@@ -69,6 +70,26 @@ def load_chgnet(weights: Path, settings: Mapping[str, Setting], device: str) -> 
             str(weights), mlp_out_bias=False, version=str(settings["model_name"])
         )
         return FastCHGNetCalculator(model, device)
+
+
+def load_chgnet_file(weights: Path, settings: Mapping[str, Setting], device: str) -> Calculator:  # noqa: ARG001  (one signature for all)
+    """Load a CHGNet of a user's own, e.g. a fine-tuned one, which may name its elements."""
+    with optional_package("chgnet", "chgnet"), third_party_quiet():
+        import torch  # noqa: PLC0415  (heavy)
+
+        from .chgnet_fast import FastCHGNetCalculator  # noqa: PLC0415  (imports torch)
+
+        calculator = FastCHGNetCalculator(chgnet_network(weights), device)
+        state = torch.load(weights, map_location="cpu", weights_only=False)
+        calculator.trained_elements = tuple(state.get("elements", ())) or None
+        return calculator
+
+
+def chgnet_network(weights: Path) -> Any:  # noqa: ANN401  (chgnet is untyped)
+    """Return the network of a file of chgnet, stock or trained here."""
+    from chgnet.model import CHGNet  # noqa: PLC0415  (heavy)
+
+    return CHGNet.from_file(str(weights))
 
 
 def load_sevennet(weights: Path, settings: Mapping[str, Setting], device: str) -> Calculator:  # noqa: ARG001  (one signature for all)
@@ -138,6 +159,8 @@ def load_ase(module: str, name: str, keywords: Mapping[str, Setting]) -> Calcula
 
 def covered_elements(calculator: Calculator) -> tuple[str, ...] | None:
     """Return the elements that a loaded calculator says it knows."""
+    if (trained := getattr(calculator, "trained_elements", None)) is not None:
+        return tuple(trained)
     table: Any = getattr(calculator, "z_table", None)
     if table is None:
         return None

@@ -14,7 +14,15 @@ from ase.data import chemical_symbols
 
 from ..errors import InputError, PotentialError, UnknownNameError
 from .dispersion import D3_BJ, D3Parameters
-from .potential_loaders import Setting, load_ase, load_chgnet, load_mace, load_nep, load_sevennet
+from .potential_loaders import (
+    Setting,
+    load_ase,
+    load_chgnet,
+    load_chgnet_file,
+    load_mace,
+    load_nep,
+    load_sevennet,
+)
 from .trained_models import WEIGHTS, digits_of, find_trained
 from .vasp_levels import VASP_LEVELS
 from .weights import CachedDownload, LocalFile, ModuleSource, WeightsSource, WheelFile
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
 SCHEMES: Final = (
+    "chgnet:PATH",
     "mace:PATH",
     "nep:PATH",
     "nep:CHECKSUM",
@@ -168,6 +177,8 @@ def find_recipe(name: str) -> Recipe:
     if digits_of(name) is not None:
         return _trained(name)
     scheme, found, rest = name.partition(":")
+    if found and scheme == "chgnet":
+        return _chgnet_file(name, rest)
     if found and scheme in ("mace", "nep"):
         path, keywords = _split_keywords(rest)
         return _mace_file(name, path, keywords) if scheme == "mace" else _nep_file(name, path)
@@ -212,6 +223,14 @@ def _mace_file(name: str, path: str, keywords: dict[str, Setting]) -> Recipe:
         name, "as the model file was trained", "mace-torch", "mace",
         LocalFile(Path(path).expanduser().absolute()), load_mace,
         settings=tuple(sorted(keywords.items())), by_path=True,
+    )  # fmt: skip
+
+
+def _chgnet_file(name: str, path: str) -> Recipe:
+    file = LocalFile(Path(path).expanduser().absolute())
+    return Recipe(
+        name, "as the model file was trained", "chgnet", "chgnet", file, load_chgnet_file,
+        by_path=True,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ class ErrorTable(_Part):
     stress_rmse_gpa: float
     force_rms_mev_a: float = Field(description="Of the labels.")
     force_mae_of_element_mev_a: dict[str, float]
+    force_rmse_of_element_mev_a: dict[str, float] = Field(default_factory=dict)
     n_frames: int
 
 

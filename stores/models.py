@@ -9,6 +9,8 @@ from pydantic import Field
 from ..quantity import Status  # noqa: TC001  (pydantic reads it at run time)
 from .documents import Model, StepDocument
 from .domain_report import ErrorTable  # noqa: TC001  (idem)
+from .fine_tuning import FineTuning  # noqa: TC001  (idem)
+from .student_checks import StudentCheck  # noqa: TC001  (idem)
 from .training import DataDomain  # noqa: TC001  (idem)
 
 WEIGHTS_ROLE: Final[str] = "weights"
@@ -56,11 +58,19 @@ class TrainedModelDocument(StepDocument):
     data_hash: str = Field(description="Content hash of the training set it began with.")
     parent: str | None = Field(None, description="sha256 of the weights it began with.")
     errors: dict[str, ErrorTable] = Field(description="Per split; test frames chose nothing.")
+    errors_by_temperature: dict[str, ErrorTable] = Field(
+        default_factory=dict, description="Of test frames: '300 to 600 K', or without one."
+    )
+    check: StudentCheck | None = Field(
+        None, description="Where it came with the package; in a store, a step of its own."
+    )
     domain: DataDomain = Field(description="Of all frames that it was trained on.")
-    select_grade: float
-    stop_grade: float
-    rounds: list[LearningRound]
+    fine_tuning: FineTuning | None = Field(None, description="None for a NEP student.")
+    select_grade: float | None = Field(None, description="None where runs are not graded.")
+    stop_grade: float | None = Field(None, description="Idem.")
+    rounds: list[LearningRound] = Field(default_factory=list)
     repulsion_ev_a: dict[str, float] = Field(
-        description="Weakest outward force of each pair of elements from 0.5 to 1.2 A."
+        default_factory=dict,
+        description="Weakest outward force of each pair of elements from 0.5 to 1.2 A.",
     )
     us_per_atom_step: float = Field(description="Processor time where it was trained.")

@@ -45,7 +45,8 @@ def remove(store: Store, meta: Store, name: str, identities: Mapping[Any, str]) 
 def pass_on_removals(meta: Store, sources: Mapping[str, Store], changes: Changes) -> None:
     """Let candidates count as changed of whose steps documents were removed.
 
-    A note stays as long as its document is there: who wrote it may be about to remove it.
+    A note stays as long as its document is there, and nothing has changed: who wrote it may be
+    about to remove it, or was killed.
 
     Parameters
     ----------
@@ -60,6 +61,6 @@ def pass_on_removals(meta: Store, sources: Mapping[str, Store], changes: Changes
         wanted = [note["document"] for note in notes if note["collection"] == name]
         rows = sources[name].query({"_id": {"$in": wanted}}, ["_id"]) if wanted else ()
         there |= {(name, row["_id"]) for row in rows}
-    changes.touch({note["identity"] for note in notes})
-    gone = [note["_id"] for note in notes if (note["collection"], note["document"]) not in there]
-    meta.remove_docs({"_id": {"$in": gone}})
+    gone = [note for note in notes if (note["collection"], note["document"]) not in there]
+    changes.touch({note["identity"] for note in gone})
+    meta.remove_docs({"_id": {"$in": [note["_id"] for note in gone]}})

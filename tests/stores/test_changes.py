@@ -254,6 +254,7 @@ def test_who_is_stopped_before_a_removal_leaves_a_note_until_it_is_done(store, m
         forget(store, ["a"])
     check(store)
     assert len(notes(store)) == 1, "whoever wrote it may still be at it"
+    assert looked_at(store) == set(), "nothing has changed yet"
     assert store.summaries.query_one()["steps"][0]["state"] == "done"
     forget(store, ["a"])
     check(store)

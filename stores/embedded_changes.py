@@ -43,7 +43,9 @@ _STATEMENTS: Final = (
     _FORGET,
     _ALL,
 )
-_NOTE: Final = "INSERT OR REPLACE INTO changes VALUES (?, ?, ?)"
+_NOTE: Final = """INSERT OR REPLACE INTO changes
+SELECT seq, collection, ? FROM documents WHERE seq = ? AND collection = ?"""
+"""Nothing where the document was removed: its number may become that of another."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class EmbeddedChanges:
                     complete = {**record, STEP_KEYS: wanted}
                     writer.replace({"_id": record["_id"]}, complete, upsert=False)
                 taken.append(Taken(seq, _new_token(), record))
-                connection.execute(_NOTE, (seq, "candidates", taken[-1].token))
+                connection.execute(_NOTE, (taken[-1].token, seq, "candidates"))
         return taken
 
     def settle(self, taken: Sequence[Taken]) -> list[Any]:
@@ -148,7 +150,7 @@ class EmbeddedChanges:
             connection.execute("DELETE FROM changes")
             for name, one in but:
                 for (seq,) in connection.execute(sql, (name, entry_key(one))).fetchall():
-                    connection.execute(_NOTE, (seq, name, _new_token()))
+                    connection.execute(_NOTE, (_new_token(), seq, name))
 
     def pending(self) -> list[tuple[str, Any]] | None:
         """Return collection and ``_id`` of all changed documents; ``None`` where all are."""
@@ -183,7 +185,7 @@ def _having(connection: sqlite3.Connection, identities: Collection[str]) -> list
 
 
 def _note(connection: sqlite3.Connection, seqs: Iterable[int]) -> None:
-    connection.executemany(_NOTE, [(seq, "candidates", _new_token()) for seq in seqs])
+    connection.executemany(_NOTE, [(_new_token(), seq, "candidates") for seq in seqs])
 
 
 def _new_token() -> int:

@@ -261,6 +261,17 @@ def test_who_is_stopped_before_a_removal_leaves_a_note_until_it_is_done(store, m
     assert notes(store) == []
 
 
+def test_a_candidate_that_is_removed_while_it_is_built_is_not_looked_for_again(store):
+    put(store, "p", "a")
+    put(store, "q", "a")
+    build_with(store, "settle", lambda: store.candidates.remove_docs({"candidate_id": "p"}))
+    changes = SummaryBuilder.of(store).changes
+    assert changes.changed() == []
+    assert changes.pending() == []
+    put(store, "r", "a")
+    assert looked_at(store) == {"r"}
+
+
 def notes(store):
     return list(store.meta.query(removals._ALL))
 

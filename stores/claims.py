@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 import socket
 import sqlite3
-import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -20,19 +18,19 @@ import psutil
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from ..errors import ClaimError, StoreError
+from .heartbeats import BEATS_BEFORE_STALE, Heart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from maggma.core import Store
 
-_logger = logging.getLogger(__name__)
-
 STALE_AFTER_S = 600.0
-_BEATS_BEFORE_STALE = 10
 _BEATS_BETWEEN_LOOKS = 2
 _OUTLASTS_OUTAGES = 36
 """So many times longer than stale, 6 h, hardly a server is away: then one look is enough."""
+_SETTLE_S = 3.0
+"""Who could not beat does so in this time after an outage: nobody counts as gone before."""
 _START_TOLERANCE_S = 5.0
 """Two readings of a process' start may differ by clock corrections."""
 
@@ -117,7 +115,7 @@ class Claim:
             return False
         if _now() - self.heartbeat_at > _seconds(_OUTLASTS_OUTAGES * stale_after_s):
             return True
-        looks_s = _BEATS_BETWEEN_LOOKS * stale_after_s / _BEATS_BEFORE_STALE
+        looks_s = _BEATS_BETWEEN_LOOKS * stale_after_s / BEATS_BEFORE_STALE
         return self.doubted_at is not None and _now() - self.doubted_at > _seconds(looks_s)
 
     def __str__(self) -> str:
@@ -163,7 +161,10 @@ class Claims:
         holder = self._looked_at(holder)
         if holder.owner.token != owner.token and not holder.is_stale(self.stale_after_s):
             return False
-        # compare and set: of several who saw the same stale claim, one replaces it
+        if not holder.owner.is_here:
+            time.sleep(_SETTLE_S)
+        # compare and set: of several who saw the same stale claim, one replaces it, and none if
+        # its owner has beaten since
         if self._collection.replace_one(_same(holder), record).matched_count:
             return True
         holder = self.holder(identity)  # mine, if a server went away before it could answer
@@ -217,8 +218,15 @@ class Claims:
 
     def abandoned(self, identities: Iterable[str]) -> dict[str, datetime]:
         """Return those steps whose owner is dead or silent for too long: when it claimed them."""
-        claims = self._found({"_id": {"$in": list(identities)}})
-        return {one.identity: one.claimed_at for one in claims if one.is_stale(self.stale_after_s)}
+        criteria = {"_id": {"$in": list(identities)}}
+        stale = self._stale(criteria)
+        if any(not one.owner.is_here for one in stale):
+            time.sleep(_SETTLE_S)
+            stale = self._stale(criteria)
+        return {one.identity: one.claimed_at for one in stale}
+
+    def _stale(self, criteria: Mapping[str, Any]) -> list[Claim]:
+        return [one for one in self._found(criteria) if one.is_stale(self.stale_after_s)]
 
     def _found(self, criteria: Mapping[str, Any]) -> list[Claim]:
         return [self._looked_at(_claim(row)) for row in list(self._collection.find(criteria))]
@@ -304,59 +312,7 @@ class Claims:
         _heart.require(identity, owner)
 
 
-class _Heart:
-    """One thread that beats for all claims held by this process, until they are lost.
-
-    What else goes wrong, e.g. a database that is locked or a server that is away, is tried
-    again with the next beat.
-    """
-
-    def __init__(self) -> None:
-        self._held: dict[tuple[str, str], tuple[Claims, str, Owner]] = {}
-        self._lost: dict[tuple[str, str], ClaimError] = {}
-        self._pid = 0
-        self._interval_s = 0.0
-        self._hurry = threading.Event()
-        self._lock = threading.Lock()
-
-    def add(self, claims: Claims, identity: str, owner: Owner) -> None:
-        if self._pid != os.getpid():  # the first claim here; a fork inherits no thread
-            self._held, self._lost = {}, {}
-            self._hurry, self._interval_s = threading.Event(), 0.0
-            self._lock = threading.Lock()
-            self._pid = os.getpid()
-            threading.Thread(target=self._beat, name="haloflow-claims", daemon=True).start()
-        with self._lock:
-            self._held[identity, owner.token] = (claims, identity, owner)
-            if claims.stale_after_s / _BEATS_BEFORE_STALE < self._interval_s:
-                self._hurry.set()
-
-    def remove(self, identity: str, owner: Owner) -> None:
-        self._held.pop((identity, owner.token), None)
-        self._lost.pop((identity, owner.token), None)
-
-    def require(self, identity: str, owner: Owner) -> None:
-        if (lost := self._lost.get((identity, owner.token))) is not None:
-            raise lost
-
-    def _beat(self) -> None:
-        while True:
-            with self._lock:
-                self._hurry.clear()
-                stale_after = [claims.stale_after_s for claims, _, _ in tuple(self._held.values())]
-                self._interval_s = min(stale_after, default=STALE_AFTER_S) / _BEATS_BEFORE_STALE
-            self._hurry.wait(self._interval_s)
-            for claims, identity, owner in tuple(self._held.values()):
-                try:
-                    claims.heartbeat(identity, owner)
-                except ClaimError as error:
-                    if self._held.pop((identity, owner.token), None) is not None:
-                        self._lost[identity, owner.token] = error
-                except Exception as error:  # noqa: BLE001  (whatever it is: there is the next beat)
-                    _logger.warning("step %s: no heartbeat: %s", identity[:12], error)
-
-
-_heart = _Heart()
+_heart = Heart()
 
 
 def _seconds(value: float) -> timedelta:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import sqlite3
+import threading
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from pymongo.errors import AutoReconnect
 
 from haloflow.stores.claims import Claims, Owner
 from haloflow.stores.connection import open_store
+from haloflow.stores.heartbeats import BEATS_BEFORE_STALE
 
 STEP = "5" * 64
 
@@ -68,3 +70,43 @@ def test_a_living_process_of_this_host_keeps_its_claim_however_silent(store):
     store.claims.update(record, key="_id")
     assert not claims.acquire(STEP, Owner.here())
     assert list(claims.live()) == [STEP]
+
+
+def test_a_beat_that_failed_comes_again_long_before_the_next_one(store):
+    claims, owner = Claims(store.claims, stale_after_s=40), Owner.here()
+    claims._collection = trouble = OutOfOrder(claims._collection, AutoReconnect("away"))
+    interval_s = 40 / BEATS_BEFORE_STALE
+    with claims.held(STEP, owner):
+        trouble.refuses = True
+        deadline = time.monotonic() + 60
+        beats = []
+        while len(beats) < 4:
+            assert time.monotonic() < deadline
+            if trouble.n_refused > len(beats):
+                beats.append(time.monotonic())
+            time.sleep(0.01)
+        trouble.refuses = False
+    assert beats[-1] - beats[0] < 3 * interval_s
+
+
+def put_down(store, seconds):
+    """Let a claim's owner be silent, and the first look at that as long ago."""
+    record = next(store.claims.query({"_id": STEP}))
+    changes = {"heartbeat_at": dt.timedelta(hours=1), "doubted_at": dt.timedelta(seconds=seconds)}
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    store.claims.update(record | {k: now - v for k, v in changes.items()}, key="_id")
+
+
+@pytest.mark.parametrize("look", ["acquire", "abandoned"])
+def test_a_server_that_comes_and_goes_takes_no_step_from_the_living(store, look):
+    """The second look, too, comes as the server is just back, and before any beat."""
+    claims, away = Claims(store.claims), dataclasses.replace(Owner.here(), host="far#")
+    assert claims.acquire(STEP, away)
+    put_down(store, 3600)
+    beat = threading.Timer(1.0, claims.heartbeat, (STEP, away))
+    beat.start()
+    found = claims.acquire(STEP, Owner.here()) if look == "acquire" else claims.abandoned([STEP])
+    beat.join()
+    assert not found
+    assert claims.holder(STEP).owner == away
+    assert list(claims.live([STEP])) == [STEP]

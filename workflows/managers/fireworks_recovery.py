@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,10 @@ _FIRST_LOOK = "haloflow_first_look"
 _PINGS_BETWEEN_LOOKS = 2
 _OUTLASTS_OUTAGES = timedelta(hours=6)
 """So long hardly a server is away: then one look is enough."""
+_STAY_PINGS, _MOST_STAY_S = 1.5, 90.0
+"""How long the second look lasts."""
+_LOOK_S, _PROMPT_S = 1.0, 5.0
+"""From one question in it to the next, and in which time a server that is there answers."""
 _LOCK_S = 10.0
 """Longest time that FireWorks itself keeps a workflow to itself, some times over."""
 
@@ -149,10 +154,11 @@ class Recovery:
         """Yield the launches that were as silent at a look more than two pings ago.
 
         What is silent for the first time is noted: after an outage of the server all are for a
-        moment.
+        moment. It may have been away again since, so the second look lasts.
         """
         now = datetime.now(UTC)
         pause = timedelta(seconds=_PINGS_BETWEEN_LOOKS * fw_config.PING_TIME_SECS)
+        again = []
         for launch in list(self._launches_by_id(launch_ids)):
             heard = launch["state_history"][-1]["updated_on"]
             seen = launch.get(_FIRST_LOOK) or {}
@@ -163,7 +169,26 @@ class Recovery:
                 running = {"launch_id": launch["launch_id"], "state": "RUNNING"}
                 self._pad.launches.update_one(running, {"$set": {_FIRST_LOOK: look}})
             elif now - time_of(seen["at"]) > pause:
-                yield launch
+                again.append(launch)
+        yield from self._unheard(again)
+
+    def _unheard(self, launches: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return those that send no ping in the time of one, while the server is there."""
+        silent = {one["launch_id"]: one["state_history"][-1]["updated_on"] for one in launches}
+        found: list[dict[str, Any]] = []
+        until = time.monotonic() + min(_STAY_PINGS * fw_config.PING_TIME_SECS, _MOST_STAY_S)
+        while silent and (left_s := until - time.monotonic()) > 0:
+            time.sleep(min(_LOOK_S, left_s))
+            asked = time.monotonic()
+            found = [
+                one
+                for one in self._launches_by_id(silent)
+                if one["state_history"][-1]["updated_on"] == silent[one["launch_id"]]
+            ]
+            if time.monotonic() - asked > _PROMPT_S:  # nobody could be heard
+                return []
+            silent = {one["launch_id"]: silent[one["launch_id"]] for one in found}
+        return found
 
     def _launches_by_id(self, launch_ids: Iterable[int]) -> Iterator[dict[str, Any]]:
         wanted = list(launch_ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -104,6 +105,7 @@ def first_look_was_earlier(pad, seconds):
 
 def test_after_an_outage_whoever_looks_first_puts_nothing_back(pad, monkeypatch):
     monkeypatch.setattr(fw_config, "PING_TIME_SECS", 60)
+    monkeypatch.setattr(fireworks_recovery, "_MOST_STAY_S", 0.1)
     fw_id, launch_id = start(pad)
     for _ in range(2):  # two outages, after which the job is heard of again
         age(pad, fw_id)
@@ -117,6 +119,35 @@ def test_after_an_outage_whoever_looks_first_puts_nothing_back(pad, monkeypatch)
     assert look(pad, fw_id) == set()
     assert state_of(pad, fw_id) == "RUNNING"
     first_look_was_earlier(pad, 130)
+    assert look(pad, fw_id) == {fw_id}
+    assert state_of(pad, fw_id) == "READY"
+
+
+def silent_for_long_at_a_second_look(pad):
+    """Let a job be as silent as an hour ago, at the first look: the server was away since."""
+    fw_id, launch_id = start(pad)
+    age(pad, fw_id, 2 * 3600.0)
+    assert look(pad, fw_id) == set()
+    first_look_was_earlier(pad, 3600)
+    return fw_id, launch_id
+
+
+def test_a_server_that_comes_and_goes_is_back_for_a_ping_before_the_second_look(pad, monkeypatch):
+    monkeypatch.setattr(fw_config, "PING_TIME_SECS", 4)
+    fw_id, launch_id = silent_for_long_at_a_second_look(pad)
+    ping = threading.Timer(0.5, pad.ping_launch, (launch_id,))
+    ping.start()
+    assert look(pad, fw_id) == set()
+    ping.join()
+    assert state_of(pad, fw_id) == "RUNNING"
+
+
+def test_a_server_that_answers_late_at_the_second_look_tells_nothing(pad, monkeypatch):
+    monkeypatch.setattr(fw_config, "PING_TIME_SECS", 1)
+    fw_id, _ = silent_for_long_at_a_second_look(pad)
+    with monkeypatch.context() as away:
+        away.setattr(fireworks_recovery, "_PROMPT_S", 0.0)
+        assert look(pad, fw_id) == set()
     assert look(pad, fw_id) == {fw_id}
     assert state_of(pad, fw_id) == "READY"
 

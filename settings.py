@@ -66,6 +66,14 @@ class Settings(BaseSettings):
         1, ge=1, description="Threads of one worker. Part of bit-for-bit reproducibility."
     )
     device: str = Field("cpu", description="Device of potentials: cpu, cuda or mps.")
+    runner: str = Field(
+        "auto",
+        description="What evaluates potentials: ase, torch-sim, or auto, which is torch-sim where "
+        "the device is cuda and it is installed and knows the potential.",
+    )
+    batch: int = Field(
+        64, ge=1, description="Melts and MD runs that torch-sim evaluates together, at most."
+    )
     gpu_memory_gb: float = Field(
         16.0, gt=0, description="Of one GPU; decides how many steps may share it."
     )

@@ -68,6 +68,7 @@ class DispersionCorrected(Calculator):
 
         super().__init__()
         self.base = base
+        self.parameters = parameters
         self.correction = DFTD3(
             method=parameters.method,
             damping="d3bj",

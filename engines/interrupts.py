@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from ..errors import InterruptedRunError
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _TRAPPED = (signal.SIGTERM, signal.SIGINT)
+
+shared_stop: ContextVar[StopRequest | None] = ContextVar("shared_stop", default=None)
+"""The request that traps signals for all of several runs in one process."""
 
 
 class StopRequest:
@@ -35,6 +39,7 @@ class StopRequest:
         self._walltime_s = walltime_s
         self._started = self._last_asked = clock()
         self._signal: signal.Signals | None = None
+        self._shared = shared_stop.get()
 
     @property
     def elapsed_s(self) -> float:
@@ -47,8 +52,8 @@ class StopRequest:
         The walltime counts as reached when the next call, expected after the same time
         as passed since the last one, would come too late.
         """
-        if self._signal is not None:
-            return self._signal.name
+        if (signalled := self.signalled) is not None:
+            return signalled
         now = self._clock()
         expected = 2 * now - self._last_asked
         self._last_asked = now
@@ -59,15 +64,18 @@ class StopRequest:
     @property
     def signalled(self) -> str | None:
         """Name of the signal that arrived, if one did."""
+        if self._shared is not None:
+            return self._shared.signalled
         return None if self._signal is None else self._signal.name
 
     @contextmanager
     def trap_signals(self) -> Iterator[None]:
         """Note SIGTERM and SIGINT instead of dying from them; a second one acts as before.
 
-        Signals can be trapped in the main thread only; elsewhere this does nothing.
+        Signals can be trapped in the main thread only; elsewhere this does nothing, as it does
+        in one of several runs that share a request.
         """
-        if threading.current_thread() is not threading.main_thread():
+        if self._shared is not None or (threading.current_thread() is not threading.main_thread()):
             yield
             return
         previous = {number: signal.getsignal(number) for number in _TRAPPED}

@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 
 from .. import __version__
 from ..engines.potentials import identify, level_of, load_potential
+from ..engines.torchsim_models import choose_runner, load_batched
 from ..errors import ClaimError, EngineError, InputError, InterruptedRunError, StoreError
 from ..identity import canonical, step_identity, step_uuid, structure_hash
 from ..settings import get_settings
@@ -44,7 +45,17 @@ if TYPE_CHECKING:
 DocumentT = TypeVar("DocumentT", bound=StepDocument)
 _LEAST_WALLTIME_S = 1.0
 _LOOK_INTERVAL_S = 1.0
-_PACKAGES = ("ase", "numpy", "scipy", "pymatgen", "jobflow", "torch", "dftd3", "packmol")
+_PACKAGES = (
+    "ase",
+    "numpy",
+    "scipy",
+    "pymatgen",
+    "jobflow",
+    "torch",
+    "torch-sim-atomistic",
+    "dftd3",
+    "packmol",
+)
 
 
 def step_job(*, needs_all_inputs: bool = True) -> Callable[..., Any]:
@@ -78,6 +89,7 @@ class StepContext:
     stored: StepFiles | None = None
     evaluated_by: PotentialIdentity | None = None
     for_tests: bool = False
+    runner: str = "ase"
 
     @property
     def files(self) -> StepFiles:
@@ -104,9 +116,9 @@ class StepContext:
     def load(self, level: str) -> Potential:
         """Load the potential of `level` and note it for the provenance."""
         settings = get_settings()
-        self.potential = load_potential(
-            level, device=settings.device, threads=settings.threads_per_worker
-        )
+        self.runner = choose_runner(settings.runner, level, settings.device)
+        load = load_batched if self.runner == "torch-sim" else load_potential
+        self.potential = load(level, device=settings.device, threads=settings.threads_per_worker)
         self.evaluated_by = self.potential.identity
         return self.potential
 
@@ -318,6 +330,7 @@ class StepMaker(Maker):
             parameters=canonical(self.settings()),
             threads=settings.threads_per_worker,
             device=settings.device,
+            runner=context.runner,
             wall_s=round(time.time() - context.started, 3),
             n_resumes=context.n_resumes,
         )

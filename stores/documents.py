@@ -66,6 +66,7 @@ class Provenance(Model):
     parameters: dict[str, Any] = Field(default_factory=dict)
     threads: int = 1
     device: str = "cpu"
+    runner: str = Field("ase", description="What evaluated the potential: ase or torch-sim.")
     started_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     wall_s: float = 0.0
     n_resumes: int = 0

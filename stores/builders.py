@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .changes import Changes, Taken
     from .connection import HaloflowStore
 
-_BUILT_FROM = "_candidate_updated"
 _WRITING = "_writing"
 """Of a summary's record: which writing it is from. Who read another one does not replace it."""
 _DAMAGED = (DocumentError, InputError, ValueError, TypeError, LookupError)
@@ -151,18 +150,17 @@ class SummaryBuilder(Builder):
             with self._noting(str(taken.record.get("candidate_id"))):
                 candidate = candidate_of(taken.record)
                 self._taken[candidate.candidate_id] = taken
-                found.append((candidate, taken.record.get("last_updated")))
-        self._note_written([candidate.candidate_id for candidate, _ in found])
-        identities = sorted({one for candidate, _ in found for one in candidate.steps.values()})
+                found.append(candidate)
+        self._note_written([candidate.candidate_id for candidate in found])
+        identities = sorted({one for candidate in found for one in candidate.steps.values()})
         documents = self._documents(identities)
         running = Claims(self.claims).live(identities).keys()
         failed = self.failures.query({"identity": {"$in": identities}}, ["identity", "error"])
         errors = {row["identity"]: row["error"] for row in failed}
-        for candidate, updated in found:
+        for candidate in found:
             own = set(candidate.steps.values())
             yield {
                 "candidate": candidate,
-                "candidate_updated": updated,
                 "steps": {one: documents[one] for one in own & documents.keys()},
                 "running": own & running,
                 "failures": {one: errors[one] for one in own & errors.keys()},
@@ -178,8 +176,7 @@ class SummaryBuilder(Builder):
 
     def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
         """Summarize one candidate."""
-        updated = item.pop("candidate_updated")
-        return {**summary_record(summarize(**item)), _BUILT_FROM: updated}
+        return summary_record(summarize(**item))
 
     def update_targets(self, items: list[dict[str, Any]]) -> None:
         """Write the summaries, but none that somebody wrote since its documents were read.

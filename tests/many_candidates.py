@@ -271,8 +271,6 @@ def fill(store, n, *, n_full=0, n_hostile=0):
         write_documents(store, n_full)
     rows = records(n - n_full, start=n_full, n_hostile=n_hostile)
     while batch := list(islice(rows, _BATCH)):
-        for candidate, summary in batch:
-            summary["_candidate_updated"] = candidate["last_updated"]
         for at, collection in enumerate((store.candidates, store.summaries)):
             collection._collection.insert_many([pair[at] for pair in batch])
     SummaryBuilder.of(store).changes.settle_all()  # made up as they are, not by a builder

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cluster import FireWorksSite
 
 LONG = {"md": {"production_steps": 1200, "trajectory_interval": 20}}
-MEANT_TO_DIFFER = frozenset(("_id", "last_updated", "wall_s", "_candidate_updated", "_writing"))
+MEANT_TO_DIFFER = frozenset(("_id", "last_updated", "wall_s", "_writing"))
 
 
 def physics(store: HaloflowStore) -> dict[str, Any]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..engines.assessment import errors_of
 from ..identity import file_sha256
 from ..stores.documents import FileReference
 from ..stores.domain_report import ErrorTable
 from ..stores.models import LearningRound, TrialRun
 from .training_set import domain_of
+
+_RANGE_K = 300.0
+WITHOUT_TEMPERATURE = "packings and distorted crystals"
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -62,6 +67,23 @@ def round_document(
 def error_table(calculator: object, frames: Sequence[Atoms]) -> ErrorTable:
     """Return the errors of a student on frames with the teacher's labels."""
     return ErrorTable(**asdict(errors_of(calculator, frames)))
+
+
+def errors_by_temperature(calculator: object, frames: Sequence[Atoms]) -> dict[str, ErrorTable]:
+    """Return the errors on labelled frames by ranges of temperature, cold first.
+
+    Crystals that were distorted, and packings, have none; they come last.
+    """
+    groups: dict[float, list[Atoms]] = {}
+    for frame in frames:
+        kelvin = frame.info.get("temperature_k")
+        low = np.inf if kelvin is None else _RANGE_K * (kelvin // _RANGE_K)
+        groups.setdefault(float(low), []).append(frame)
+    return {
+        f"{low:g} to {low + _RANGE_K:g} K" if np.isfinite(low) else WITHOUT_TEMPERATURE:
+        error_table(calculator, groups[low])
+        for low in sorted(groups)
+    }  # fmt: skip
 
 
 def step_files(files: Sequence[tuple[Path, str]], context: StepContext) -> Iterable[FileReference]:

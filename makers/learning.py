@@ -18,7 +18,13 @@ from ..quantity import Status
 from ..settings import get_settings
 from ..stores.models import DOMAIN_ROLE, WEIGHTS_ROLE, LearningRound, TrainedModelDocument
 from ..stores.training import SPLITS
-from .learned import error_table, round_document, step_files, trial_document
+from .learned import (
+    error_table,
+    errors_by_temperature,
+    round_document,
+    step_files,
+    trial_document,
+)
 from .training_set import domain_of, read_set
 from .trials import Tried, plan_trials, run_trial, select_new, trial_starts
 
@@ -240,6 +246,7 @@ class Learning:
             teacher_sha256=self._set.level_sha256,
             data_hash=self._set.content_hash,
             errors={split: error_table(calculator, found) for split, found in self._frames.items()},
+            errors_by_temperature=errors_by_temperature(calculator, self._frames["test"]),
             domain=domain_of(self._frames["train"]),
             select_grade=maker.select_grade,
             stop_grade=maker.stop_grade,

@@ -98,10 +98,11 @@ class MDMaker(LevelMaker):
         """Run MD from `start`, a structure or the document of the step that made one."""
         structure = start_structure(start)
         return self.run_step(
-            lambda context: self._simulate(structure, context), parents or parents_of(start)
+            lambda context: self.simulate(structure, context), parents or parents_of(start)
         )
 
-    def _simulate(self, structure: Structure, context: StepContext) -> MDDocument:
+    def simulate(self, structure: Structure, context: StepContext) -> MDDocument:
+        """Run in the folder of `context`, or go on there, and describe the run."""
         potential = context.load(self.level)
         require_coverage(potential.identity, {e.symbol for e in structure.elements})
         progress = context.progress(self.n_steps)

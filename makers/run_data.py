@@ -15,12 +15,17 @@ from .stored_trajectories import open_stored, parts_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..stores.documents import MDDocument
+    from ..stores.documents import MDDocument, StepDocument
     from ..stores.step_files import StepFiles
 
 
 def production_of(run: MDDocument, files: StepFiles) -> TrajectoryReader | None:
-    """Return the trajectory of the production run; ``None`` where it has no two frames.
+    """Return the trajectory of the production run; as `part_of`."""
+    return part_of(run, "production", files)
+
+
+def part_of(run: StepDocument, part: str, files: StepFiles) -> TrajectoryReader | None:
+    """Return the trajectory of a part of a run; ``None`` where it has no two frames.
 
     Raises
     ------
@@ -29,7 +34,7 @@ def production_of(run: MDDocument, files: StepFiles) -> TrajectoryReader | None:
     StoreError
         A place of files does not answer.
     """
-    chunks = parts_of(run).get("production", [])
+    chunks = parts_of(run).get(part, [])
     if not chunks:
         return None
     if files.places or any(chunk.released for chunk in chunks):

@@ -9,10 +9,40 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from ..engines.nep_settings import nep_settings
 from ..errors import InputError
 from .distill import DistillMaker
+from .student_check import StudentCheckMaker
 from .training_set import TrainingSetMaker
 
 _Kelvin = Annotated[float, Field(gt=0, le=5000)]
 _NepValues: TypeAlias = dict[str, int | float | list[int] | None]
+
+
+class CheckProtocol(BaseModel):
+    """Hold the student against its teacher: the runs of the sweep again, D, and long runs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    diffusion_temperatures_k: tuple[_Kelvin, ...] = Field(
+        (750.0, 1000.0), description="Teacher's runs of the first glass to compare D; or none."
+    )
+    diffusion_steps: int = Field(20_000, ge=10, description="Length of these.")
+    long_steps: int = Field(100_000, ge=20, description="Length of the student's own runs.")
+    long_temperatures_k: tuple[_Kelvin, ...] | None = Field(
+        None, description="Of these; default: coldest MD, middle, melt."
+    )
+    density_tolerance: float = Field(0.02, gt=0, description="Difference over the teacher's.")
+    peak_tolerance_a: float = Field(0.03, gt=0, description="Of first peaks, cation to anion.")
+    coordination_tolerance: float = Field(0.15, gt=0, description="Of anions around a cation.")
+
+    def maker(self, temperatures_k: tuple[float, ...], seed: int) -> StudentCheckMaker:
+        """Return the Maker; `temperatures_k` of long runs where the section names none."""
+        return StudentCheckMaker(
+            density_tolerance=self.density_tolerance,
+            peak_tolerance_a=self.peak_tolerance_a,
+            coordination_tolerance=self.coordination_tolerance,
+            long_steps=self.long_steps,
+            long_temperatures_k=self.long_temperatures_k or temperatures_k,
+            seed=seed,
+        )
 
 
 class StudentProtocol(BaseModel):
@@ -52,6 +82,9 @@ class StudentProtocol(BaseModel):
     )
     n_checked: int = Field(5, ge=0, description="Frames of each run that the teacher checks.")
     seed: int = Field(1, ge=1, description="Of weights, packings and runs.")
+    check: CheckProtocol | None = Field(
+        None, description="Hold it against its teacher when it is trained: {} for the defaults."
+    )
 
     @field_validator("nep")
     @classmethod

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..engines.trained_models import TrainedModel
     from ..stores.connection import HaloflowStore
+    from ..stores.step_files import StepFiles
 
 _KIND = "trained_model"
 _NEEDED = {"nep": (WEIGHTS, DOMAIN)}
@@ -51,12 +52,12 @@ def bring_models(names: Iterable[str], store: HaloflowStore) -> None:
         try:
             model = find_trained(name)
         except (UnknownNameError, PotentialError):
-            model = bring_model(_stored(name, store), store)
+            model = bring_model(_stored(name, store), store.files)
         with suppress(UnknownNameError):  # a run's report says that its teacher is not here
             bring_models([model.teacher], store)
 
 
-def bring_model(document: TrainedModelDocument, store: HaloflowStore) -> TrainedModel:
+def bring_model(document: TrainedModelDocument, files: StepFiles) -> TrainedModel:
     """Bring one model of a store to this machine, unless it is here.
 
     Raises
@@ -66,13 +67,12 @@ def bring_model(document: TrainedModelDocument, store: HaloflowStore) -> Trained
     """
     if (held := held_model(document.weights_sha256)) is not None:
         return held
-    files = {file.role: file for file in document.files}
+    named = {file.role: file for file in document.files}
     needed = _NEEDED.get(document.architecture, (WEIGHTS,))
-    if missing := [role for role in needed if role not in files]:
+    if missing := [role for role in needed if role not in named]:
         raise _unreadable(document, f"its document names no {' and no '.join(missing)}")
-    roles = [role for role in (WEIGHTS, DOMAIN) if role in files]
     try:
-        sources = {role: store.files.local(files[role]) for role in roles}
+        sources = {role: files.local(named[role]) for role in (WEIGHTS, DOMAIN) if role in named}
         return keep_model(document.model_dump_json(), sources)
     except (TrajectoryError, PotentialError) as error:
         raise _unreadable(document, f"{error.problem}: {error.given}") from error

@@ -50,7 +50,8 @@ class VaspMDMaker(MDMaker):
         """Return what decides the result."""
         return super().physics() | {"engine": "vasp"}
 
-    def _simulate(self, structure: Structure, context: StepContext) -> MDDocument:
+    def simulate(self, structure: Structure, context: StepContext) -> MDDocument:
+        """Run in the folder of `context`, or go on there, and describe the run."""
         task = vasp_task(self.level, structure, context)
         progress = context.progress(self.n_steps)
         parts: dict[str, MDResult] = {}

@@ -25,6 +25,7 @@ from .documents import (
 from .migrations import MIGRATIONS, version_of
 from .models import TrainedModelDocument
 from .registry_documents import RegistryDocument
+from .student_checks import StudentCheckDocument
 from .training import TrainingSetDocument
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ STEP_DOCUMENTS: dict[str, type[StepDocument]] = {
         LandscapeDocument,
         TrainingSetDocument,
         TrainedModelDocument,
+        StudentCheckDocument,
     )
 }
 _COLLECTION_OF: dict[type[Model], str] = {

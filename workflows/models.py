@@ -120,7 +120,7 @@ def known_models(store: HaloflowStore | None) -> KnownModels:
             document = step_of(row["output"])
             assert isinstance(document, TrainedModelDocument)
             assert store is not None
-            model = bring_model(document, store)
+            model = bring_model(document, store.files)
         except (DocumentError, PotentialError, StoreError) as error:
             name = name_of(str(row["output"].get("level", row["output"].get("identity"))))
             unreadable[name] = f"{error.problem} ({error.given})"

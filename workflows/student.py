@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..engines.nep_settings import nep_settings
+from ..engines.potentials import level_of
 from ..errors import SweepError
 from ..identity import content_hash, structure_hash
+from ..makers.md import MDMaker
 from ..systems.phases import get_phase
 from ..units import SECONDS_PER_HOUR
 from .cost import Cost, dynamics_cost
@@ -17,6 +19,7 @@ from .steps import PlannedStep, StepChain, output_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..makers.student_protocol import CheckProtocol
     from .plan import CandidatePlan
     from .sweep import Sweep
 
@@ -79,7 +82,7 @@ def student_steps(sweep: Sweep, drafts: Sequence[CandidatePlan]) -> list[Planned
     seconds = 1e-3 * _TRAIN_MS * n_atoms * n_frames * epochs
     n_trials = len(drafts) * (len(student.temperatures_k) + 1 + len(asked.density_scales))
     trials = dynamics_cost(_NEP, n_atoms, asked.trial_steps * n_trials * asked.max_rounds, 10)
-    chain.add(
+    trained = chain.add(
         "student",
         student,
         inputs={"training_set": output_of(frames)},
@@ -89,7 +92,91 @@ def student_steps(sweep: Sweep, drafts: Sequence[CandidatePlan]) -> list[Planned
             seconds / SECONDS_PER_HOUR + trials.core_hours, _DISK_GB + trials.disk_gb, epochs
         ),
     )
+    if asked.check is not None:
+        _check(
+            chain,
+            sweep,
+            asked.check,
+            drafts,
+            trained=trained,
+            temperatures_k=student.temperatures_k,
+        )
     return list(chain.steps.values())
+
+
+def _check(
+    chain: StepChain,
+    sweep: Sweep,
+    asked: CheckProtocol,
+    drafts: Sequence[CandidatePlan],
+    *,
+    trained: PlannedStep,
+    temperatures_k: tuple[float, ...],
+) -> None:
+    """Add the check of the student by the teacher's runs of glasses, and runs for D."""
+    teacher = level_of(trained.maker.levels[0])
+    glasses = [draft for draft in drafts if draft.candidate.phase == "glass"]
+    runs = [
+        step
+        for draft in glasses
+        for step in draft.steps
+        if isinstance(step.maker, MDMaker) and level_of(step.maker.level) == teacher
+    ]
+    if not runs:
+        raise SweepError(
+            "student.check: the teacher runs no glass in this sweep",
+            given=f"teacher {teacher}, MD at {sweep.stages.md}",
+            allowed="a glass among the systems, and the teacher as stages.md",
+            remedy="leave the check out, or make the teacher the level of MD",
+        )
+    moving = [_moving(chain, runs[0], kelvin, asked) for kelvin in asked.diffusion_temperatures_k]
+    maker = asked.maker(temperatures_k, trained.maker.settings()["seed"])
+    n_atoms = max(draft.document.n_atoms for draft in glasses)
+    n_steps = len(maker.long_temperatures_k) * len(glasses) * maker.long_steps
+    n_steps += sum(
+        step.maker.n_steps for step in (*runs, *moving) if isinstance(step.maker, MDMaker)
+    )
+    chain.add(
+        "student_check",
+        maker,
+        inputs={
+            "student": output_of(trained),
+            "runs": [output_of(run) for run in runs],
+            "diffusion": [output_of(run) for run in moving],
+        },
+        parents={"student": trained.identity}
+        | {f"run{index}": run.identity for index, run in enumerate(runs)}
+        | {f"diffusion{index}": run.identity for index, run in enumerate(moving)},
+        after=(trained, *runs, *moving),
+        cost=dynamics_cost(_NEP, n_atoms, n_steps, sweep.md.trajectory_interval),
+    )
+
+
+def _moving(
+    chain: StepChain, like: PlannedStep, kelvin: float, asked: CheckProtocol
+) -> PlannedStep:
+    """Add a run of the teacher from the same glass, long enough for a diffusivity."""
+    assert isinstance(like.maker, MDMaker)
+    maker = replace(like.maker, temperature_k=kelvin, production_steps=asked.diffusion_steps)
+    identity = maker.identity(like.parents)
+    share = maker.n_steps / like.maker.n_steps
+    cost = replace(
+        like.cost,
+        core_hours=like.cost.core_hours * share,
+        disk_gb=like.cost.disk_gb * share,
+        work_units=maker.n_steps,
+    )
+    step = PlannedStep(
+        f"student-md-{kelvin:g}K",
+        maker,
+        like.inputs,
+        like.parents,
+        like.after,
+        cost,
+        identity,
+    )
+    chain.steps[step.name] = step
+    return step
 
 
 def with_student(draft: CandidatePlan, student: Sequence[PlannedStep]) -> CandidatePlan:

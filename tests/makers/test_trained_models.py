@@ -114,7 +114,7 @@ def test_a_name_that_no_one_knows(store):
 
 def test_what_was_changed_on_this_machine_is_brought_again(store):
     document = put_model(store, 1)
-    model = bring_model(document, store)
+    model = bring_model(document, store.files)
     weights = model.path("weights")
     assert weights.parent.parent == models_folder()
     whole = weights.read_bytes()
@@ -140,13 +140,13 @@ def test_files_that_are_damaged_in_the_store_are_refused(store):
     path = store.files_dir / document.files[1].path
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(PotentialError, match="cannot be had") as caught:
-        bring_model(document, store)
+        bring_model(document, store.files)
     assert "a file of a trained model was changed" in str(caught.value)
     assert models_here() == []
     assert not list(models_folder().rglob("*.part"))
     bare = document.model_copy(update={"files": document.files[:1]})
     with pytest.raises(PotentialError, match="cannot be had") as caught:
-        bring_model(bare, store)
+        bring_model(bare, store.files)
     assert "names no domain" in str(caught.value)
 
 
@@ -160,14 +160,14 @@ def test_a_worker_that_examines_itself_brings_the_models(store):
 
 
 def test_trimming_the_cache_leaves_models_alone(store):
-    model = bring_model(put_model(store, 1), store)
+    model = bring_model(put_model(store, 1), store.files)
     trim_cache(cache_folder(), 0.0)
     assert find_trained(model.name).damage() == ""
 
 
 def test_a_model_of_the_package_is_the_same_potential(store, tmp_path, monkeypatch):
     """Its files have the name of a family there; identities have that of the training."""
-    model = bring_model(put_model(store, 1), store)
+    model = bring_model(put_model(store, 1), store.files)
     before = identify(model.name)
     shipped = tmp_path / "students"
     shipped.mkdir()

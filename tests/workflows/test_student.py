@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from pair_potential import LEVEL
 from tiny_frames import TINY
-from tiny_sweeps import tiny_sweep
+from tiny_sweeps import CRYSTAL, tiny_sweep
 from trained_models import own_machine  # noqa: F401  (a fixture)
 
 from haloflow.errors import SweepError
 from haloflow.makers.distill import DistillMaker
+from haloflow.makers.md import MDMaker
 from haloflow.makers.training_set import TrainingSetMaker
 from haloflow.stores.connection import open_store
 from haloflow.stores.models import TrainedModelDocument
@@ -71,8 +72,38 @@ def test_a_teacher_has_a_name():
     assert plan_sweep(named).candidates[0].document.steps["student"]
 
 
+CHECK = {"diffusion_temperatures_k": [350], "diffusion_steps": 80, "long_steps": 40}
+
+
+def test_a_check_comes_after_the_student_and_the_teachers_runs():
+    plain = plan_sweep(tiny_sweep(student=STUDENT))
+    plan = plan_sweep(tiny_sweep(student={**STUDENT, "check": CHECK}))
+    glass, crystal = plan.candidates
+    steps = {step.name: step for step in crystal.steps}
+    moving, check = steps["student-md-350K"], steps["student_check"]
+    assert plan.n_steps == plain.n_steps + 2
+    assert plan.core_hours > plain.core_hours
+    assert isinstance(moving.maker, MDMaker)
+    assert (moving.maker.level, moving.maker.production_steps) == (LEVEL, 80)
+    assert moving.after == ((glass.document.steps["melt_quench-seed1"]),)
+    mine = {name for name in glass.document.steps if name.startswith("md-")}
+    assert {glass.document.steps[name] for name in mine} < set(check.after)
+    assert {steps["student"].identity, moving.identity} < set(check.after)
+    assert check.maker.long_temperatures_k == (300.0, 450.0, 600.0)
+    assert glass.document.steps["student"] == plain.candidates[0].document.steps["student"]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"systems": [CRYSTAL]}, {"stages": {"md": "chgnet-r2scan"}}], ids=["glass", "md"]
+)
+def test_a_check_needs_runs_of_the_teacher(changes):
+    student = {**STUDENT, "teacher": LEVEL, "check": CHECK}
+    with pytest.raises(SweepError, match=r"student\.check: the teacher runs no glass"):
+        plan_sweep(tiny_sweep(student=student, **changes))
+
+
 def test_a_sweep_trains_its_student_and_runs_nothing_twice(tmp_path):
-    sweep = tiny_sweep(student=STUDENT)
+    sweep = tiny_sweep(student={**STUDENT, "check": CHECK})
     store_folder = str(tmp_path / "store")
     report = run_sweep(sweep, store_folder, workers=2)
     assert report.failures == []
@@ -87,6 +118,11 @@ def test_a_sweep_trains_its_student_and_runs_nothing_twice(tmp_path):
             "melt_quench", "md", "crystal", "packing",
         }  # fmt: skip
         assert student.teacher == LEVEL
+        checked = step_of(stored_output(store, steps["student_check"]))
+        assert checked.weights_sha256 == student.weights_sha256
+        assert [run.temperature_k for run in checked.check.runs] == [300, 400, 350]
+        assert len(checked.check.long_runs) == 3
+        assert set(student.errors_by_temperature) == {"300 to 600 K"}
         assert [model.document.identity for model in stored_models(store)] == [student.identity]
     again = run_sweep(sweep, store_folder, workers=2)
     assert (again.n_done, again.n_failed) == (0, 0)

@@ -1,0 +1,105 @@
+"""A student held against its teacher: the same runs from the same atoms, and long ones alone."""
+
+from __future__ import annotations
+
+import pytest
+from pair_potential import LEVEL
+from trained_models import own_machine, put_model  # noqa: F401  (a fixture)
+
+from haloflow.engines.potentials import level_of
+from haloflow.errors import InputError
+from haloflow.makers.agreement import Tolerances, compare_runs
+from haloflow.makers.md import MDMaker
+from haloflow.makers.student_check import StudentCheckMaker
+from haloflow.quantity import Status
+from haloflow.stores.models import TrainedModelDocument
+from haloflow.systems.phases import get_phase
+
+pytestmark = pytest.mark.usefixtures("own_machine")
+OTHER = "ase:pair_potential:Pair?depth_ev=0.05&size_a=2.65"
+TOLERANCES = Tolerances(density=0.02, peak_a=0.03, coordination=0.15)
+
+
+def md(workshop, level=LEVEL, **settings):
+    maker = MDMaker(
+        level=level, temperature_k=150, equilibration_steps=60, production_steps=200,
+        trajectory_interval=5, full_cell=True, **settings,
+    )  # fmt: skip
+    return workshop.run(maker, get_phase("NaCl_B1").structure().to_conventional())
+
+
+def by_name(agreements):
+    return {one.what: one for one in agreements}
+
+
+def test_a_run_agrees_with_itself_and_with_another_of_the_same_potential(workshop):
+    run, again = md(workshop), md(workshop, seed=5)
+    same = by_name(compare_runs(run, run, workshop.store.files, TOLERANCES, mobile="Na"))
+    assert set(same) == {
+        "density / g/cm3", "first peak of Na-Cl / A", "Cl around Na", "D of Na / cm2/s",
+    }  # fmt: skip
+    for one in same.values():
+        assert one.student == one.teacher
+    assert [one.status for one in same.values()][:3] == [Status.OK] * 3
+    assert same["D of Na / cm2/s"].status is Status.UNCONVERGED, "a cold crystal shows no D"
+    assert 5.5 < same["Cl around Na"].teacher.value < 7.0
+    other = by_name(compare_runs(run, again, workshop.store.files, TOLERANCES))
+    assert "D of Na / cm2/s" not in other
+    for one in other.values():
+        assert one.status is not Status.OUT_OF_DOMAIN, one
+
+
+def test_another_potential_is_told_apart(workshop):
+    run, larger = md(workshop), md(workshop, OTHER)
+    found = by_name(compare_runs(run, larger, workshop.store.files, TOLERANCES))
+    peak, density = found["first peak of Na-Cl / A"], found["density / g/cm3"]
+    assert peak.student.value - peak.teacher.value > 0.05
+    assert density.student.value < 0.95 * density.teacher.value
+    assert {peak.status, density.status} == {Status.OUT_OF_DOMAIN}
+
+
+def a_student(workshop, **changes):
+    """Return a student of random weights that calls the pair potential its teacher."""
+    document = put_model(workshop.store, 1)
+    return document.model_copy(update={"teacher": level_of(LEVEL), **changes})
+
+
+def test_a_student_that_knows_nothing_does_not_pass(workshop):
+    student, run = a_student(workshop), md(workshop)
+    checked = workshop.run(
+        StudentCheckMaker(long_steps=40, long_temperatures_k=(100.0, 200.0)), student, [run, None]
+    )
+    assert checked.status is Status.OUT_OF_DOMAIN
+    assert (checked.level, checked.weights_sha256) == (student.level, student.weights_sha256)
+    assert checked.provenance.potential.level == student.level
+    (repeated,) = checked.check.runs
+    assert (repeated.source, repeated.formula, repeated.n_atoms) == (run.identity, "NaCl", 8)
+    assert [one.temperature_k for one in checked.check.long_runs] == [100.0, 200.0]
+    assert {one.asked_ps for one in checked.check.long_runs} == {0.08}
+    assert checked.check.problems
+    assert checked.note == "; ".join(checked.check.problems)
+    assert checked.note.startswith("NaCl at 150 K")
+    carried = student.model_copy(update={"check": checked.check})
+    assert TrainedModelDocument.model_validate_json(carried.model_dump_json()) == carried
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("other", "chgnet-r2scan-d3"),
+        ("none", "a student is checked by sound runs"),
+        ("missing", "there is no student to check"),
+    ],
+)
+def test_what_is_no_check_is_refused(workshop, case, said):
+    student = put_model(workshop.store, 1)
+    runs = {"other": [md(workshop)], "none": [None], "missing": []}[case]
+    with pytest.raises(InputError) as caught:
+        workshop.run(StudentCheckMaker(), None if case == "missing" else student, runs)
+    assert said in str(caught.value)
+
+
+def test_runs_without_frames_are_refused(workshop):
+    run = md(workshop).model_copy(update={"files": []})
+    with pytest.raises(InputError, match="cannot be repeated"):
+        workshop.run(StudentCheckMaker(), a_student(workshop), [run])

@@ -210,6 +210,8 @@ def candidate_facts(view: CandidateView) -> list[Fact]:
         Fact("Anisotropy of D", s.anisotropy),
         Fact("T1 of 23Na", s.t1_ms, unit="ms"),
         Fact("Activation energy", s.activation_energy_ev, unit="eV"),
+        Fact("Barrier over O/S corners", s.corner_barrier_chalcogenide_ev, unit="eV"),
+        Fact("Barrier over halide corners", s.corner_barrier_halide_ev, unit="eV"),
         *(Fact(f"D({at})", value, unit="cm²/s") for at, value in s.diffusivity_cm2_s.items()),
         Fact("Density", s.density_g_cm3, unit="g/cm³"),
         *_structure_facts(view),

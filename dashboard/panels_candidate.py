@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..stores.analyses import StructureDocument, TransportDocument
+from ..stores.barrier_documents import BarriersDocument
 from ..stores.documents import DiffusionDocument, HullDocument, MeltQuenchDocument
 from ..stores.registry_documents import RegistryDocument
 from .analysis_figures import analysis_sections, documents_by_sample, runs_of
 from .cautions import caution_notes
 from .figures import SIGMA
 from .figures_arrhenius import arrhenius_figure
+from .figures_barriers import barriers_figure
 from .figures_candidate import density_figure, hull_figure
 from .figures_registries import registry_figure
 from .figures_transport import msd_figure, rdf_figure
@@ -121,7 +123,29 @@ def _motion_figures(view: CandidateView) -> list[Entry]:
                 None if view.of_kind(StructureDocument) else rdf_figure(document),
             ),
         ]
+    figures += [
+        (
+            f"{name}",
+            "Barriers of single hops",
+            _barrier_caption(document),
+            barriers_figure(document),
+        )
+        for name, document in view.of_kind(BarriersDocument).items()
+    ]
     return figures
+
+
+def _barrier_caption(document: BarriersDocument) -> str:
+    into = (
+        "into the site of an ion that was taken out"
+        if document.into == "vacancy"
+        else "into empty sites, all ions being there"
+    )
+    return (
+        f"Climbing-image bands at {document.level} between sites within "
+        f"{document.max_distance_a:g} A, {into}; the colour says which anions both sites share. "
+        "Pale: no sound barrier."
+    )
 
 
 def _analysis_panels(view: CandidateView, prefix: str) -> list[Panel]:

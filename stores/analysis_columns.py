@@ -6,14 +6,15 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..quantity import TWO_SIDED_95, Quantity, worst
+from ..quantity import TWO_SIDED_95, Quantity, Status, worst
 from .analyses import (
     LandscapeDocument,
     StructureDocument,
     TransportAnalysis,
     TransportDocument,
 )
-from .combine import combine
+from .barrier_documents import BarriersDocument
+from .combine import combine, is_known
 from .documents import StepDocument
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from .samples import Steps
 
 _BRIDGES = ("O", "S", "Cl")
+_CHALCOGENIDES = frozenset({"O", "S", "Se"})
+_HALIDES = frozenset({"F", "Cl", "Br", "I"})
 DocumentT = TypeVar("DocumentT", bound=StepDocument)
 
 
@@ -57,6 +60,8 @@ def analysis_columns(known: Steps) -> dict[str, Quantity | None]:
             lambda found: _of_population(found.chains_by_bridges.mean_length)
         ),
         "t1_ms": _relaxation(known),
+        "corner_barrier_chalcogenide_ev": _barrier(known, _CHALCOGENIDES),
+        "corner_barrier_halide_ev": _barrier(known, _HALIDES),
     }
 
 
@@ -130,6 +135,27 @@ def _relaxation(known: Steps) -> Quantity | None:
     found = _combined(known, "landscape", LandscapeDocument, read, logarithmic=True)
     condition = f"conditional on C_Q = {first.quadrupole_coupling_mhz:g} MHz"
     return _noted(found, f"at {temperature_k:g} K and {name} MHz, {condition}")
+
+
+def _barrier(known: Steps, elements: frozenset[str]) -> Quantity | None:
+    """Return the mean barrier over hops that share one corner of these elements."""
+
+    def read(document: BarriersDocument) -> Quantity | None:
+        hops = [
+            hop.barrier_ev
+            for hop in document.hops
+            if hop.linkage == "corner" and set(hop.shared) <= elements
+        ]
+        sound = [hop for hop in hops if is_known(hop) and hop.status is Status.OK]
+        if not sound:
+            return Quantity(status=Status.UNCONVERGED, note=f"{len(hops)} bands, none sound") \
+                if hops else None  # fmt: skip
+        values = [hop.value for hop in sound if hop.value is not None]
+        said = f"mean of {len(values)} hops, {min(values):.2f} to {max(values):.2f} eV"
+        found = combine(sound, n_expected=len(sound))
+        return replace(found, note=f"{said}, into {document.into} sites")
+
+    return _combined(known, "neb", BarriersDocument, read)
 
 
 def _anisotropy(point: TransportAnalysis) -> Quantity | None:

@@ -1,7 +1,6 @@
 """The documents that steps return: versioned, typed, with units in the field names.
 
-Arrays of more than a few hundred numbers do not belong here: they stay in files, and a
-document holds a :class:`FileReference`.
+Arrays of more than a few hundred numbers stay in files; documents hold a `FileReference`.
 """
 
 from __future__ import annotations
@@ -311,9 +310,7 @@ class CandidateDocument(Model):
     phase_note: str = Field("", description="E.g. 'searched model'; shown with the candidate.")
     variables: dict[str, float] = Field(default_factory=dict)
     components: dict[str, float]
-    units: dict[str, int] = Field(
-        default_factory=dict, description="Formula units of a glass as it is made."
-    )
+    units: dict[str, int] = Field(default_factory=dict, description="Of a glass as it is made.")
     variables_made: dict[str, float] = Field(
         default_factory=dict, description="Values of the sweep variables that these units have."
     )
@@ -375,6 +372,8 @@ class CandidateSummary(Model):
     bridging_fraction: Quantity | None = Field(None, description="Of O, or S where there is none.")
     mean_chain_length: Quantity | None = None
     t1_ms: Quantity | None = None
+    corner_barrier_chalcogenide_ev: Quantity | None = None
+    corner_barrier_halide_ev: Quantity | None = None
     activation_energy_ev: Quantity
     diffusivity_cm2_s: dict[str, Quantity] = Field(
         default_factory=dict, description="Keyed by temperature, e.g. '600K'."

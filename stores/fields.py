@@ -166,6 +166,20 @@ _FIELDS = [
         "relaxation time of 23Na at the first temperature asked for",
         "ms",
     ),
+    *_quantity(
+        "barrier_o",
+        "corner_barrier_chalcogenide_ev",
+        "barrier over O/S",
+        "barrier of hops between sites that share a corner of O or S, mean",
+        "eV",
+    ),
+    *_quantity(
+        "barrier_cl",
+        "corner_barrier_halide_ev",
+        "barrier over halide",
+        "barrier of hops between sites that share a corner of a halide, mean",
+        "eV",
+    ),
     *_quantity("e_a", "activation_energy_ev", "E_a", "activation energy of Na diffusion", "eV"),
     *_quantity("density", "density_g_cm3", "density", "mass density", "g/cm3"),
     Field(

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from ..errors import DocumentError
 from .analyses import LandscapeDocument, StructureDocument, TransportDocument
+from .barrier_documents import BarriersDocument
 from .documents import (
     CandidateDocument,
     CandidateSummary,
@@ -49,6 +50,7 @@ STEP_DOCUMENTS: dict[str, type[StepDocument]] = {
         TransportDocument,
         StructureDocument,
         LandscapeDocument,
+        BarriersDocument,
         TrainingSetDocument,
         TrainedModelDocument,
         StudentCheckDocument,

@@ -166,7 +166,7 @@ def _parents(name: str, known: Collection[str]) -> list[str]:
     stage = _stage(name)
     if stage in ANALYSES:
         return [other for other in known if other.startswith(f"md{sample}-")]
-    if stage.startswith("md-"):
+    if stage.startswith("md-") or stage == "neb":
         return _first([glass, "relax-md", "relax"], known)
     if stage == "hull":
         return [*_first(relaxed, known), *(o for o in known if o.startswith("phase-"))]

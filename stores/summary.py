@@ -36,7 +36,12 @@ MIN_DENSITY_RATIO = 0.85
 """Density of a glass over that of its crystal (or components) below which we warn."""
 _AS_MADE = {"units", "variables_made", "composition_deviation"}
 _EXACT = 1e-6
-_OF_STRUCTURE = {"bridging_fraction", "mean_chain_length"}
+_OF_STRUCTURE = {
+    "bridging_fraction",
+    "mean_chain_length",
+    "corner_barrier_chalcogenide_ev",
+    "corner_barrier_halide_ev",
+}
 SCREEN_CRITERIA = ("energy_above_hull_ev_per_atom", "sigma_300k_ms_cm")
 """Largest energy above hull; least lower bound of sigma(300 K)."""
 

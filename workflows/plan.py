@@ -349,5 +349,7 @@ def _candidate_id(candidate: Candidate, sweep: Sweep, n_atoms: int) -> str:
     }
     if sweep.nmr is not None:
         defining["nmr"] = sweep.nmr
+    if sweep.neb is not None:
+        defining["neb"] = sweep.neb
     formula = candidate.mixture.formula.replace(" ", "").replace("+", "-")
     return f"{formula}-{candidate.phase}-{content_hash(defining)[:_ID_DIGITS]}"

@@ -23,11 +23,14 @@ def require_levels(sweep: Sweep, candidates: list[Candidate]) -> None:
         Naming the stage.
     """
     elements = {e.symbol for c in candidates for e in c.mixture.composition.elements}
-    for stage, level in sweep.stages.model_dump().items():
+    asked = {f"stages.{stage}": level for stage, level in sweep.stages.model_dump().items()}
+    if sweep.neb is not None and sweep.neb.level is not None:
+        asked["neb.level"] = sweep.neb.level
+    for where, level in asked.items():
         try:
             require_coverage(identify(level), elements)
         except InputError as error:
-            error.problem = f"stages.{stage}: {error.problem}"
+            error.problem = f"{where}: {error.problem}"
             raise
 
 

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from jobflow import Job, OutputReference
 
 from ..engines.potentials import level_of
 from ..engines.vasp_levels import is_vasp
 from ..errors import InputError
-from ..identity import step_uuid, structure_hash
+from ..identity import structure_hash
 from ..makers.diffusion import DiffusionMaker
 from ..makers.hull import HullMaker
 from ..makers.md import MDMaker
 from ..makers.melt_quench import MeltQuenchMaker, parents_of_mixture
 from ..makers.registries import RegistryMaker
 from ..makers.relax import RelaxMaker
-from ..makers.step import StepMaker, plan_job
 from ..makers.trajectory_makers import LandscapeMaker, StructureMaker, TransportMaker
 from ..makers.vasp import VaspRelaxMaker
 from ..makers.vasp_glass import VaspMeltQuenchMaker
 from ..makers.vasp_md import VaspMDMaker
 from ..systems.phases import get_phase
 from ..systems.registries import chain_registries, find_chains
-from .cost import Cost, analysis_cost, dynamics_cost
+from .chain import PlannedStep, StepChain, output_of
+from .cost import analysis_cost, dynamics_cost
+from .further_steps import further_steps
 from .references import competing_phases, lowest_crystal, missing_phases, shipped_energies
 
 if TYPE_CHECKING:
@@ -39,76 +37,13 @@ if TYPE_CHECKING:
     from .candidates import Candidate
     from .sweep import Sweep
 
+__all__ = ["PlannedStep", "StepChain", "crystal_steps", "glass_steps", "output_of"]
+
 MoreTemperatures: TypeAlias = "Mapping[str, Sequence[float]]"
 """Temperatures beside those of the sweep, by sample: ``""``, ``"-seed1"``..."""
 NO_MORE: MoreTemperatures = MappingProxyType({})
 
 _SAME_CELL = 1e-3
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """A step before it runs.
-
-    Attributes
-    ----------
-    name
-        Within its candidate, e.g. ``"md-seed1-600K"``.
-    inputs
-        Arguments of the Maker; outputs of other steps stand as references.
-    parents
-        What the step starts from: input to identity or hash.
-    after
-        Identities of the planned steps that must have run before.
-    """
-
-    name: str
-    maker: StepMaker
-    inputs: dict[str, Any]
-    parents: dict[str, str]
-    after: tuple[str, ...]
-    cost: Cost
-    identity: str
-
-    @property
-    def kind(self) -> str:
-        """Kind of the step, as in its document."""
-        return self.maker.kind
-
-    def to_job(self) -> Job:
-        """Return the job, with the UUID that the identity gives it."""
-        return plan_job(
-            self.maker, self.inputs, self.parents, name=self.name, identity=self.identity
-        )
-
-
-@dataclass
-class StepChain:
-    """Collects the steps of one candidate in an order that can be run."""
-
-    steps: dict[str, PlannedStep] = field(default_factory=dict)
-
-    def add(
-        self,
-        name: str,
-        maker: StepMaker,
-        *,
-        inputs: dict[str, Any],
-        parents: dict[str, str],
-        after: tuple[PlannedStep, ...] = (),
-        cost: Cost,
-    ) -> PlannedStep:
-        """Append a step; the arguments are the fields of `PlannedStep`."""
-        identity = maker.identity(parents)
-        known = tuple(step.identity for step in after)
-        step = PlannedStep(sys.intern(name), maker, inputs, parents, known, cost, identity)
-        self.steps[name] = step
-        return step
-
-
-def output_of(step: PlannedStep) -> OutputReference:
-    """Refer to the document that `step` will return."""
-    return OutputReference(step_uuid(step.identity))
 
 
 def crystal_steps(
@@ -390,3 +325,4 @@ def _transport(
             after=after,
             cost=analysis_cost(),
         )
+    further_steps(chain, candidate, sweep, start, suffix=suffix, n_atoms=n_atoms)

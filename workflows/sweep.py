@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..errors import InputError, SweepError
+from ..makers.neb_protocol import NebProtocol
 from ..makers.nmr import NmrProtocol
 from ..makers.protocol import MeltQuenchProtocol
 from ..makers.student_protocol import StudentProtocol
@@ -218,6 +219,9 @@ class Sweep(_Section):
         "level of relax.",
     )
     nmr: NmrProtocol | None = Field(None, description="T1 of 23Na; default: none.")
+    neb: NebProtocol | None = Field(
+        None, description="Barriers of single hops by nudged elastic bands; default: none."
+    )
     student: StudentProtocol | None = Field(
         None, description="A NEP student of the sweep's teacher; default: none."
     )

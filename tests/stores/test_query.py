@@ -201,6 +201,8 @@ def test_every_field_leads_into_a_summary():
         bridging_fraction=Quantity(0.8),
         mean_chain_length=Quantity(3.5),
         t1_ms=Quantity(1.2),
+        corner_barrier_chalcogenide_ev=Quantity(0.3),
+        corner_barrier_halide_ev=Quantity(0.4),
     )
     for name, field in FIELDS.items():
         assert field.name == name == get_field(name).name

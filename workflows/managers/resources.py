@@ -23,6 +23,7 @@ _STAGES: dict[str, ResourceStage] = {
     "registries": "relax",
     "melt_quench": "melt_quench",
     "md": "md",
+    "neb": "relax",
 }
 _SAFETY = 5.0
 """An estimate is right within about this factor."""

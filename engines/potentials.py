@@ -15,9 +15,10 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 from ..errors import CoverageError, InputError, PotentialError, UnknownNameError
-from ..identity import canonical
+from ..identity import canonical, content_hash
 from .dispersion import DispersionCorrected
 from .domain import domain_path
+from .gpaw_levels import gpaw_level, is_gpaw
 from .potential_loaders import Setting, covered_elements, optional_package, set_threads
 from .potential_registry import Recipe, find_recipe, registered
 from .vasp_levels import is_vasp, potcar_symbols, vasp_level
@@ -148,6 +149,8 @@ def identify(name: str) -> PotentialIdentity:
     """
     if is_vasp(name):
         return _vasp_identity(name)
+    if is_gpaw(name):
+        return _gpaw_identity(name)
     return _identity(find_recipe(name))
 
 
@@ -205,8 +208,6 @@ def load_potential(name: str, *, device: str = "cpu", threads: int = 1) -> Poten
             allowed="relaxation, hull, energies, melt-quench and molecular dynamics at this level",
             remedy="choose a potential for what moves atoms by itself",
         )
-    recipe = find_recipe(name)
-    identity = _identity(recipe)
     if threads < 1:
         raise InputError(
             "the number of threads is not positive",
@@ -214,11 +215,20 @@ def load_potential(name: str, *, device: str = "cpu", threads: int = 1) -> Poten
             allowed="1 or more",
             remedy="give the number of cores that one worker may use",
         )
+    if is_gpaw(name):
+        return _gpaw_potential(name, threads)
+    recipe = find_recipe(name)
+    identity = _identity(recipe)
     if recipe.uses_torch:
         set_threads(threads, recipe.extra)
     calculator = _loaded(identity, device)
     elements = identity.elements or covered_elements(calculator)
     return Potential(replace(identity, elements=elements), calculator)
+
+
+def parts_of(potential: Potential | None) -> dict[str, str]:
+    """Return what a calculator says that its last numbers were made with, beside its package."""
+    return dict(getattr(potential.calculator, "parts", {})) if potential else {}
 
 
 def require_coverage(identity: PotentialIdentity, elements: Iterable[str]) -> None:
@@ -254,6 +264,26 @@ def _vasp_identity(name: str) -> PotentialIdentity:
     level = vasp_level(name)
     elements = tuple(potcar_symbols())
     return PotentialIdentity(name, name, level.theory, "vasp", "6", level.sha256(), elements)
+
+
+def _gpaw_identity(name: str) -> PotentialIdentity:
+    """Identify a level of GPAW by its settings, its PAW datasets and its libxc."""
+    from .gpaw_host import dataset_elements, datasets_hash, gpaw_host  # noqa: PLC0415  (one level's)
+
+    level, host = gpaw_level(name), gpaw_host()
+    known = {"settings": level.settings(), "datasets": datasets_hash(), "libxc": host.libxc}
+    return PotentialIdentity(
+        name, name, level.theory, "gpaw", host.version, content_hash(known), dataset_elements()
+    )
+
+
+def _gpaw_potential(name: str, threads: int) -> Potential:
+    from .gpaw_calculator import GpawCalculator  # noqa: PLC0415  (one level's)
+    from .gpaw_host import require_gpaw  # noqa: PLC0415  (as above)
+
+    identity = _gpaw_identity(name)
+    require_gpaw(threads)
+    return Potential(identity, GpawCalculator(gpaw_level(name)))
 
 
 def _identity(recipe: Recipe) -> PotentialIdentity:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from ..engines.gpaw_levels import is_gpaw
 from ..engines.potentials import require_coverage
 from ..engines.relax import relax
 from ..engines.relax_settings import RelaxSettings
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class RelaxMaker(LevelMaker):
-    """Relax a structure with FIRE; killed and run again, it goes on where it was.
+    """Relax a structure; killed and run again, it goes on where it was.
+
+    By FIRE; at a level of GPAW, where a step costs minutes, by BFGS with a checkpoint each.
 
     Attributes
     ----------
@@ -71,6 +74,7 @@ class RelaxMaker(LevelMaker):
         potential = context.load(self.level)
         require_coverage(potential.identity, {e.symbol for e in structure.elements})
         progress = context.progress(self.max_steps)
+        by_dft = is_gpaw(self.level)
         result = relax(
             AseAtomsAdaptor.get_atoms(structure, msonable=False),
             potential.calculator,
@@ -79,7 +83,8 @@ class RelaxMaker(LevelMaker):
                 fmax_ev_a=self.fmax_ev_a,
                 cell=self.cell,
                 max_steps=self.max_steps,
-                checkpoint_interval=self.checkpoint_interval,
+                optimizer="BFGS" if by_dft else "FIRE",
+                checkpoint_interval=1 if by_dft else self.checkpoint_interval,
             ),
             on_progress=progress.stage("relax", self.max_steps),
             signature=context.identity,

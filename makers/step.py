@@ -15,7 +15,7 @@ from jobflow import CURRENT_JOB, Job, JobConfig, Maker, OnMissing, job
 from pymongo.errors import PyMongoError
 
 from .. import __version__
-from ..engines.potentials import identify, level_of, load_potential
+from ..engines.potentials import identify, level_of, load_potential, parts_of
 from ..engines.torchsim_models import choose_runner, load_batched
 from ..errors import ClaimError, EngineError, InputError, InterruptedRunError, StoreError
 from ..identity import canonical, step_identity, step_uuid, structure_hash
@@ -324,7 +324,7 @@ class StepMaker(Maker):
             haloflow_version=__version__,
             code_version=self.code_version,
             python_version=platform.python_version(),
-            packages=dict(_installed()),
+            packages=dict(_installed()) | parts_of(context.potential),
             potential=record,
             parents=sorted(context.parents.values()),
             parameters=canonical(self.settings()),

@@ -51,6 +51,8 @@ class Candidate:
         Crystal models of the same composition, for a glass.
     source, former
         What makes mixtures of other values of the variables.
+    until
+        Last stage; ``None`` for all of them.
     """
 
     label: str
@@ -64,6 +66,7 @@ class Candidate:
     literature: tuple[LiteratureRow, ...] = ()
     source: Family | None = None
     former: str | None = None
+    until: str | None = None
 
     def variables_of(self, units: IntegerUnits) -> dict[str, float]:
         """Return the values of the variables that `units` have; none off the family's line."""
@@ -115,7 +118,7 @@ def expand(sweep: Sweep) -> list[Candidate]:
     SweepError
         If an entry makes no candidate.
     """
-    unique: dict[tuple[str, str | None, str], Candidate] = {}
+    unique: dict[tuple[str, str | None, str, str | None], Candidate] = {}
     for index, entry in enumerate(sweep.systems):
         made = _entry_candidates(entry, f"systems.{index}")
         if not made:
@@ -126,7 +129,8 @@ def expand(sweep: Sweep) -> list[Candidate]:
                 remedy="look at `haloflow systems`; change phase, former or x",
             )
         for candidate in made:
-            key = (candidate.phase, candidate.phase_id, str(candidate.mixture.canonical()))
+            mixture = str(candidate.mixture.canonical())
+            key = (candidate.phase, candidate.phase_id, mixture, candidate.until)
             unique.setdefault(key, candidate)
     return list(unique.values())
 
@@ -148,9 +152,10 @@ def _of_entry(entry: SystemEntry, where: str) -> Iterator[Candidate]:
             label=f"{formula_of(phase.composition)} crystal ({phase.id})",
             family="crystal",
             phase="crystal",
-            mixture=_mixture_of_phase(phase.id),
+            mixture=_mixture_of_phase(phase.id, neutral=entry.until is not None),
             phase_id=phase.id,
             literature=tuple(crystal_literature(phase.id)),
+            until=entry.until,
         )
         return
     family = _family(entry, where)
@@ -209,9 +214,9 @@ def _of_point(
 
 def _family(entry: SystemEntry, where: str) -> Family:
     if entry.family is not None:
-        _refuse(entry, where, "a family", ("oxidation_states", "volumes_a3"))
+        _refuse(entry, where, "a family", ("oxidation_states", "volumes_a3", "until"))
         return get_family(entry.family)
-    _refuse(entry, where, "an entry of components", ("former",))
+    _refuse(entry, where, "an entry of components", ("former", "until"))
     components = cast("dict[str, float | str]", entry.components)
     states, volumes = entry.oxidation_states or {}, entry.volumes_a3 or {}
     _check_components(entry, components, where)
@@ -282,11 +287,12 @@ def _refuse(entry: SystemEntry, where: str, kind: str, fields: tuple[str, ...]) 
         )
 
 
-def _mixture_of_phase(phase_id: str) -> Mixture:
-    """Return a phase as a mixture of one component: itself, with its known states."""
+def _mixture_of_phase(phase_id: str, *, neutral: bool) -> Mixture:
+    """Return a phase as a mixture of one component: itself, with its known states or none."""
     phase = get_phase(phase_id)
     formula = phase.composition.reduced_formula
-    return Mixture({component(formula, phase_id=phase.id): 1.0})
+    states = dict.fromkeys(phase.elements, 0.0) if neutral else None
+    return Mixture({component(formula, states, phase_id=phase.id): 1.0})
 
 
 def _same_composition(phase_id: str, mixture: Mixture) -> bool:

@@ -20,6 +20,7 @@ _MS_PER_ATOM_STEP = {
     "ase": 0.05,
     "mace": 3.0,
     "vasp": 1e4,  # of a cell of some tens of atoms; larger ones cost more per atom
+    "gpaw": 1e4,  # of 2 to 14 atoms, with as many k-points as they need
 }
 _DEFAULT_MS = 3.0
 # Megabytes of a GPU per atom, forces included, in single precision: from what fits into GPUs of
@@ -60,7 +61,7 @@ class Cost:
 def dynamics_cost(level: str, n_atoms: int, n_steps: int, trajectory_interval: int) -> Cost:
     """Estimate a run of `n_steps` energy and force evaluations."""
     ms = _MS_PER_ATOM_STEP.get(level, _MS_PER_ATOM_STEP.get(level.partition(":")[0], _DEFAULT_MS))
-    for family in ("mace", "vasp"):
+    for family in ("mace", "vasp", "gpaw"):
         ms = _MS_PER_ATOM_STEP[family] if level.startswith(f"{family}-") else ms
     frames = n_steps / trajectory_interval if trajectory_interval else 0.0
     return Cost(

@@ -25,6 +25,7 @@ from .steps import (
     PlannedStep,
     crystal_steps,
     glass_steps,
+    relaxation_alone,
 )
 from .student import student_steps, with_student
 
@@ -278,6 +279,11 @@ def _draft(candidate: Candidate, sweep: Sweep, more: MoreTemperatures = NO_MORE)
         }
         n_atoms, n_mobile = units.n_atoms, units.n_mobile
         steps = glass_steps(candidate, sweep, units, more).steps
+    elif candidate.until is not None:
+        steps = relaxation_alone(candidate, sweep).steps
+        n_atoms = sum(step.cost.n_atoms for step in steps.values())
+        document = _document(candidate, sweep, n_atoms, 0, steps)
+        return CandidatePlan(document, candidate, list(steps.values()), frozenset(), notes)
     else:
         model = crystal_model(
             get_phase(str(candidate.phase_id)),
@@ -349,6 +355,8 @@ def _candidate_id(candidate: Candidate, sweep: Sweep, n_atoms: int) -> str:
     }
     if sweep.nmr is not None:
         defining["nmr"] = sweep.nmr
+    if candidate.until is not None:
+        defining["until"] = candidate.until
     if sweep.neb is not None:
         defining["neb"] = sweep.neb
     formula = candidate.mixture.formula.replace(" ", "").replace("+", "-")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from ..engines.gpaw_levels import is_gpaw
 from ..engines.potentials import level_of
 from ..engines.vasp_levels import is_vasp
 from ..errors import InputError
@@ -73,6 +74,14 @@ def crystal_steps(
         repeats=_repeats(supercell, unit_cell),
         n_octahedra=_n_octahedra(candidate, supercell),
     )
+    return chain
+
+
+def relaxation_alone(candidate: Candidate, sweep: Sweep) -> StepChain:
+    """Relax the primitive cell of a crystal, no more."""
+    chain = StepChain()
+    cell = get_phase(str(candidate.phase_id)).structure().get_primitive_structure()
+    _relax(chain, "relax", sweep.stages.relax, cell, sweep)
     return chain
 
 
@@ -226,7 +235,7 @@ def _hull(
     phases = competing_phases(candidate, sweep.hull.include_hypothetical)
     shipped = shipped_energies(phases, level)
     computed = {
-        phase_id: _relax(chain, f"phase-{phase_id}", level, get_phase(phase_id).structure(), sweep)
+        phase_id: _relax(chain, f"phase-{phase_id}", level, _phase_cell(phase_id, level), sweep)
         for phase_id in phases
         if phase_id not in shipped
     }
@@ -252,6 +261,12 @@ def _hull(
         after=(evaluated, *computed.values()),
         cost=analysis_cost(),
     )
+
+
+def _phase_cell(phase_id: str, level: str) -> Structure:
+    """Return the cell in which a competing phase is relaxed: the smallest one for GPAW."""
+    cell = get_phase(phase_id).structure()
+    return cell.get_primitive_structure() if is_gpaw(level) else cell
 
 
 def _transport(

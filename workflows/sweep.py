@@ -83,6 +83,11 @@ class SystemEntry(_Section):
     phase: Phase | list[Phase] | None = Field(
         None, description="crystal, glass or both; default: all the family has."
     )
+    until: Literal["relax"] | None = Field(
+        None,
+        description="Relax a crystal in its primitive cell and leave the rest out, whatever it "
+        "holds; default: all stages.",
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> SystemEntry:

@@ -1,0 +1,89 @@
+"""Levels of theory that GPAW evaluates: every setting that decides the numbers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+R2SCAN: Final = "MGGA_X_R2SCAN+MGGA_C_R2SCAN"
+
+
+@dataclass(frozen=True)
+class GpawLevel:
+    """A level of theory; the defaults are converged, see ``docs/gpaw.md``.
+
+    Attributes
+    ----------
+    name, theory
+        As in a sweep, and in words.
+    xc
+        Functional, as libxc names it.
+    cutoff_ev
+        Of the plane waves.
+    kspacing
+        Largest distance of k-points in 1/A, 2 pi included; the mesh holds Gamma.
+    smearing_ev
+        Width of Marzari and Vanderbilt's smearing, whose energies need no extrapolation.
+    energy_ev_per_electron, density_per_electron, eigenstates_ev2_per_electron
+        Convergence of the electrons.
+    most_iterations
+        After which they count as not converging.
+    """
+
+    name: str
+    theory: str
+    xc: str
+    cutoff_ev: float = 700.0
+    kspacing: float = 0.35
+    smearing_ev: float = 0.05
+    energy_ev_per_electron: float = 1e-5
+    density_per_electron: float = 1e-5
+    eigenstates_ev2_per_electron: float = 4e-8
+    most_iterations: int = 150
+
+    def settings(self) -> dict[str, Any]:
+        """Return everything that decides the numbers."""
+        described = ("name", "theory")
+        return {k: v for k, v in asdict(self).items() if k not in described} | dict(COMMON)
+
+
+COMMON: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "mode": "plane waves",
+        "datasets": "PBE",
+        "smearing": "marzari-vanderbilt",
+        "net_force_removed": True,
+        "spin": "a moment of 1 on each O closer than 1.4 A to another O; else none",
+        "fermi_hole_curvature_enforced": False,
+    }
+)
+"""What all levels share. There are no PAW datasets for r2SCAN; those for PBE are the custom."""
+_LEVELS: Final = (
+    GpawLevel("gpaw-r2scan", "r2SCAN (GPAW, plane waves, PBE datasets)", R2SCAN),
+    GpawLevel("gpaw-pbe", "PBE (GPAW, plane waves)", "PBE"),
+)
+GPAW_LEVELS: Final[Mapping[str, GpawLevel]] = MappingProxyType({v.name: v for v in _LEVELS})
+
+
+def is_gpaw(level: str) -> bool:
+    """Tell whether GPAW evaluates `level`."""
+    return level in GPAW_LEVELS
+
+
+def gpaw_level(name: str) -> GpawLevel:
+    """Return the level `name`.
+
+    Raises
+    ------
+    UnknownNameError
+        GPAW evaluates no such level.
+    """
+    if name not in GPAW_LEVELS:
+        raise UnknownNameError.of("level of GPAW", name, GPAW_LEVELS)
+    return GPAW_LEVELS[name]

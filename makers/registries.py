@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.io.ase import AseAtomsAdaptor
@@ -14,7 +14,7 @@ from ..engines.relax_settings import RelaxSettings
 from ..quantity import Quantity, Status, worst
 from ..stores.registry_documents import RegistryDocument, RegistryEnergy
 from ..systems.registries import chain_registries
-from .step import LevelMaker, StepContext, parents_of, start_structure, step_job
+from .from_structure import StructureMaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from ..engines.potentials import Potential
     from ..engines.relax_settings import RelaxResult
-    from ..stores.documents import StepDocument
     from ..systems.registries import Registry
+    from .step import StepContext
 
 _BROKEN = (Status.DIVERGED, Status.FAILED)
 _MEV_PER_EV = 1000.0
@@ -33,7 +33,7 @@ _SAME: dict[str, float] = {"ltol": 0.05, "stol": 0.05, "angle_tol": 3.0}
 
 
 @dataclass
-class RegistryMaker(LevelMaker):
+class RegistryMaker(StructureMaker):
     """Relax every chain registry of a crystal and compare their energies.
 
     Attributes
@@ -68,25 +68,14 @@ class RegistryMaker(LevelMaker):
     kind: ClassVar[str] = "registries"
     code_version: ClassVar[int] = 1
 
-    @step_job()
-    def make(
-        self, start: Structure | StepDocument, parents: dict[str, str] | None = None
-    ) -> RegistryDocument | dict[str, Any]:
-        """Enumerate and relax the registries of `start`, a crystal or a step that made one.
+    def work(self, structure: Structure, context: StepContext) -> RegistryDocument:
+        """Enumerate and relax the registries of a crystal.
 
         Raises
         ------
         InputError
-            If the crystal has no chains, too many arrangements, or the step before broke down.
-        CoverageError
-            If the potential does not know an element.
+            If the crystal has no chains, or too many arrangements.
         """
-        structure = start_structure(start)
-        return self.run_step(
-            lambda context: self._compare(structure, context), parents or parents_of(start)
-        )
-
-    def _compare(self, structure: Structure, context: StepContext) -> RegistryDocument:
         registries = chain_registries(
             structure,
             self.former,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pymatgen.io.ase import AseAtomsAdaptor
@@ -13,17 +13,19 @@ from ..engines.potentials import require_coverage
 from ..engines.relax import relax
 from ..engines.relax_settings import RelaxSettings
 from ..quantity import Quantity, Status
-from ..stores.documents import RelaxDocument, StaticDocument, StepDocument
+from ..stores.documents import RelaxDocument, StaticDocument
 from ..units import EV_PER_A3_IN_GPA
 from .chemistry import oxygen_states
-from .step import LevelMaker, StepContext, parents_of, start_structure, step_job
+from .from_structure import StructureMaker
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
+    from .step import StepContext
+
 
 @dataclass
-class RelaxMaker(LevelMaker):
+class RelaxMaker(StructureMaker):
     """Relax a structure; killed and run again, it goes on where it was.
 
     By FIRE; at a level of GPAW, where a step costs minutes, by BFGS with a checkpoint each.
@@ -52,25 +54,8 @@ class RelaxMaker(LevelMaker):
     kind: ClassVar[str] = "relax"
     code_version: ClassVar[int] = 1
 
-    @step_job()
-    def make(
-        self, start: Structure | StepDocument, parents: dict[str, str] | None = None
-    ) -> RelaxDocument | dict[str, Any]:
-        """Relax `start`, a structure or the document of the step that made one.
-
-        Raises
-        ------
-        CoverageError
-            If the potential does not know an element.
-        InputError
-            If the step before broke down.
-        """
-        structure = start_structure(start)
-        return self.run_step(
-            lambda context: self._relax(structure, context), parents or parents_of(start)
-        )
-
-    def _relax(self, structure: Structure, context: StepContext) -> RelaxDocument:
+    def work(self, structure: Structure, context: StepContext) -> RelaxDocument:
+        """Relax `structure`."""
         potential = context.load(self.level)
         require_coverage(potential.identity, {e.symbol for e in structure.elements})
         progress = context.progress(self.max_steps)
@@ -111,7 +96,7 @@ class RelaxMaker(LevelMaker):
 
 
 @dataclass
-class StaticMaker(LevelMaker):
+class StaticMaker(StructureMaker):
     """Energy, forces and stress of a structure as it is."""
 
     name: str = "static"
@@ -120,17 +105,8 @@ class StaticMaker(LevelMaker):
     kind: ClassVar[str] = "static"
     code_version: ClassVar[int] = 1
 
-    @step_job()
-    def make(
-        self, start: Structure | StepDocument, parents: dict[str, str] | None = None
-    ) -> StaticDocument | dict[str, Any]:
-        """Evaluate `start`, a structure or the document of the step that made one."""
-        structure = start_structure(start)
-        return self.run_step(
-            lambda context: self._evaluate(structure, context), parents or parents_of(start)
-        )
-
-    def _evaluate(self, structure: Structure, context: StepContext) -> StaticDocument:
+    def work(self, structure: Structure, context: StepContext) -> StaticDocument:
+        """Evaluate `structure`."""
         potential = context.load(self.level)
         require_coverage(potential.identity, {e.symbol for e in structure.elements})
         atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)

@@ -14,9 +14,9 @@ from ..engines.vasp_relax import VaspTask, evaluate_with_vasp, relax_with_vasp
 from ..identity import file_sha256
 from ..quantity import Quantity, Status
 from ..stores.claims import Claims
-from ..stores.documents import FileReference, RelaxDocument, StaticDocument, StepDocument
+from ..stores.documents import FileReference, RelaxDocument, StaticDocument
 from .chemistry import oxygen_states
-from .step import LevelMaker, StepContext, StepMaker, parents_of, start_structure, step_job
+from .from_structure import StructureMaker
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..engines.vasp_output import VaspOrigin
     from ..engines.vasp_relax import VaspResult
     from ..stores.documents import Provenance
+    from .step import StepContext, StepMaker
 
 OUTPUT_ROLE = "vasp-"
 """Of the files of a step; the calculation and its run follow, e.g. ``vasp-relax2/run-001``."""
@@ -58,25 +59,29 @@ def with_origin(maker: StepMaker, origin: VaspOrigin, context: StepContext) -> P
 
 
 @dataclass
-class VaspMaker(LevelMaker):
+class VaspMaker(StructureMaker):
     """Base of the Makers that run VASP."""
 
     level: str = "vasp-r2scan"
 
-    def _provenance(self, result: VaspResult, context: StepContext) -> Provenance:
+    def _common(self, result: VaspResult, context: StepContext) -> dict[str, Any]:
+        """Return the fields of any document of a run."""
         context.n_resumes = result.n_resumes
-        return with_origin(self, result.outcome, context)
-
-    def _files(self, result: VaspResult, context: StepContext) -> list[FileReference]:
-        return [
-            FileReference(
-                path=path.relative_to(context.files_dir).as_posix(),
-                sha256=file_sha256(path),
-                n_bytes=path.stat().st_size,
-                role=f"{OUTPUT_ROLE}{name}",
-            )
-            for name, path in result.files.items()
-        ]
+        outcome, structure = result.outcome, result.structure
+        return {
+            "identity": context.identity,
+            "status": result.status,
+            "note": _note(result),
+            "provenance": with_origin(self, outcome, context),
+            "files": _files(result, context),
+            "structure": structure,
+            "level": self.level,
+            "energy_ev_per_atom": Quantity(
+                outcome.energy_ev / len(structure), status=result.status, note=result.note
+            ),
+            "max_force_ev_a": outcome.max_force_ev_a,
+            "max_stress_gpa": outcome.max_stress_gpa,
+        }
 
 
 @dataclass
@@ -115,27 +120,8 @@ class VaspRelaxMaker(VaspMaker):
         """Return what decides the result; a criterion above the level's changes nothing."""
         return super().physics() | {"fmax_ev_a": self.criterion_ev_a, "engine": "vasp"}
 
-    @step_job()
-    def make(
-        self, start: Structure | StepDocument, parents: dict[str, str] | None = None
-    ) -> RelaxDocument | dict[str, Any]:
-        """Relax `start`, a structure or the document of the step that made one.
-
-        Raises
-        ------
-        CoverageError
-            If there is no POTCAR for an element.
-        InputError
-            If the step before broke down.
-        EngineError
-            If VASP failed; names the cause.
-        """
-        structure = start_structure(start)
-        return self.run_step(
-            lambda context: self._relax(structure, context), parents or parents_of(start)
-        )
-
-    def _relax(self, structure: Structure, context: StepContext) -> RelaxDocument:
+    def work(self, structure: Structure, context: StepContext) -> RelaxDocument:
+        """Relax `structure`."""
         task = vasp_task(self.level, structure, context)
         report = context.progress(self.max_steps).stage("relax", self.max_steps)
         task.on_steps = lambda n: report(min(n, self.max_steps), self.max_steps)
@@ -146,18 +132,8 @@ class VaspRelaxMaker(VaspMaker):
             max_steps=self.max_steps,
             cell=self.cell,
         )
-        outcome = result.outcome
         return RelaxDocument(
-            identity=context.identity,
-            status=result.status,
-            note=_note(result),
-            provenance=self._provenance(result, context),
-            files=self._files(result, context),
-            structure=result.structure,
-            level=self.level,
-            energy_ev_per_atom=_energy(result),
-            max_force_ev_a=outcome.max_force_ev_a,
-            max_stress_gpa=outcome.max_stress_gpa,
+            **self._common(result, context),
             n_steps=result.n_steps,
             density_g_cm3=float(result.structure.density),
             oxygen=oxygen_states(result.structure),
@@ -186,36 +162,23 @@ class VaspStaticMaker(VaspMaker):
         """Return what decides the result."""
         return super().physics() | {"engine": "vasp"}
 
-    @step_job()
-    def make(
-        self, start: Structure | StepDocument, parents: dict[str, str] | None = None
-    ) -> StaticDocument | dict[str, Any]:
-        """Evaluate `start`; errors as of `VaspRelaxMaker`."""
-        structure = start_structure(start)
-        return self.run_step(
-            lambda context: self._evaluate(structure, context), parents or parents_of(start)
-        )
-
-    def _evaluate(self, structure: Structure, context: StepContext) -> StaticDocument:
+    def work(self, structure: Structure, context: StepContext) -> StaticDocument:
+        """Evaluate `structure`."""
         task = vasp_task(self.level, structure, context)
         result = evaluate_with_vasp(structure, task, labels=self.labels)
-        return StaticDocument(
-            identity=context.identity,
-            status=result.status,
-            note=_note(result),
-            provenance=self._provenance(result, context),
-            files=self._files(result, context),
-            structure=result.structure,
-            level=self.level,
-            energy_ev_per_atom=_energy(result),
-            max_force_ev_a=result.outcome.max_force_ev_a,
-            max_stress_gpa=result.outcome.max_stress_gpa,
+        return StaticDocument(**self._common(result, context))
+
+
+def _files(result: VaspResult, context: StepContext) -> list[FileReference]:
+    return [
+        FileReference(
+            path=path.relative_to(context.files_dir).as_posix(),
+            sha256=file_sha256(path),
+            n_bytes=path.stat().st_size,
+            role=f"{OUTPUT_ROLE}{name}",
         )
-
-
-def _energy(result: VaspResult) -> Quantity:
-    value = result.outcome.energy_ev / len(result.structure)
-    return Quantity(value, status=result.status, note=result.note)
+        for name, path in result.files.items()
+    ]
 
 
 def _note(result: VaspResult) -> str:

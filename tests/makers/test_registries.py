@@ -89,4 +89,4 @@ def test_a_crystal_without_chains_is_refused(tmp_path):
     structure = get_phase("NaCl_B1").structure()
     context = StepContext("0" * 64, tmp_path / "step", tmp_path, {})
     with pytest.raises(InputError, match=r"there are no chains of Ta and O\. Given: NaCl"):
-        RegistryMaker()._compare(structure, context)
+        RegistryMaker().work(structure, context)

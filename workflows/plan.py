@@ -16,6 +16,7 @@ from ..systems.crystals import crystal_model
 from ..systems.mixture import DEFAULT_N_MOBILE
 from ..systems.phases import get_phase
 from .candidates import Candidate, expand
+from .fine_tuning import fine_tuning_steps
 from .models import by_levels, models_for, resolve_levels
 from .references import library_gaps
 from .requirements import require_levels, require_protocol
@@ -189,11 +190,13 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
     require_protocol(sweep, candidates)
     drafts = [_draft(c, one.sweep) for c, one in zip(candidates, resolved, strict=True)]
     student = student_steps(sweep, drafts)
-    asked = {step.identity for draft in drafts for step in [*draft.steps, *student]}
+    learning = [[*student, *own] for own in fine_tuning_steps(sweep, drafts)]
+    every = zip(drafts, learning, strict=True)
+    asked = {step.identity for draft, own in every for step in [*draft.steps, *own]}
     if store is not None:
         pairs = zip(drafts, resolved, strict=True)
         drafts = [_extended(draft, one.sweep, store) for draft, one in pairs]
-    drafts = [with_student(draft, student) for draft in drafts]
+    drafts = [with_student(draft, own) for draft, own in zip(drafts, learning, strict=True)]
     steps = {step.identity: step for draft in drafts for step in draft.steps}
     stored = heads(store, steps) if store is not None else {}
     done = {identity for identity, head in stored.items() if _is_whole(steps[identity], head)}

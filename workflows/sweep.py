@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..errors import InputError, SweepError
+from ..makers.finetune_protocol import FineTuneProtocol
 from ..makers.neb_protocol import NebProtocol
 from ..makers.nmr import NmrProtocol
 from ..makers.protocol import MeltQuenchProtocol
@@ -226,6 +227,9 @@ class Sweep(_Section):
     nmr: NmrProtocol | None = Field(None, description="T1 of 23Na; default: none.")
     neb: NebProtocol | None = Field(
         None, description="Barriers of single hops by nudged elastic bands; default: none."
+    )
+    fine_tune: FineTuneProtocol | None = Field(
+        None, description="A foundation potential fine-tuned on the sweep's runs; default: none."
     )
     student: StudentProtocol | None = Field(
         None, description="A NEP student of the sweep's teacher; default: none."

@@ -1,0 +1,97 @@
+"""The steps that fine-tune a foundation potential on the runs of a sweep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..engines.finetune import architecture_of
+from ..engines.finetune_settings import finetune_settings
+from ..engines.potentials import identify, require_coverage
+from ..engines.vasp_levels import is_vasp
+from ..errors import InputError, SweepError
+from ..units import SECONDS_PER_HOUR
+from .chain import StepChain, output_of
+from .cost import Cost
+from .training_frames import frames_step, n_frames_of, runs_of, teacher_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..makers.finetune_protocol import FineTuneProtocol
+    from .chain import PlannedStep
+    from .plan import CandidatePlan
+    from .sweep import Sweep
+
+_TRAIN_MS = {"chgnet": 4.0, "mace": 10.0}
+"""Milliseconds per atom, frame and epoch on one thread: forwards, and twice backwards."""
+_DISK_GB = 0.1
+_LEAST_RUNS = 3
+_SECTION = "fine_tune"
+
+
+def fine_tuning_steps(sweep: Sweep, drafts: Sequence[CandidatePlan]) -> list[list[PlannedStep]]:
+    """Return what the section `fine_tune` adds to each candidate: frames, and a model of them.
+
+    Raises
+    ------
+    SweepError
+        If the teacher is not named or labels no single frames, or a model has too few runs.
+    InputError
+        If the parent cannot be fine-tuned, or does not know an element.
+    """
+    asked = sweep.fine_tune
+    if asked is None:
+        return [[] for _ in drafts]
+    teacher = teacher_of(sweep, asked, _SECTION)
+    _require_possible(asked, teacher, drafts)
+    if asked.scope == "candidate":
+        return [_steps([draft], asked, teacher) for draft in drafts]
+    shared = _steps(drafts, asked, teacher)
+    return [shared for _ in drafts]
+
+
+def _steps(
+    drafts: Sequence[CandidatePlan], asked: FineTuneProtocol, teacher: str
+) -> list[PlannedStep]:
+    if (n_runs := len(runs_of(drafts))) < _LEAST_RUNS:
+        raise SweepError(
+            f"fine_tune: {drafts[0].document.label} has too few runs to learn from",
+            given=f"{n_runs} melts and MD runs",
+            allowed=f"{_LEAST_RUNS} or more: whole ones go to training, validation and test",
+            remedy="add temperatures or seeds, or write fine_tune: {scope: sweep}",
+        )
+    chain = StepChain()
+    frames = frames_step(chain, "fine_tune_frames", drafts, asked, teacher)
+    n_atoms = max(draft.document.n_atoms for draft in drafts)
+    n_frames, epochs = n_frames_of(drafts, asked), finetune_settings(asked.training).epochs
+    ms = _TRAIN_MS[architecture_of(asked.parent)]
+    chain.add(
+        _SECTION,
+        asked.fine_tuning(),
+        inputs={"training_set": output_of(frames)},
+        parents={"set0": frames.identity},
+        after=(frames,),
+        cost=Cost(
+            1e-3 * ms * n_atoms * n_frames * epochs / SECONDS_PER_HOUR, _DISK_GB, epochs, n_atoms
+        ),
+    )
+    return list(chain.steps.values())
+
+
+def _require_possible(
+    asked: FineTuneProtocol, teacher: str, drafts: Sequence[CandidatePlan]
+) -> None:
+    if is_vasp(teacher):
+        raise SweepError(
+            "fine_tune.teacher: VASP runs relaxations and MD here, it labels no single frames",
+            given=teacher,
+            allowed="a potential, or any calculator of ASE, e.g. ase:gpaw:GPAW?...",
+            remedy="name another teacher",
+        )
+    elements = {e.symbol for d in drafts for e in d.candidate.mixture.composition.elements}
+    try:
+        architecture_of(asked.parent)
+        require_coverage(identify(asked.parent), elements)
+    except InputError as error:
+        error.problem = f"fine_tune.parent: {error.problem}"
+        raise

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from made_once import made_once
 from pair_potential import COUNT_FILE
 from tiny_sweeps import tiny_data, tiny_sweep
 
@@ -94,8 +95,11 @@ def place(tmp_path):
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
     """Give the place where the sweep ran through."""
-    place = Place(tmp_path_factory.mktemp("undisturbed"))
-    report = place.run()
-    assert (report.n_done, report.n_reused, report.failures) == (len(place.steps), 0, [])
-    assert not report.interrupted
-    return place
+
+    def make(folder):
+        place = Place(folder)
+        report = place.run()
+        assert (report.n_done, report.n_reused, report.failures) == (len(place.steps), 0, [])
+        assert not report.interrupted
+
+    return Place(made_once(tmp_path_factory, "undisturbed", make))

@@ -12,6 +12,7 @@ from guarded_store import ROOT
 from mongo_server import running_mongod
 from pymongo import MongoClient
 from queued_sweeps import lay_out
+from remote_site import JobflowRemoteSite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,6 +52,25 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
         yield cluster
     finally:
         cluster.stop()
+
+
+@pytest.fixture
+def nothing_starts(slurm: SlurmCluster) -> Iterator[None]:
+    """Let jobs wait in the queue."""
+    slurm.run("scontrol", "update", "partition=debug", "state=down")
+    yield
+    slurm.run("scancel", "--partition=debug")
+    slurm.run("scontrol", "update", "partition=debug", "state=up")
+
+
+@pytest.fixture
+def remote(tmp_path: Path, mongod_uri: str, slurm: SlurmCluster) -> Iterator[JobflowRemoteSite]:
+    """Give jobflow-remote on Slurm, which is not set up yet."""
+    made = JobflowRemoteSite(tmp_path, mongod_uri, slurm.environment)
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import signal
 import pytest
 from cluster import wait_for
 from damage import flip, small_disk
+from made_once import made_once
 from pair_potential import DELAY_S
 from queued_sweeps import acknowledged, assert_equal, assert_survived, lay_out, n_evaluations
 from tiny_sweeps import CRYSTAL, tiny_sweep
@@ -83,10 +84,17 @@ def test_a_file_that_may_not_grow(site, undisturbed):
 @pytest.fixture(scope="session")
 def in_chunks(tmp_path_factory, undisturbed):
     """Give the place of a sweep with several chunks, which nothing happened to."""
-    place = type(undisturbed)(tmp_path_factory.mktemp("in-chunks"))
-    place.sweep = tiny_sweep(**MANY_CHUNKS, systems=[CRYSTAL])
-    assert run_sweep(place.sweep, place.store, workers=1).n_failed == 0
-    return place
+
+    def placed(folder):
+        place = type(undisturbed)(folder)
+        place.sweep = tiny_sweep(**MANY_CHUNKS, systems=[CRYSTAL])
+        return place
+
+    def make(folder):
+        place = placed(folder)
+        assert run_sweep(place.sweep, place.store, workers=1).n_failed == 0
+
+    return placed(made_once(tmp_path_factory, "in-chunks", make))
 
 
 def first_chunk(site):

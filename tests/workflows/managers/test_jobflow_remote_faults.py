@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from cluster import LONG_S, wait_for
 from pair_potential import DELAY_S
 from queued_sweeps import acknowledged, assert_survived, lay_out, n_evaluations
-from remote_site import JobflowRemoteSite
 from tiny_sweeps import CRYSTAL
+
+from haloflow.stores.claims import Claims, Owner
 
 pytest.importorskip("jobflow_remote")
 MD = {"job.name": "md-300K"}
-
-
-@pytest.fixture
-def remote(tmp_path, mongod_uri, slurm):
-    made = JobflowRemoteSite(tmp_path, mongod_uri, slurm.environment)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def running_md(remote):
@@ -66,3 +59,23 @@ def test_scancel_the_time_limit_and_the_death_of_the_supervisor(remote, slurm, u
     remote.wait_until_settled(LONG_S)
     assert_survived(remote, undisturbed, before, cause=r"run again once: .*DUE TO TIME LIMIT")
     assert "nothing to do" in remote.haloflow("resume")
+
+
+@pytest.mark.usefixtures("nothing_starts")
+def test_a_dead_runner_is_restarted_though_living_processes_have_claimed_all_steps(remote):
+    remote.environment["HALOFLOW_WATCH_S"] = "3600"  # the watchdog is no help
+    remote.setup("--scheduler", "slurm", "--partition", "debug", "--no-preflight")
+    lay_out(remote, systems=[CRYSTAL])
+    remote.haloflow("submit", "tiny.yaml", "--to", "jobflow-remote")
+    with remote.open() as store:
+        claims, elsewhere = Claims(store.claims), replace(Owner.here(), host="node7#")
+        steps = {i for row in store.candidates.query({}) for i in row["steps"].values()}
+        assert all(claims.acquire(identity, elsewhere) for identity in steps)
+        assert claims.live(steps).keys() == steps
+    (runner,) = remote.runners()
+    remote.kill_runner()
+    assert "tiny: 0 steps lost and run again" in remote.haloflow("recover")
+    (another,) = remote.runners()
+    assert another != runner
+    with remote.open() as store:
+        assert Claims(store.claims).live(steps).keys() == steps

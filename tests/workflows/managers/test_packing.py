@@ -43,15 +43,6 @@ def configured(site, slurm, *options):
     )  # fmt: skip
 
 
-@pytest.fixture
-def nothing_starts(slurm):
-    """Let jobs wait in the queue."""
-    slurm.run("scontrol", "update", "partition=debug", "state=down")
-    yield
-    slurm.run("scancel", "--partition=debug")
-    slurm.run("scontrol", "update", "partition=debug", "state=up")
-
-
 @pytest.mark.usefixtures("nothing_starts")
 def test_what_a_step_asks_for_reaches_slurm(site, slurm):
     configured(site, slurm, "--walltime", "01:00:00", "--memory-gb", "1")

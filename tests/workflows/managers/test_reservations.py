@@ -24,15 +24,6 @@ from haloflow.workflows.managers.follow import campaign_state
 
 
 @pytest.fixture
-def nothing_starts(slurm):
-    """Let jobs wait in the queue."""
-    slurm.run("scontrol", "update", "partition=debug", "state=down")
-    yield
-    slurm.run("scancel", "--partition=debug")
-    slurm.run("scontrol", "update", "partition=debug", "state=up")
-
-
-@pytest.fixture
 def store(site, slurm, manager_here):
     """Give the store of a submitted sweep, on a machine with a queue."""
     site.queue_through(slurm)

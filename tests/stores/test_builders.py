@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 from jobflow import job, run_locally
-from pymatgen.core import Lattice, Structure
+from small_candidates import CELL, MADE, put
 
 from haloflow.identity import step_uuid
 from haloflow.quantity import Quantity
 from haloflow.stores.builders import SummaryBuilder
 from haloflow.stores.claims import Claims, Owner
 from haloflow.stores.connection import HaloflowStore, open_store
-from haloflow.stores.documents import CandidateDocument, Provenance, StaticDocument
-from haloflow.stores.records import candidate_record, summary_of
+from haloflow.stores.documents import StaticDocument
+from haloflow.stores.records import summary_of
 from haloflow.stores.results import (
     clear_failures,
     failures,
@@ -25,7 +25,6 @@ from haloflow.stores.results import (
 from haloflow.workflows.status import update_summaries
 
 pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")  # in jobflow
-CELL = Structure(Lattice.cubic(5.6), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
 @pytest.fixture(params=["embedded", "mongodb"])
@@ -41,7 +40,7 @@ def store(request, tmp_path):
 def compute(identity):
     return StaticDocument(
         identity=identity,
-        provenance=Provenance(haloflow_version="0", code_version=1, python_version="3", wall_s=5.0),
+        provenance=MADE,
         structure=CELL,
         level="l",
         energy_ev_per_atom=Quantity(-3.0),
@@ -53,22 +52,6 @@ def run_step(store, identity, folder):
     step = compute(identity)
     step.set_uuid(step_uuid(identity))
     run_locally(step, store=store.jobstore, root_dir=folder, log=False, ensure_success=True)
-
-
-def record(store, name, *steps):
-    candidate = CandidateDocument(
-        candidate_id=name,
-        label=name,
-        family="f",
-        formula="NaCl",
-        phase="crystal",
-        components={"NaCl": 1.0},
-        levels={},
-        n_atoms=2,
-        n_mobile=1,
-        steps={f"static-{step}": step for step in steps},
-    )
-    store.candidates.update(candidate_record(candidate))
 
 
 def states(store, name):
@@ -105,8 +88,8 @@ def written(store):
 
 
 def test_only_what_changed_is_built_again(store, tmp_path):
-    record(store, "done", "a")
-    record(store, "open", "b", "c")
+    put(store, "done", "a")
+    put(store, "open", "bc")
     for identity in "ab":
         run_step(store, identity, tmp_path)
     assert build(store) == (["done", "open"], ["done", "open"])
@@ -126,13 +109,13 @@ def test_only_what_changed_is_built_again(store, tmp_path):
 
 
 def test_a_changed_candidate_and_a_step_made_anew_are_noticed(store, tmp_path):
-    record(store, "c1", "a")
-    record(store, "c2", "b")
+    put(store, "c1", "a")
+    put(store, "c2", "b")
     for identity in "ab":
         run_step(store, identity, tmp_path)
     build(store)
     assert build(store) == ([], [])
-    record(store, "c1", "a", "b")
+    put(store, "c1", "ab")
     assert build(store) == (["c1"], ["c1"])
     output = {**stored_output(store, "b"), "note": "made anew"}
     store.jobstore.update({"uuid": step_uuid("b"), "index": 2, "output": output})
@@ -141,15 +124,15 @@ def test_a_changed_candidate_and_a_step_made_anew_are_noticed(store, tmp_path):
 
 
 def test_named_candidates_are_always_looked_at(store):
-    record(store, "c1", "a")
-    record(store, "c2", "b")
+    put(store, "c1", "a")
+    put(store, "c2", "b")
     assert build(store, "c2") == (["c2"], ["c2"])
     assert build(store, "c2") == (["c2"], [])
     assert store.summaries.count({}) == 1
 
 
 def test_running_and_failed_steps_are_shown(store):
-    record(store, "c1", "a", "b")
+    put(store, "c1", "ab")
     claims, owner = Claims(store.claims), Owner.here()
     claims.acquire("a", owner)
     record_failure(store, "b", "static-b", "no memory")
@@ -163,7 +146,7 @@ def test_running_and_failed_steps_are_shown(store):
 
 
 def test_a_builder_can_be_serialized(store):
-    record(store, "c1", "a")
+    put(store, "c1", "a")
     again = SummaryBuilder.from_dict(SummaryBuilder.of(store, ["c1"]).as_dict())
     again.run()
     again.finalize()
@@ -187,7 +170,7 @@ def test_results_are_found_by_identity(store, tmp_path):
 
 def test_one_that_cannot_be_read_stops_no_other(store, tmp_path):
     for name in ("a-fine", "b-formula", "c-record", "d-output", "e-fine"):
-        record(store, name, name[0])
+        put(store, name, name[0])
     damage(store, "b-formula", formula="no formula!")
     damage(store, "c-record", n_atoms="many")
     for identity in "ade":
@@ -204,8 +187,8 @@ def test_one_that_cannot_be_read_stops_no_other(store, tmp_path):
 
 
 def test_what_could_not_be_read_is_looked_at_again(store, tmp_path):
-    record(store, "whole", "a")
-    record(store, "damaged", "b")
+    put(store, "whole", "a")
+    put(store, "damaged", "b")
     build(store)
     for identity in "ab":
         run_step(store, identity, tmp_path)

@@ -109,7 +109,7 @@ def test_a_run_that_hangs_before_its_first_step_is_given_up(stand_in, relax, mon
         relax()
 
 
-def test_a_command_that_does_not_exist_is_said(task, salt, tmp_path):
+def test_a_command_that_does_not_exist_is_said(task, salt):
     work = task(LEVEL)
     work.host = VaspHost("/nowhere/vasp_std", "/nowhere/vasp_gam")
     with pytest.raises(EngineError, match="VASP cannot be started") as refused:
@@ -117,24 +117,31 @@ def test_a_command_that_does_not_exist_is_said(task, salt, tmp_path):
     assert "ATOMATE2_VASP_CMD" in str(refused.value)
 
 
-def test_an_exit_code_is_said(task, salt, tmp_path):
-    script = tmp_path / "vasp_std"
-    script.write_text("#!/bin/sh\necho broken licence\nexit 3\n")
-    script.chmod(0o755)
-    work = task(LEVEL)
-    work.host = VaspHost(str(script), str(script), poll_s=0.1)
+@pytest.fixture
+def task_of(task, tmp_path):
+    """Return a task whose VASP is a shell script of these lines."""
+
+    def made(*lines):
+        script = tmp_path / "vasp_std"
+        script.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+        script.chmod(0o755)
+        work = task(LEVEL)
+        work.host = VaspHost(str(script), str(script), poll_s=0.1)
+        return work
+
+    return made
+
+
+def test_an_exit_code_is_said(task_of, salt):
+    work = task_of("echo broken licence", "exit 3")
     with pytest.raises(EngineError, match="it ended with exit code 3") as failed:
         work.run("static", static(LEVEL, salt))
     assert "broken licence" in str(failed.value)
     assert json.loads((work.directory / "static" / "run-001" / "custodian.json").read_text())
 
 
-def test_a_file_that_is_gone_is_said(task, salt, tmp_path):
-    script = tmp_path / "vasp_std"
-    script.write_text("#!/bin/sh\nrm std_err.txt\n")
-    script.chmod(0o755)
-    work = task(LEVEL)
-    work.host = VaspHost(str(script), str(script), poll_s=0.1)
+def test_a_file_that_is_gone_is_said(task_of, salt):
+    work = task_of("rm std_err.txt")
     with pytest.raises(EngineError, match="a file of a VASP run is gone") as failed:
         work.run("static", static(LEVEL, salt))
     assert "std_err.txt" in str(failed.value)

@@ -21,15 +21,6 @@ END_S = 240
 MD = {"job.name": "md-300K"}
 
 
-@pytest.fixture
-def remote(tmp_path, mongod_uri, slurm):
-    made = JobflowRemoteSite(tmp_path, mongod_uri, slurm.environment)
-    try:
-        yield made
-    finally:
-        made.close()
-
-
 def md_states(remote):
     return [row["state"] for row in remote.jobs(**MD)]
 

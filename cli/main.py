@@ -73,7 +73,7 @@ app.add_typer(data_app)
 app.add_typer(db_app, name="db")
 app.add_typer(ingest_app)
 app.add_typer(looking_app)
-app.add_typer(models_app)
+app.add_typer(models_app, name="models")
 app.add_typer(queue_app)
 app.add_typer(setup_app)
 

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
+from typer.core import TyperGroup
 
 from .options import StoreOption
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
+    from ..stores.connection import HaloflowStore
     from ..stores.domain_report import ErrorTable
-    from ..workflows.models import KnownModels, StoredModel
+    from ..stores.student_checks import StudentCheck
+    from ..workflows.models import StoredModel
 
-app = typer.Typer()
+
+class _ShowByDefault(TyperGroup):
+    """Takes what is no command as the model to show."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  (typer's own)
+        if not args or (args[0] not in self.commands and args[0] not in {"-h", "--help"}):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=_ShowByDefault, help="Trained models: what there is, and how to hand one on.")
 
 
 @app.command()
-def models(
+def show(
     model: Annotated[
         str | None,
         typer.Argument(metavar="MODEL", help="Show one in full: the start of its weights' sha256."),
@@ -29,19 +46,24 @@ def models(
     """List trained models, of the store and of haloflow; give any as a potential by its name.
 
     `student` in a sweep file trains one; `auto` as a level takes the fastest that covers a run.
+    `show` may be left out.
 
     Example: `haloflow models`
     """
-    from ..workflows.models import find_model
+    from ..workflows.model_export import check_of
+    from ..workflows.models import find_model, known_models
     from .console import coloured, console, table
 
     out = console()
-    found = _known(store)
-    for note in found.notes:
-        out.print(Text("note: ", style="bold yellow") + Text(note))
-    if model is not None:
-        _show_card(out, find_model(found.models, model))
-        return
+    with _opened(store) as opened:
+        found = known_models(opened)
+        for note in found.notes:
+            out.print(Text("note: ", style="bold yellow") + Text(note))
+        if model is not None:
+            one = find_model(found.models, model)
+            check = check_of(one.document.weights_sha256, opened) if opened else None
+            _show_card(out, one, check or one.document.check)
+            return
     if all(one.is_shipped for one in found.models):
         out.print("No model was trained in this store. `student` in a sweep file trains one.")
     if not found.models:
@@ -65,19 +87,44 @@ def models(
     out.print("processor time per atom and step where it was trained. In full: haloflow models SHA")
 
 
-def _known(store: str | None) -> KnownModels:
-    """Return the models of the store meant, and haloflow's own where there is none by default."""
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The start of its sha256.")],
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where its files go.")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="Of the files; default: that of its weights.")
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Write a model's weights, domain, document and card, as haloflow brings models along.
+
+    Example: `haloflow models export 0123456789ab --to students --name na-ta-o-cl`
+    """
+    from ..workflows.model_export import export_model
+    from ..workflows.models import find_model, known_models
+    from .console import console
+
+    with _opened(store) as opened:
+        one = find_model(known_models(opened).models, model)
+        stem = one.document.level.partition(":")[2].partition(".")[0]
+        for path in export_model(one, to, name or stem, opened):
+            console().print(str(path), soft_wrap=True)
+
+
+@contextmanager
+def _opened(store: str | None) -> Iterator[HaloflowStore | None]:
+    """Open the store meant; none by default is as good, for the models that haloflow brings."""
     from ..stores.connection import is_there
-    from ..workflows.models import known_models
     from .stores import existing_store, store_uri
 
     if store is None and not is_there(store_uri(None)):
-        return known_models(None)
+        yield None
+        return
     with existing_store(store, read_only=True) as opened:
-        return known_models(opened)
+        yield opened
 
 
-def _show_card(out: Console, model: StoredModel) -> None:
+def _show_card(out: Console, model: StoredModel, check: StudentCheck | None) -> None:
     document, domain = model.document, model.document.domain
     out.print(Text(document.level, style="bold"))
     lines = [
@@ -90,6 +137,7 @@ def _show_card(out: Console, model: StoredModel) -> None:
         f"covers: {', '.join(domain.formulas)}",
         f"at {_range(domain.temperature_k)} K, {_range(domain.density_g_cm3)} g/cm3",
         *(f"errors, {split}: {_errors(table)}" for split, table in document.errors.items()),
+        *(f"test, {at}: {_errors(one)}" for at, one in document.errors_by_temperature.items()),
     ]
     if document.repulsion_ev_a:
         pair, force = min(document.repulsion_ev_a.items(), key=lambda item: item[1])
@@ -101,6 +149,12 @@ def _show_card(out: Console, model: StoredModel) -> None:
             f"at most {worst:.0%} of a run's frames above grade {document.select_grade:g}, "
             f"{one.n_new} frames new"
         )
+    if check is not None:
+        lines.append(
+            f"held against its teacher: {len(check.runs)} runs repeated, "
+            f"{len(check.long_runs)} long ones, {len(check.problems) or 'no'} differences"
+        )
+        lines += [f"differs: {problem}" for problem in check.problems]
     for line in lines:
         out.print(f"  {line}", soft_wrap=True)
 

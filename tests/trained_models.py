@@ -11,11 +11,18 @@ from tiny_frames import rattled_salt
 from haloflow.engines.domain import NepDomain, domain_path
 from haloflow.engines.potentials import identify
 from haloflow.identity import file_sha256, step_uuid
-from haloflow.quantity import Status
+from haloflow.quantity import Quantity, Status
 from haloflow.settings import get_settings
 from haloflow.stores.documents import FileReference
 from haloflow.stores.domain_report import ErrorTable
 from haloflow.stores.models import TrainedModelDocument
+from haloflow.stores.student_checks import (
+    Agreement,
+    ComparedRun,
+    LongRun,
+    StudentCheck,
+    StudentCheckDocument,
+)
 from haloflow.stores.training import DataDomain
 
 ERRORS = ErrorTable(
@@ -64,6 +71,31 @@ def put_model(store, seed, *, us=25.0, formulas=("NaCl",), kelvin=(200.0, 700.0)
             temperature_k=kelvin, density_g_cm3=(1.8, 2.3),
         ),
         us_per_atom_step=us,
+    )  # fmt: skip
+    row = {"uuid": step_uuid(identity), "index": 1, "output": document.model_dump(mode="json")}
+    store.outputs.update([row], key="uuid")
+    return document
+
+
+def put_check(store, student):
+    """Store the check of a student whose density is wrong, and return its document."""
+    identity = f"{9:064d}"
+    density = Agreement(
+        what="density / g/cm3", teacher=Quantity(2.0, sd=0.01), student=Quantity(2.3),
+        limit=0.04, status=Status.OUT_OF_DOMAIN,
+    )  # fmt: skip
+    run = ComparedRun(
+        source="2" * 64, formula="NaCl", temperature_k=300, n_atoms=64, duration_ps=3.0,
+        status=Status.OK, agreements=[density],
+    )  # fmt: skip
+    alone = LongRun(
+        formula="NaCl", temperature_k=600, n_atoms=64, duration_ps=200, asked_ps=200,
+        status=Status.OK, share_above=0.01,
+    )  # fmt: skip
+    document = StudentCheckDocument(
+        identity=identity, provenance=provenance(), files=[], level=student.level,
+        weights_sha256=student.weights_sha256, teacher=student.teacher,
+        check=StudentCheck(runs=[run], long_runs=[alone]),
     )  # fmt: skip
     row = {"uuid": step_uuid(identity), "index": 1, "output": document.model_dump(mode="json")}
     store.outputs.update([row], key="uuid")

@@ -73,7 +73,7 @@ def test_the_addresses_for_the_pages_carry_the_digests_of_the_files():
     assert vendor.URLS.read_text(encoding="utf-8") == vendor.urls_module(manifest)
 
 
-def test_the_wheel_holds_every_file_of_the_dashboard(tmp_path):
+def test_the_wheel_holds_every_file_of_the_dashboard_and_all_students(tmp_path):
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     source = tmp_path / "source"
     source.mkdir()
@@ -103,7 +103,9 @@ def test_the_wheel_holds_every_file_of_the_dashboard(tmp_path):
         if path.is_file()
     }
     assert len(wanted) > 20
-    assert wanted <= packed
+    students = [path.name for path in (ROOT / "engines" / "students").iterdir()]
+    assert "README.md" in students
+    assert wanted | {f"haloflow/engines/students/{name}" for name in students} <= packed
 
 
 def only_files_here(folder, names):

@@ -20,8 +20,8 @@ from ..stores.domain_report import ErrorTable
 from ..stores.fine_tuning import PARITY_ROLE, FineTuning, TemperatureErrors, TrainingEpoch
 from ..stores.models import WEIGHTS_ROLE, TrainedModelDocument
 from ..stores.training import SPLITS
-from .learned import step_files
 from .parity import parity_file
+from .references import reference_to
 from .step import StepContext, StepMaker, step_job
 from .training_set import domain_of, read_set, require_one_level
 
@@ -176,7 +176,10 @@ class FineTuneMaker(StepMaker):
         return TrainedModelDocument(
             identity=context.identity,
             provenance=self.provenance(context),
-            files=[*step_files([(path, WEIGHTS_ROLE), (parity, PARITY_ROLE)], context)],
+            files=[
+                reference_to(path, WEIGHTS_ROLE, context),
+                reference_to(parity, PARITY_ROLE, context),
+            ],
             architecture=trained.architecture,
             level=model.identity.level,
             weights_sha256=model.identity.weights_sha256,

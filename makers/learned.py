@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..engines.assessment import errors_of
-from ..identity import file_sha256
-from ..stores.documents import FileReference
 from ..stores.domain_report import ErrorTable
 from ..stores.models import LearningRound, TrialRun
 from .training_set import domain_of
@@ -18,13 +16,11 @@ _RANGE_K = 300.0
 WITHOUT_TEMPERATURE = "packings and distorted crystals"
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from ase import Atoms
 
     from ..engines.nep_training import TrainedNep
-    from .step import StepContext
     from .trials import Tried
 
 
@@ -84,14 +80,3 @@ def errors_by_temperature(calculator: object, frames: Sequence[Atoms]) -> dict[s
         error_table(calculator, groups[low])
         for low in sorted(groups)
     }  # fmt: skip
-
-
-def step_files(files: Sequence[tuple[Path, str]], context: StepContext) -> Iterable[FileReference]:
-    """Refer to files of a step, each with its role."""
-    for file, role in files:
-        yield FileReference(
-            path=file.relative_to(context.files_dir).as_posix(),
-            sha256=file_sha256(file),
-            n_bytes=file.stat().st_size,
-            role=role,
-        )

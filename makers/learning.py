@@ -22,9 +22,9 @@ from .learned import (
     error_table,
     errors_by_temperature,
     round_document,
-    step_files,
     trial_document,
 )
+from .references import reference_to
 from .training_set import domain_of, read_set
 from .trials import Tried, plan_trials, run_trial, select_new, trial_starts
 
@@ -238,7 +238,7 @@ class Learning:
             status=status,
             note=note,
             provenance=self._maker.provenance(context),
-            files=[*step_files(files, context)],
+            files=[reference_to(file, role, context) for file, role in files],
             architecture="nep",
             level=potential.identity.level,
             weights_sha256=potential.identity.weights_sha256,

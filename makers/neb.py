@@ -27,10 +27,9 @@ from ..engines.neb import NebResult, NebSettings, find_barrier
 from ..engines.potentials import require_coverage
 from ..engines.relax import relax
 from ..errors import InputError
-from ..identity import file_sha256
 from ..quantity import Status, worst
 from ..stores.barrier_documents import BarriersDocument, HopBarrier
-from ..stores.documents import FileReference
+from .references import reference_to
 from .step import LevelMaker, StepContext, parents_of, start_structure, step_job
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
     from ..analysis.frames import FloatArray, IntArray
     from ..stores.analyses import LandscapeDocument
-    from ..stores.documents import StepDocument
+    from ..stores.documents import FileReference, StepDocument
     from ..stores.step_files import StepFiles
 
 _SYMPREC_A: Final = 0.05
@@ -339,9 +338,4 @@ def _images_file(result: NebResult, number: int, context: StepContext) -> FileRe
     temporary = path.with_name(f"{path.name}.tmp")
     ase.io.write(temporary, result.images, format="extxyz")
     temporary.replace(path)
-    return FileReference(
-        path=path.relative_to(context.files_dir).as_posix(),
-        sha256=file_sha256(path),
-        n_bytes=path.stat().st_size,
-        role=f"band-{number + 1}",
-    )
+    return reference_to(path, f"band-{number + 1}", context)

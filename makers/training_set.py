@@ -11,8 +11,7 @@ from ..analysis.fingerprints import farthest_points, frame_fingerprint
 from ..engines.labels import SIDECAR, label_frames, read_labelled, write_labelled
 from ..engines.potentials import require_coverage
 from ..errors import InputError
-from ..identity import content_hash, file_sha256, structure_hash
-from ..stores.documents import FileReference
+from ..identity import content_hash, structure_hash
 from ..stores.training import SPLITS, DataDomain, FrameGroup, TrainingSetDocument
 from ..units import density_g_cm3
 from .frames import (
@@ -23,6 +22,7 @@ from .frames import (
     run_group,
     split_groups,
 )
+from .references import reference_to
 from .step import LevelMaker, StepContext, step_job
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core import Structure
 
-    from ..stores.documents import StepDocument
+    from ..stores.documents import FileReference, StepDocument
     from ..stores.step_files import StepFiles
 
 FRAMES_ROLE = "frames-"
@@ -352,9 +352,4 @@ def _references(context: StepContext, hashes: dict[str, str]) -> Iterable[FileRe
             (path, f"{FRAMES_ROLE}{split}"),
             (path.with_name(path.name + SIDECAR), f"checksum-{split}"),
         ):
-            yield FileReference(
-                path=file.relative_to(context.files_dir).as_posix(),
-                sha256=file_sha256(file),
-                n_bytes=file.stat().st_size,
-                role=role,
-            )
+            yield reference_to(file, role, context)

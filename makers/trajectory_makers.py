@@ -10,7 +10,7 @@ import numpy as np
 
 from ..analysis.axis_correlation import order_transition
 from ..analysis.regimes import fit_regimes
-from ..identity import file_sha256, structure_hash
+from ..identity import structure_hash
 from ..quantity import Quantity, Status
 from ..stores.analyses import (
     LandscapeDocument,
@@ -22,7 +22,6 @@ from ..stores.analyses import (
     TransportAnalysis,
     TransportDocument,
 )
-from ..stores.documents import FileReference
 from ..systems.phases import get_phase
 from .chemistry import crystal_of
 from .curves import if_possible, thinned
@@ -38,6 +37,7 @@ from .landscape import (
 )
 from .nmr import NmrProtocol, jump_law, with_relaxation
 from .readings import Lost, Reading, RunsMaker
+from .references import reference_to
 from .run_data import kink_of
 from .structure import (
     measure_environment,
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from ..analysis.glass import Crystal
     from ..analysis.host_paths import HostPaths
     from ..stores.analyses import HopsAnalysis
-    from ..stores.documents import MDDocument
+    from ..stores.documents import FileReference, MDDocument
     from .step import StepContext
 
 _N_LAGS = 120
@@ -315,9 +315,4 @@ def _density_file(point: LandscapePoint, grid: DensityGrid, context: StepContext
     path = context.directory / f"density-{point.landscape.temperature_k:g}K.npz"
     with path.open("wb") as file:
         np.savez_compressed(file, block_counts=grid.block_counts, cell_a=grid.cell)
-    return FileReference(
-        path=path.relative_to(context.files_dir).as_posix(),
-        sha256=file_sha256(path),
-        n_bytes=path.stat().st_size,
-        role="density",
-    )
+    return reference_to(path, "density", context)

@@ -11,19 +11,19 @@ from ..engines.potentials import identify, require_coverage
 from ..engines.vasp_host import vasp_host
 from ..engines.vasp_levels import vasp_level
 from ..engines.vasp_relax import VaspTask, evaluate_with_vasp, relax_with_vasp
-from ..identity import file_sha256
 from ..quantity import Quantity, Status
 from ..stores.claims import Claims
-from ..stores.documents import FileReference, RelaxDocument, StaticDocument
+from ..stores.documents import RelaxDocument, StaticDocument
 from .chemistry import oxygen_states
 from .from_structure import StructureMaker
+from .references import reference_to
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from ..engines.vasp_output import VaspOrigin
     from ..engines.vasp_relax import VaspResult
-    from ..stores.documents import Provenance
+    from ..stores.documents import FileReference, Provenance
     from .step import StepContext, StepMaker
 
 OUTPUT_ROLE = "vasp-"
@@ -171,13 +171,7 @@ class VaspStaticMaker(VaspMaker):
 
 def _files(result: VaspResult, context: StepContext) -> list[FileReference]:
     return [
-        FileReference(
-            path=path.relative_to(context.files_dir).as_posix(),
-            sha256=file_sha256(path),
-            n_bytes=path.stat().st_size,
-            role=f"{OUTPUT_ROLE}{name}",
-        )
-        for name, path in result.files.items()
+        reference_to(path, f"{OUTPUT_ROLE}{name}", context) for name, path in result.files.items()
     ]
 
 

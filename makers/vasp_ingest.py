@@ -13,13 +13,15 @@ from ..engines.potentials import identify
 from ..engines.vasp_ingest import examine
 from ..identity import file_sha256
 from ..quantity import Quantity
-from ..stores.documents import FileReference, RelaxDocument, StaticDocument
+from ..stores.documents import RelaxDocument, StaticDocument
 from .chemistry import oxygen_states
+from .references import reference_to
 from .step import StepContext, StepMaker, step_job
 from .vasp import OUTPUT_ROLE, with_origin
 
 if TYPE_CHECKING:
     from ..engines.vasp_ingest import ForeignRun
+    from ..stores.documents import FileReference
 
 CELL_NOTE = "energy of the relaxation itself, in the plane waves of its first cell"
 
@@ -95,9 +97,4 @@ def _copied(run: ForeignRun, context: StepContext) -> FileReference:
     partial = target.with_name(f"{target.name}.tmp")
     shutil.copyfile(run.path, partial)
     partial.replace(target)
-    return FileReference(
-        path=target.relative_to(context.files_dir).as_posix(),
-        sha256=file_sha256(target),
-        n_bytes=target.stat().st_size,
-        role=f"{OUTPUT_ROLE}{run.kind}",
-    )
+    return reference_to(target, f"{OUTPUT_ROLE}{run.kind}", context)

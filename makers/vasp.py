@@ -44,7 +44,7 @@ def vasp_task(level: str, structure: Structure, context: StepContext) -> VaspTas
         StopRequest(),
         walltime_s=context.walltime_s,
         for_tests=context.for_tests,
-        require=owner and partial(Claims.require_unlost, context.identity, owner),
+        require=None if owner is None else partial(Claims.require_unlost, context.identity, owner),
     )
 
 

@@ -54,12 +54,11 @@ def choose_runner(runner: str, name: str, device: str) -> str:
     """
     if runner not in RUNNERS:
         raise UnknownNameError.of("runner", runner, RUNNERS)
-    if runner == "ase":
-        return runner
+    if runner == "ase" or (runner == "auto" and not device.startswith("cuda")):
+        return "ase"
     absent = _absent(name)
     if runner == "auto":
-        fits = device.startswith("cuda") and is_batchable(name) and not absent
-        return "torch-sim" if fits else "ase"
+        return "torch-sim" if is_batchable(name) and not absent else "ase"
     if not is_batchable(name):
         raise InputError(
             "torch-sim does not evaluate this potential here",

@@ -20,6 +20,7 @@ from .chemistry import final_structure
 from .domain_check import domain_guards, domain_report, domain_verdict
 from .guards import Stage, dynamics_guards
 from .step import LevelMaker, StepContext, parents_of, start_structure, step_job
+from .together import evaluates_together
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -75,6 +76,11 @@ class MDMaker(LevelMaker):
 
     kind: ClassVar[str] = "md"
     code_version: ClassVar[int] = 2
+
+    @property
+    def runs_beside_others(self) -> bool:
+        """Where torch-sim evaluates the level."""
+        return evaluates_together(self.level)
 
     def physics(self) -> dict[str, Any]:
         """Return what decides the result; tethered species and anions come in no order."""

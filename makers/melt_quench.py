@@ -35,6 +35,7 @@ from .glass_run import GlassRun
 from .guards import decomposition
 from .protocol import MeltQuenchProtocol
 from .step import LevelMaker, StepContext, step_job
+from .together import evaluates_together
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -74,6 +75,11 @@ class MeltQuenchMaker(LevelMaker):
 
     kind: ClassVar[str] = "melt_quench"
     code_version: ClassVar[int] = 2
+
+    @property
+    def runs_beside_others(self) -> bool:
+        """Where torch-sim evaluates the level."""
+        return evaluates_together(self.level)
 
     def physics(self) -> dict[str, Any]:
         """Return what decides the result, with the packer and the crystal to compare with."""

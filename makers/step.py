@@ -7,14 +7,13 @@ import platform
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, fields
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from jobflow import CURRENT_JOB, Job, JobConfig, Maker, OnMissing, job
 from pymongo.errors import PyMongoError
 
 from .. import __version__
+from ..engines.lockstep import current_lockstep
 from ..engines.potentials import identify, level_of, load_potential, parts_of
 from ..engines.torchsim_models import choose_runner, load_batched
 from ..errors import ClaimError, EngineError, InputError, InterruptedRunError, StoreError
@@ -28,6 +27,7 @@ from ..stores.results import record_failure, stored_output, used_all
 from ..stores.saved_runs import RunSaver
 from ..stores.step_files import StepFiles
 from ..stores.trajectory_places import remember_place
+from .installed import installed_packages
 from .progress import ProgressReporter
 from .trained_models import bring_models
 from .walltime import walltime_left_s
@@ -45,17 +45,6 @@ if TYPE_CHECKING:
 DocumentT = TypeVar("DocumentT", bound=StepDocument)
 _LEAST_WALLTIME_S = 1.0
 _LOOK_INTERVAL_S = 1.0
-_PACKAGES = (
-    "ase",
-    "numpy",
-    "scipy",
-    "pymatgen",
-    "jobflow",
-    "torch",
-    "torch-sim-atomistic",
-    "dftd3",
-    "packmol",
-)
 
 
 def step_job(*, needs_all_inputs: bool = True) -> Callable[..., Any]:
@@ -162,6 +151,10 @@ def _claim(
     while not held.enter_context(claims.held(identity, owner)):
         if (document := _stored(store, identity, used)) is not None:
             return document
+        if current_lockstep() is not None:  # to wait would hold up those beside
+            raise ClaimError(
+                f"another process is at step {identity[:12]}", remedy="run the same command again"
+            )
         if (left_s := walltime_left_s()) is not None and left_s <= _LOOK_INTERVAL_S:
             raise InterruptedRunError(
                 f"the walltime is over while another process is at step {identity[:12]}",
@@ -200,6 +193,11 @@ class StepMaker(Maker):
     def levels(self) -> tuple[str, ...]:
         """Levels of theory that the step evaluates; none for pure analysis."""
         return ()
+
+    @property
+    def runs_beside_others(self) -> bool:
+        """Whether such steps had better run side by side in one process."""
+        return False
 
     def settings(self) -> dict[str, Any]:
         """Return the settings as they were given."""
@@ -324,7 +322,7 @@ class StepMaker(Maker):
             haloflow_version=__version__,
             code_version=self.code_version,
             python_version=platform.python_version(),
-            packages=dict(_installed()) | parts_of(context.potential),
+            packages=dict(installed_packages()) | parts_of(context.potential),
             potential=record,
             parents=sorted(context.parents.values()),
             parameters=canonical(self.settings()),
@@ -400,14 +398,3 @@ def parents_of(start: Structure | StepDocument) -> dict[str, str]:
     if isinstance(start, StepDocument):
         return {"start": start.identity}
     return {"start": structure_hash(start)}
-
-
-@cache
-def _installed() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # an extra
-            continue
-    return found

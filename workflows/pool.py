@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from multiprocessing.resource_tracker import ensure_running
 from typing import TYPE_CHECKING, Self
@@ -30,7 +30,8 @@ _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 class _Worker:
     process: SpawnProcess
     connection: Connection
-    step: PlannedStep | None = None
+    steps: dict[str, PlannedStep] = field(default_factory=dict)
+    is_shared: bool = False
 
 
 class WorkerPool:
@@ -51,7 +52,7 @@ class WorkerPool:
 
     def __exit__(self, *_exception: object) -> None:
         for worker in self._workers:
-            if worker.step is None:
+            if not worker.steps:
                 with suppress(OSError):  # it has died
                     worker.connection.send(None)
             elif worker.process.is_alive() and not self._terminated:
@@ -66,28 +67,49 @@ class WorkerPool:
     @property
     def idle(self) -> bool:
         """Whether a worker has nothing to do."""
-        return any(worker.step is None for worker in self._workers)
+        return any(not worker.steps for worker in self._workers)
 
     @property
     def busy(self) -> bool:
         """Whether a worker is at a step."""
-        return any(worker.step is not None for worker in self._workers)
+        return any(worker.steps for worker in self._workers)
 
     @property
     def running(self) -> set[str]:
         """Identities of the steps that workers are at."""
-        return {worker.step.identity for worker in self._workers if worker.step is not None}
+        return {identity for worker in self._workers for identity in worker.steps}
+
+    @property
+    def n_together(self) -> int:
+        """How many steps one worker runs side by side."""
+        return sum(len(worker.steps) for worker in self._workers if worker.is_shared)
 
     def submit(self, step: PlannedStep) -> None:
         """Give `step` to an idle worker."""
-        index = next(i for i, worker in enumerate(self._workers) if worker.step is None)
+        self._give(self._idle_worker(), [step])
+
+    def submit_together(self, steps: list[PlannedStep]) -> None:
+        """Let `steps` join those that run side by side; where none do, an idle worker begins."""
+        shared = (i for i, worker in enumerate(self._workers) if worker.is_shared and worker.steps)
+        index = next(shared, None)
+        if index is None:
+            index = self._idle_worker()
+        self._give(index, steps, is_shared=True)
+
+    def _idle_worker(self) -> int:
+        index = next(i for i, worker in enumerate(self._workers) if not worker.steps)
         if not self._workers[index].process.is_alive():
             self._replace(index)
+        return index
+
+    def _give(self, index: int, steps: list[PlannedStep], *, is_shared: bool = False) -> None:
         worker = self._workers[index]
-        worker.step = step
-        self._attempts[step.identity] = self._attempts.get(step.identity, 0) + 1
+        worker.is_shared = is_shared
+        for step in steps:
+            worker.steps[step.identity] = step
+            self._attempts[step.identity] = self._attempts.get(step.identity, 0) + 1
         with suppress(OSError):  # it has just died: wait() will notice
-            worker.connection.send(step)
+            worker.connection.send(steps)
 
     def terminate(self) -> None:
         """Ask busy workers to stop at a checkpoint; idle ones stay."""
@@ -95,41 +117,40 @@ class WorkerPool:
             return
         self._terminated = True
         for worker in self._workers:
-            if worker.step is not None:
+            if worker.steps:
                 worker.process.terminate()
 
     def wait(self, timeout_s: float) -> list[Outcome]:
         """Return what workers finished, or failed, within `timeout_s`."""
-        by_connection = {w.connection: i for i, w in enumerate(self._workers) if w.step is not None}
+        by_connection = {w.connection: i for i, w in enumerate(self._workers) if w.steps}
         ready = wait(list(by_connection), timeout=timeout_s)
-        outcomes = [self._receive(by_connection[c]) for c in ready if c in by_connection]
-        return [outcome for outcome in outcomes if outcome is not None]
+        found = (self._receive(by_connection[c]) for c in ready if c in by_connection)
+        return [outcome for outcomes in found for outcome in outcomes]
 
-    def _receive(self, index: int) -> Outcome | None:
+    def _receive(self, index: int) -> list[Outcome]:
         worker = self._workers[index]
-        step = worker.step
-        if step is None:
-            return None
         try:
             outcome: Outcome = worker.connection.recv()
         except (EOFError, ConnectionResetError):
-            return self._lost(index, step)
-        worker.step = None
-        return outcome
+            return self._lost(index)
+        del worker.steps[outcome.identity]
+        return [outcome]
 
-    def _lost(self, index: int, step: PlannedStep) -> Outcome | None:
-        """Answer for a worker that died: try the step again, or report it."""
-        process = self._workers[index].process
-        process.join()
-        self._workers[index].step = None
+    def _lost(self, index: int) -> list[Outcome]:
+        """Answer for a worker that died: try its steps again, or report them."""
+        worker = self._workers[index]
+        worker.process.join()
+        steps, worker.steps = worker.steps, {}
         if self._terminated:
-            return Outcome(step.identity, 0.0, error="stopped", interrupted=True)
-        if self._attempts[step.identity] < _MAX_ATTEMPTS:
-            self.submit(step)
-            return None
-        code = process.exitcode
+            return [Outcome(i, 0.0, error="stopped", interrupted=True) for i in steps]
+        again = [step for i, step in steps.items() if self._attempts[i] < _MAX_ATTEMPTS]
+        if again:
+            self._replace(index)
+            self._give(index, again, is_shared=worker.is_shared)
+        code = worker.process.exitcode
         cause = f"signal {-code} (is memory short?)" if code and code < 0 else f"exit code {code}"
-        return Outcome(step.identity, 0.0, error=f"its worker process died twice, by {cause}")
+        error = f"its worker process died twice, by {cause}"
+        return [Outcome(i, 0.0, error=error) for i in steps.keys() - {s.identity for s in again}]
 
     def _replace(self, index: int) -> None:
         self._workers[index].connection.close()

@@ -212,6 +212,7 @@ class _Manager:
         self._labels = step_labels(plan)
         self._queue = StepQueue(plan.to_run.values(), plan.done | plan.skipped)
         self._steps = plan.steps
+        self._beside_others = {i for i, s in plan.to_run.items() if s.maker.runs_beside_others}
         self._claims = Claims(store.claims)
         self._claimed: set[str] = set()
         self._look_at = 0.0
@@ -224,9 +225,8 @@ class _Manager:
     def run(self, pool: WorkerPool) -> None:
         """Run until everything is done or failed, or a signal asks to stop."""
         while pool.busy or (self._queue.open and not self.stopping):
-            while pool.idle and not self.stopping and (step := self._next()) is not None:
-                pool.submit(step)
-                self._notify_started(step)
+            if not self.stopping:
+                self._hand_out(pool)
             self.stopping |= not pool.busy and _walltime_is_over()
             if self.stopping:
                 pool.terminate()
@@ -238,10 +238,28 @@ class _Manager:
                 self._show_at = time.monotonic() + _POLL_S
         self._report.interrupted = self.stopping
 
-    def _next(self) -> PlannedStep | None:
-        """Take the most urgent step that no other process is at."""
+    def _hand_out(self, pool: WorkerPool) -> None:
+        """Let what runs side by side do so in one worker; the rest goes to idle ones."""
+        beside: list[PlannedStep] = []
+        free = get_settings().batch - pool.n_together if self._beside_others else 0
+        while (pool.n_together or pool.idle) and len(beside) < free:
+            if (step := self._next(beside_others=True)) is None:
+                break
+            beside.append(step)
+        if beside:
+            pool.submit_together(beside)
+        while pool.idle and (step := self._next(beside_others=False)) is not None:
+            pool.submit(step)
+            beside.append(step)
+        for step in beside:
+            self._notify_started(step)
+
+    def _next(self, *, beside_others: bool) -> PlannedStep | None:
+        """Take the most urgent step, of those for one worker, that no other process is at."""
         elsewhere: list[PlannedStep] = []
-        while (step := self._queue.take()) is not None and self._is_claimed(step):
+        while (step := self._queue.take()) is not None and (
+            (step.identity in self._beside_others) is not beside_others or self._is_claimed(step)
+        ):
             elsewhere.append(step)
         for other in elsewhere:
             self._queue.put_back(other)

@@ -20,9 +20,10 @@ from ..settings import get_settings
 from ..stores.connection import open_store
 from ..stores.documents import StepDocument
 from ..stores.mongodb import translated
+from .together import run_together
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from multiprocessing.connection import Connection
 
     from ..stores.connection import HaloflowStore
@@ -62,20 +63,38 @@ def work(connection: Connection, store_uri: str) -> None:
     with open_store(store_uri, patience_s=get_settings().patience_s) as store:
         while True:
             try:
-                step: PlannedStep | None = connection.recv()
+                steps: list[PlannedStep] | None = connection.recv()
             except (EOFError, OSError):  # the manager is gone
                 return
-            if step is None:
+            if steps is None:
                 return
-            outcome = _run(step, store)
-            with suppress(OSError):  # a manager that was killed hears nothing
-                connection.send(outcome)
-            release_claims()
-            if outcome.interrupted:
+            interrupted = False
+            for outcome in _outcomes(steps, store, connection):
+                with suppress(OSError):  # a manager that was killed hears nothing
+                    connection.send(outcome)
+                release_claims()
+                interrupted |= outcome.interrupted
+            if interrupted:
                 return
             if is_first:
                 gc.freeze()  # all is imported now, and need not be searched for garbage again
             is_first = False
+
+
+def _outcomes(
+    steps: list[PlannedStep], store: HaloflowStore, connection: Connection
+) -> Iterable[Outcome]:
+    """Run steps that run beside others in one go with those that join, any other by itself."""
+    if not all(step.maker.runs_beside_others for step in steps):
+        return (_run(step, store) for step in steps)
+
+    def joining() -> list[PlannedStep]:
+        try:
+            return (connection.recv() or []) if connection.poll() else []
+        except (EOFError, OSError):  # the manager was killed: a signal will say so
+            return []
+
+    return run_together(steps, lambda step: _run(step, store), joining)
 
 
 def _run(step: PlannedStep, store: HaloflowStore) -> Outcome:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from ..stores.connection import HaloflowStore
     from ..stores.domain_report import ErrorTable
-    from ..stores.student_checks import StudentCheck
     from ..workflows.models import StoredModel
 
 
@@ -50,20 +49,17 @@ def show(
 
     Example: `haloflow models`
     """
-    from ..workflows.model_export import check_of
     from ..workflows.models import find_model, known_models
     from .console import coloured, console, table
 
     out = console()
     with _opened(store) as opened:
         found = known_models(opened)
-        for note in found.notes:
-            out.print(Text("note: ", style="bold yellow") + Text(note))
-        if model is not None:
-            one = find_model(found.models, model)
-            check = check_of(one.document.weights_sha256, opened) if opened else None
-            _show_card(out, one, check or one.document.check)
-            return
+    for note in found.notes:
+        out.print(Text("note: ", style="bold yellow") + Text(note))
+    if model is not None:
+        _show_card(out, find_model(found.models, model))
+        return
     if all(one.is_shipped for one in found.models):
         out.print("No model was trained in this store. `student` in a sweep file trains one.")
     if not found.models:
@@ -124,8 +120,8 @@ def _opened(store: str | None) -> Iterator[HaloflowStore | None]:
         yield opened
 
 
-def _show_card(out: Console, model: StoredModel, check: StudentCheck | None) -> None:
-    document, domain = model.document, model.document.domain
+def _show_card(out: Console, model: StoredModel) -> None:
+    document, domain, check = model.document, model.document.domain, model.check
     out.print(Text(document.level, style="bold"))
     lines = [
         f"as a potential: {model.name}",

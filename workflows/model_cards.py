@@ -108,8 +108,13 @@ class ModelCard:
         yield "## Errors against the teacher"
         yield "Means of absolute values. Test frames are of trajectories that no training saw."
         yield _table(_ERROR_HEAD, [_error_row(*one) for one in document.errors.items()])
-        if document.errors_by_temperature:
-            rows = [_error_row(*one) for one in document.errors_by_temperature.items()]
+        by_temperature = dict(document.errors_by_temperature)
+        if document.fine_tuning is not None:
+            for one in document.fine_tuning.errors_at.get("test", ()):
+                at = "at rest" if one.temperature_k is None else f"{one.temperature_k:g} K"
+                by_temperature[at] = one.errors
+        if by_temperature:
+            rows = [_error_row(*named) for named in by_temperature.items()]
             yield _table(("test frames", *_ERROR_HEAD[1:]), rows)
         test = document.errors.get("test")
         if test is not None:
@@ -124,7 +129,10 @@ class ModelCard:
         yield "## Runs against the teacher's"
         check = self.document.check
         if check is None:
-            yield "Not made: `check: {}` in a sweep's section `student` asks for them."
+            if self._is_student:
+                yield "Not made: `check: {}` in a sweep's section `student` asks for them."
+            else:
+                yield "Not made."
             return
         yield from _check_tables(check)
 
@@ -153,8 +161,9 @@ class ModelCard:
         made = self.document.provenance
         packages = ", ".join(f"{name} {number}" for name, number in sorted(made.packages.items()))
         yield "## Make it again"
+        sweep = f"examples/students/{self.name}.yaml" if self._is_student else "SWEEP"
         yield (
-            f"```bash\nhaloflow run examples/students/{self.name}.yaml\n"
+            f"```bash\nhaloflow run {sweep}\n"
             f"haloflow models export {self.potential} --to FOLDER --name {self.name}\n```"
         )
         yield (
@@ -170,13 +179,21 @@ class ModelCard:
         if teacher is not None and teacher.name == self.document.teacher:
             licence = _licence_of(teacher.package)
             labels = f" Its labels are of {teacher.package} {teacher.package_version}{licence}."
-        yield (
-            f"These files: that of haloflow, {_LICENCE}.{labels} NEP is evaluated by calorine "
-            "(MPL-2.0) and was trained by torchnep (GPL-3.0-or-later); they hold nothing of either."
+        tools = (
+            " NEP is evaluated by calorine (MPL-2.0) and was trained by torchnep "
+            "(GPL-3.0-or-later); the files hold nothing of either."
         )
+        begun = " Weights that a fine-tuning began with have a licence of their own."
+        own = tools if self._is_student else begun
+        yield f"These files: that of haloflow, {_LICENCE}.{labels}{own}"
+
+    @property
+    def _is_student(self) -> bool:
+        return self.document.architecture == _NEP
 
 
 _LICENCE = "BSD-3-Clause"
+_NEP = "nep"
 _ERROR_HEAD = (
     "frames",
     "number",

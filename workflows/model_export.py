@@ -12,7 +12,6 @@ from ..errors import InputError, TrajectoryError
 from ..makers.learned import errors_by_temperature
 from ..makers.training_set import read_set
 from ..stores.records import step_of
-from ..stores.student_checks import StudentCheckDocument
 from ..stores.training import TrainingSetDocument
 from .model_cards import ModelCard
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..stores.connection import HaloflowStore
-    from ..stores.student_checks import StudentCheck
     from .models import StoredModel
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -39,31 +37,17 @@ def card_of(model: StoredModel, name: str, store: HaloflowStore | None) -> Model
         Where the check and the frames are; not needed of a model of the package.
     """
     document = model.document
-    check, data = document.check, None
-    if store is not None:
-        check = check_of(document.weights_sha256, store) or check
-        data = _data_of(document.data_hash, store)
+    data = _data_of(document.data_hash, store) if store is not None else None
     by_temperature = document.errors_by_temperature
-    if not by_temperature and store is not None and data is not None:
+    if not by_temperature and document.fine_tuning is None and store is not None and data:
         calculator = load_potential(model.name).calculator
         try:
             frames = read_set(data, store.files, "test")
         except TrajectoryError:  # the frames are gone; the card says what the document knows
             frames = []
         by_temperature = errors_by_temperature(calculator, frames)
-    update = {"check": check, "errors_by_temperature": by_temperature}
+    update = {"check": model.check, "errors_by_temperature": by_temperature}
     return ModelCard(name, model.name, document.model_copy(update=update), data)
-
-
-def check_of(weights_sha256: str, store: HaloflowStore) -> StudentCheck | None:
-    """Return the newest check of the student with these weights."""
-    criteria = {"output.kind": "student_check", "output.weights_sha256": weights_sha256}
-    rows = [*store.outputs.query(criteria, ["output"], sort={"completed_at": -1}, limit=1)]
-    if not rows:
-        return None
-    document = step_of(rows[0]["output"])
-    assert isinstance(document, StudentCheckDocument)
-    return document.check
 
 
 def export_model(

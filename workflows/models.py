@@ -13,11 +13,13 @@ from ..makers.trained_models import bring_model, bring_models
 from ..quantity import Status
 from ..stores.models import TrainedModelDocument
 from ..stores.records import step_of
+from ..stores.student_checks import StudentCheckDocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..stores.connection import HaloflowStore
+    from ..stores.student_checks import StudentCheck
     from .candidates import Candidate
     from .sweep import Stages, Sweep
 
@@ -51,6 +53,7 @@ class StoredModel:
     document: TrainedModelDocument
     name: str
     is_shipped: bool = False
+    check: StudentCheck | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,10 @@ def known_models(store: HaloflowStore | None) -> KnownModels:
             continue
         document = step_of(model.document())
         assert isinstance(document, TrainedModelDocument)
-        found[model.weights_sha256] = StoredModel(document, model.name, is_shipped=True)
+        found[model.weights_sha256] = StoredModel(
+            document, model.name, is_shipped=True, check=document.check
+        )
+    checks = _checks(store) if store else {}
     rows = store.outputs.query({"output.kind": "trained_model"}, ["output"]) if store else ()
     for row in rows:
         try:
@@ -125,9 +131,21 @@ def known_models(store: HaloflowStore | None) -> KnownModels:
             name = name_of(str(row["output"].get("level", row["output"].get("identity"))))
             unreadable[name] = f"{error.problem} ({error.given})"
             continue
-        found.setdefault(model.weights_sha256, StoredModel(document, model.name))
+        stored = StoredModel(document, model.name, check=checks.get(model.weights_sha256))
+        found.setdefault(model.weights_sha256, stored)
     models = sorted(found.values(), key=lambda one: (one.document.us_per_atom_step, one.name))
     return KnownModels(models, unreadable)
+
+
+def _checks(store: HaloflowStore) -> dict[str, StudentCheck]:
+    """Return the newest check of each student of a store, by the sha256 of its weights."""
+    criteria = {"output.kind": "student_check"}
+    found: dict[str, StudentCheck] = {}
+    for row in store.outputs.query(criteria, ["output"], sort={"completed_at": 1}):
+        document = step_of(row["output"])
+        assert isinstance(document, StudentCheckDocument)
+        found[document.weights_sha256] = document.check
+    return found
 
 
 def stored_models(store: HaloflowStore) -> list[StoredModel]:
@@ -218,6 +236,8 @@ def choose_model(
                 f"({document.us_per_atom_step:.0f} us per atom and step{error}; "
                 f"teacher {document.teacher})"
             )
+            if model.check is not None and model.check.problems:
+                reason += f"; it differs from its teacher: {'; '.join(model.check.problems)}"
             return LevelChoice(model.name, reason, document)
         if model.is_shipped and not _knows_elements(model.document, run):
             n_others += 1

@@ -7,7 +7,12 @@ import pytest
 from pymatgen.core import Composition
 from tiny_frames import rattled_salt
 from tiny_sweeps import CRYSTAL, GLASS, tiny_sweep
-from trained_models import change_machine, own_machine, put_model  # noqa: F401  (a fixture)
+from trained_models import (  # noqa: F401  (a fixture)
+    change_machine,
+    own_machine,
+    put_check,
+    put_model,
+)
 
 from haloflow.engines.domain import NepDomain
 from haloflow.engines.potentials import identify
@@ -49,6 +54,16 @@ def test_the_fastest_that_covers_the_run(store):
     assert choice.reason == (
         f"{fast.level} is the fastest model that covers it (20 us per atom and step, "
         "forces 76 meV/A off; teacher chgnet-r2scan-d3)"
+    )
+
+
+def test_what_a_check_found_is_said_where_the_student_is_taken(store):
+    document = put_model(store, 1)
+    put_check(store, document)
+    choice = choose_model(stored_models(store), salt())
+    assert choice.model.identity == document.identity
+    assert choice.reason.endswith(
+        "; it differs from its teacher: NaCl at 300 K: density / g/cm3 2.3, teacher 2"
     )
 
 

@@ -13,6 +13,7 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from ..errors import EngineError
 from .gpaw_host import parts
+from .gpaw_levels import NONMETALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,10 +93,12 @@ class GpawCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
 
         level = self.level
         moments = moments_of(self.atoms)
+        is_metal = NONMETALS.isdisjoint(self.atoms.get_chemical_symbols())
+        spacing = level.metal_kspacing if is_metal else level.kspacing
         return Parameters(
             mode=PW(level.cutoff_ev),
             xc=xc,
-            kpts={"density": 1.0 / level.kspacing, "gamma": True},
+            kpts={"density": 1.0 / spacing, "gamma": True},
             occupations={"name": "marzari-vanderbilt", "width": level.smearing_ev},
             convergence={
                 "energy": level.energy_ev_per_electron,

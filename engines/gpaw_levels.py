@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 R2SCAN: Final = "MGGA_X_R2SCAN+MGGA_C_R2SCAN"
 
 
+NONMETALS: Final = frozenset({"H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se", "Br", "I"})
+
+
 @dataclass(frozen=True)
 class GpawLevel:
     """A level of theory; the defaults are converged, see ``docs/gpaw.md``.
@@ -26,8 +29,9 @@ class GpawLevel:
         Functional, as libxc names it.
     cutoff_ev
         Of the plane waves.
-    kspacing
-        Largest distance of k-points in 1/A, 2 pi included; the mesh holds Gamma.
+    kspacing, metal_kspacing
+        Largest distance of k-points in 1/A, 2 pi included; the mesh holds Gamma. The second for
+        structures without an element of `NONMETALS`.
     smearing_ev
         Width of Marzari and Vanderbilt's smearing, whose energies need no extrapolation.
     energy_ev_per_electron, density_per_electron, eigenstates_ev2_per_electron
@@ -40,7 +44,8 @@ class GpawLevel:
     theory: str
     xc: str
     cutoff_ev: float = 700.0
-    kspacing: float = 0.35
+    kspacing: float = 0.5
+    metal_kspacing: float = 0.2
     smearing_ev: float = 0.05
     energy_ev_per_electron: float = 1e-5
     density_per_electron: float = 1e-5

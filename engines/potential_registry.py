@@ -185,7 +185,9 @@ def find_recipe(name: str) -> Recipe:
         return _mace_file(name, path, keywords) if scheme == "mace" else _nep_file(name, path)
     if found and scheme == "ase":
         return _ase_calculator(name, rest)
-    raise UnknownNameError.of("potential", name, [*registered(), *GPAW_LEVELS, *VASP_LEVELS, *SCHEMES])
+    raise UnknownNameError.of(
+        "potential", name, [*registered(), *GPAW_LEVELS, *VASP_LEVELS, *SCHEMES]
+    )
 
 
 def _trained(name: str) -> Recipe:

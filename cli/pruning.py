@@ -20,7 +20,7 @@ from .stores import store_uri
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..stores.retention import RetentionPlan
+    from ..stores.retention import Release, RetentionPlan
     from ..workflows.pruning import Pruned
 
 _ANY_TIME_S = 7 * 86400.0
@@ -90,16 +90,15 @@ def _show_rules(chosen: Retention | None, recorded: Mapping[str, Retention]) -> 
 
 def _show_plan(plan: RetentionPlan) -> None:
     out = console()
-    by_rule: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    runs: dict[str, set[str]] = defaultdict(set)
+    by_rule: dict[str, list[Release]] = defaultdict(list)
     for one in plan.releases:
-        runs[one.rule].add(one.identity)
-        by_rule[one.rule][1] += one.n_files
-        by_rule[one.rule][2] += one.n_bytes
+        by_rule[one.rule].append(one)
     if by_rule:
         made = table("rule", "runs", "files", "size")
-        for rule, (_, n_files, n_bytes) in by_rule.items():
-            made.add_row(rule, str(len(runs[rule])), str(n_files), size_text(n_bytes))
+        for rule, parts in by_rule.items():
+            runs = {part.identity for part in parts}
+            n_files, n_bytes = sum(p.n_files for p in parts), sum(p.n_bytes for p in parts)
+            made.add_row(rule, str(len(runs)), str(n_files), size_text(n_bytes))
         out.print(made)
     else:
         out.print("There is nothing to release.")

@@ -37,7 +37,6 @@ _SHARED_GPU = (
     "fi",
 )
 """Starts CUDA's Multi-Process Service, without which processes take turns on a GPU."""
-_MINUTES_PER_HOUR = 60
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ from ..identity import file_sha256
 from ..stores.documents import FileReference
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
+    from ..engines.trajectory_files import TrajectoryFile
     from .step import StepContext
 
 
@@ -21,3 +23,19 @@ def reference_to(file: Path, role: str, context: StepContext) -> FileReference:
         n_bytes=file.stat().st_size,
         role=role,
     )
+
+
+def references_to(
+    chunks: Iterable[TrajectoryFile], role: str, files_dir: Path
+) -> list[FileReference]:
+    """Refer to the chunks of a trajectory, whose checksums are known."""
+    return [
+        FileReference(
+            path=chunk.path.relative_to(files_dir).as_posix(),
+            sha256=chunk.sha256,
+            n_bytes=chunk.n_bytes,
+            role=role,
+            n_frames=chunk.n_frames,
+        )
+        for chunk in chunks
+    ]

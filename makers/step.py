@@ -21,7 +21,7 @@ from ..identity import canonical, step_identity, step_uuid, structure_hash
 from ..settings import get_settings
 from ..stores.claims import Claims, Owner
 from ..stores.connection import store_of_job
-from ..stores.documents import FileReference, PotentialRecord, Provenance, StepDocument
+from ..stores.documents import PotentialRecord, Provenance, StepDocument
 from ..stores.purpose import is_for_tests
 from ..stores.results import record_failure, stored_output, used_all
 from ..stores.saved_runs import RunSaver
@@ -29,6 +29,7 @@ from ..stores.step_files import StepFiles
 from ..stores.trajectory_places import remember_place
 from .installed import installed_packages
 from .progress import ProgressReporter
+from .references import references_to
 from .trained_models import bring_models
 from .walltime import walltime_left_s
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from ..engines.md import MDResult
     from ..engines.potentials import Potential, PotentialIdentity
     from ..stores.connection import HaloflowStore
+    from ..stores.documents import FileReference
 
 DocumentT = TypeVar("DocumentT", bound=StepDocument)
 _LEAST_WALLTIME_S = 1.0
@@ -114,15 +116,9 @@ class StepContext:
     def trajectories(self, parts: Mapping[str, MDResult]) -> list[FileReference]:
         """Refer to the trajectory files of the parts of a run."""
         return [
-            FileReference(
-                path=chunk.path.relative_to(self.files_dir).as_posix(),
-                sha256=chunk.sha256,
-                n_bytes=chunk.n_bytes,
-                role=f"trajectory-{part}",
-                n_frames=chunk.n_frames,
-            )
+            reference
             for part, result in parts.items()
-            for chunk in result.trajectory
+            for reference in references_to(result.trajectory, f"trajectory-{part}", self.files_dir)
         ]
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..engines.trajectory import THERMO, TrajectoryReader, TrajectoryWriter
 from ..errors import StoreError, TrajectoryError
 from ..identity import step_uuid
+from ..makers.references import references_to
 from ..makers.step import step_directory
 from ..makers.stored_trajectories import open_stored
 from ..settings import cache_folder
@@ -153,19 +154,10 @@ def _thinned(store: HaloflowStore, one: Release, files: list[FileReference]) -> 
     )
     _copy_frames(reader, writer, one.keep_every or 1)
     writer.close()
-    references = []
-    for chunk in TrajectoryReader(folder).files:
+    chunks = TrajectoryReader(folder).files
+    for chunk in chunks:
         store.files.put(chunk.path, chunk.sha256)
-        references.append(
-            FileReference(
-                path=chunk.path.relative_to(store.files.folder).as_posix(),
-                sha256=chunk.sha256,
-                n_bytes=chunk.n_bytes,
-                role=f"{ROLE}{name}",
-                n_frames=chunk.n_frames,
-            )
-        )
-    return references
+    return references_to(chunks, f"{ROLE}{name}", store.files.folder)
 
 
 def _copy_frames(reader: TrajectoryReader, writer: TrajectoryWriter, every: int) -> None:

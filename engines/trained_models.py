@@ -12,6 +12,7 @@ import json
 import re
 import secrets
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,11 +21,10 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import PotentialError, UnknownNameError
 from ..identity import file_sha256
 from ..settings import cache_folder
-from .durable import sync_directory, write_durably
 from .weights import cached_sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 SHIPPED: Final = Path(__file__).with_name("students")
 """Folder of the models that come with the package."""
@@ -221,8 +221,7 @@ def keep_model(document: str, sources: Mapping[str, Path]) -> TrainedModel:
         target = folder / f"{stem}.{file.name.partition('.')[2]}"
         if target.is_file() and cached_sha256(target) == file.sha256:
             continue
-        part = target.with_name(f".{target.name}-{secrets.token_hex(4)}.part")
-        try:
+        with _placed(target) as part:
             shutil.copyfile(sources[file.role], part)
             if file_sha256(part) != file.sha256:
                 raise PotentialError(
@@ -231,16 +230,26 @@ def keep_model(document: str, sources: Mapping[str, Path]) -> TrainedModel:
                     allowed=f"sha256 {file.sha256[:DIGITS]}",
                     remedy="restore it from a backup, or train the model again",
                 )
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-    sync_directory(folder)
     card = folder / f"{stem}{_CARD}"
-    if not card.is_file() or card.read_text(encoding="utf-8") != document:
-        write_durably(card, document.encode())
+    with _placed(card) as part:
+        part.write_text(document, encoding="utf-8")
     model = _read(card)
     assert model is not None
     return model
+
+
+@contextmanager
+def _placed(target: Path) -> Iterator[Path]:
+    """Give a path to write to, and put what is there in place of `target` in one step.
+
+    Others may do the same at the same time.
+    """
+    part = target.with_name(f".{target.name}-{secrets.token_hex(4)}.part")
+    try:
+        yield part
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _read(card: Path) -> TrainedModel | None:

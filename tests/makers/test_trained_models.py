@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from jobflow import run_locally
 from kept_elsewhere import Elsewhere
@@ -13,6 +15,7 @@ from haloflow.engines.potentials import identify, level_of
 from haloflow.engines.trained_models import (
     digits_of,
     find_trained,
+    keep_model,
     models_folder,
     models_here,
     name_of,
@@ -133,6 +136,19 @@ def test_what_was_changed_on_this_machine_is_brought_again(store):
     assert models_here() == []
     bring_models([model.name], store)
     assert find_trained(model.name) == model
+
+
+def test_many_may_bring_the_same_model_at_once(store):
+    document = put_model(store, 1)
+    sources = {
+        role: store.files_dir / file.path
+        for role, file in zip(("weights", "domain"), document.files, strict=True)
+    }
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(keep_model, document.model_dump_json(), sources) for _ in range(24)]
+        kept = {job.result(timeout=60) for job in jobs}
+    assert kept == {find_trained(f"nep:{document.weights_sha256[:12]}")}
+    assert len([*models_folder().rglob("*.*")]) == 3
 
 
 def test_files_that_are_damaged_in_the_store_are_refused(store):

@@ -7,6 +7,9 @@ STORE  ?= haloflow-store
 TEST_WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
 BESIDE_OTHERS := tests/dashboard tests/workflows/managers
+# Tests of queues mostly wait, for limits of time and for servers that are away: twice as many at
+# a time, the longest first.
+QUEUE_PYTEST := $(BIN)/python -m pytest -n $(shell expr 2 \* $(TEST_WORKERS)) --dist load --maxschedchunk 1
 # One thread per worker: two workers share two cores, and threads are part of reproducibility.
 export OMP_NUM_THREADS ?= 1
 export PIP_ROOT_USER_ACTION ?= ignore
@@ -52,7 +55,8 @@ test: $(VENV)/.test-installed lint types test-only
 # of these, what failed beside others is run once more by itself, and has to pass there.
 test-only:
 	$(PYTEST) $(patsubst %,--ignore=%,$(BESIDE_OTHERS))
-	$(PYTEST) $(BESIDE_OTHERS) || { \
+	{ $(PYTEST) tests/dashboard; of_pages=$$?; \
+	  $(QUEUE_PYTEST) tests/workflows/managers && test $$of_pages = 0; } || { \
 	  echo "Once more, by itself, what failed beside other tests:"; \
 	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(BESIDE_OTHERS); }
 

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,25 +25,29 @@ from pymongo.uri_parser import parse_uri
 from haloflow.stores.connection import HaloflowStore, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from pymongo.database import Database
+    from collections.abc import Callable
 
 TESTS = Path(__file__).parent
 BIN = Path(sys.executable).parent
 LONG_S = 300.0
 """Nothing that a test waits for takes as long, even where five others compute."""
+_MOST_PAUSE_S = 2.0
 PING_S = 1
 LOST_AFTER_S = 4
 
 
 def wait_for(ready: Callable[[], Any], what: str, *, limit_s: float = LONG_S) -> Any:
-    """Return what `ready` gives once it is true; fail with `what` did not come."""
-    deadline = time.monotonic() + limit_s
+    """Return what `ready` gives once it is true; fail with `what` did not come.
+
+    What takes long to find out is asked less often, since what is waited for needs the machine.
+    """
+    began = asked = time.monotonic()
     while not (found := ready()):
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now - began > limit_s:
             pytest.fail(f"{what}: not within {limit_s:g} s")
-        time.sleep(0.05)
+        time.sleep(min(max(0.05, 4 * (now - asked)), _MOST_PAUSE_S))
+        asked = time.monotonic()
     return found
 
 
@@ -56,6 +59,7 @@ class FireWorksSite:
     server: str
     environment: dict[str, str] = field(default_factory=dict)
     _started: list[subprocess.Popen[str]] = field(default_factory=list, init=False, repr=False)
+    _client: MongoClient[Any] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self):
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -91,11 +95,11 @@ class FireWorksSite:
     def read(self, name: str) -> dict[str, Any]:
         return yaml.safe_load((self.config / name).read_text())
 
-    @contextmanager
-    def server_database(self) -> Iterator[Database[Any]]:
-        """Give the store's database, past all that haloflow has to say."""
-        with MongoClient(self.server) as client:
-            yield client[self.database]
+    @property
+    def client(self) -> MongoClient[Any]:
+        """The server, past all that haloflow has to say."""
+        self._client = self._client or MongoClient(self.server)
+        return self._client
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
         """Start a command in the folder, as a session of its own."""
@@ -108,6 +112,8 @@ class FireWorksSite:
 
     def close(self) -> None:
         """End what was started and still runs."""
+        if self._client is not None:
+            self._client.close()
         for process in self._started:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -177,8 +183,7 @@ class FireWorksSite:
         return {row["state"] for row in self.fireworks()}
 
     def fireworks(self) -> list[dict[str, Any]]:
-        with MongoClient(self.server) as client:
-            return list(client[self.pad_name].fireworks.find({}))
+        return list(self.client[self.pad_name].fireworks.find({}))
 
 
 def need(program: str) -> None:

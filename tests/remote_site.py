@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import signal
-import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import psutil
 from cluster import FireWorksSite, wait_for
-from pymongo import MongoClient
+
+from haloflow.stores.claims import Claims
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-RUNNER_S = 60.0
 
 
 class JobflowRemoteSite(FireWorksSite):
@@ -37,8 +36,15 @@ class JobflowRemoteSite(FireWorksSite):
 
     def jobs(self, **criteria: Any) -> list[dict[str, Any]]:
         """Return jobflow-remote's own records."""
-        with MongoClient(self.server) as client:
-            return list(client[self.database].jobs.find(criteria))
+        return list(self.client[self.database].jobs.find(criteria))
+
+    def worker_of(self, name: str) -> psutil.Process | None:
+        """Return the process that holds the claim on the step of this name, if one does."""
+        (job,) = self.jobs(**{"job.name": name})
+        identity = job["job"]["metadata"]["haloflow_identity"]
+        with self.open() as store:
+            claim = Claims(store.claims).live([identity]).get(identity)
+        return psutil.Process(claim.owner.pid) if claim else None
 
     def states(self) -> list[str]:
         return sorted(row["state"] for row in self.jobs())
@@ -74,12 +80,7 @@ class JobflowRemoteSite(FireWorksSite):
 
     def watchdogs(self) -> list[psutil.Process]:
         """Return the processes that look after the sweeps of this project."""
-        return [
-            process
-            for process in psutil.process_iter(["pid", "cmdline", "environ"])
-            if (process.info["environ"] or {}).get("JFREMOTE_PROJECTS_FOLDER") == str(self.projects)
-            and "recover --every" in " ".join(process.info["cmdline"] or ())
-        ]
+        return self._processes("recover --every")
 
     def kill_runner(self) -> None:
         """Kill the runner with SIGKILL, as a machine that runs out of memory does."""
@@ -94,14 +95,13 @@ class JobflowRemoteSite(FireWorksSite):
         wait_for(lambda: not self._processes("supervisord"), "the death of the supervisor")
 
     def close(self) -> None:
-        """Stop the runner and its supervisor, and what was started."""
+        """Kill who would start others first, then the runner, and what was started."""
         super().close()
-        for watchdog in self.watchdogs():
-            watchdog.kill()
-        if self.projects.exists():
-            self.run(
-                sys.executable, "-W", "ignore", "-c",
-                "from jobflow_remote.jobs.daemon import DaemonManager as D;"
-                "d = D.from_project_name(); d.kill(); d.shut_down(wait=True)",
-                limit_s=RUNNER_S,
-            )  # fmt: skip
+        wait_for(lambda: not self._killed(), "the end of the runner")
+
+    def _killed(self) -> list[psutil.Process]:
+        found = self.watchdogs() + self._processes("supervisord") + self.runners()
+        for process in found:
+            with suppress(psutil.NoSuchProcess):  # it has ended by itself
+                process.kill()
+        return found

@@ -16,6 +16,7 @@ from ...makers.step import release_claims
 from ...makers.walltime import limited_to
 from ...quantity import Status
 from ...settings import get_settings
+from ...stores.mongodb import translated
 from ...stores.results import clear_failures, failures, heads, record_failure, used_all
 from ..status import update_summaries
 from .attempts import Attempt
@@ -118,10 +119,19 @@ def run_queued(
     ------
     EngineError
         Job after job of the step was interrupted, and got it no further.
+    StoreError
+        The server of the store went away for longer than it is waited for.
     Exception
         Whatever the step raised, but for an interruption.
     """
     own_share()
+    with translated(store.uri):
+        return _run(job, orders, store, tell)
+
+
+def _run(
+    job: Job, orders: Orders, store: HaloflowStore, tell: Callable[[str], None] | None
+) -> Ending:
     if not _can_start(job, orders, store):
         return Ending.SKIPPED
     noted = failures(store, [orders.identity])

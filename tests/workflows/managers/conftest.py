@@ -18,11 +18,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+LONGEST_FIRST = (
+    "test_jobflow_remote_outages",
+    "test_jobflow_remote_faults",
+    "test_slurm",
+    "test_outages",
+    "test_jobflow_remote",
+)
+"""Modules whose tests wait for a minute and more; others run meanwhile."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let tests of queues tell by their own deadlines what did not come."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent and not item.get_closest_marker("timeout"):
+    own = [item for item in items if item.path.parent == Path(__file__).parent]
+    for item in own:
+        if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(1200))
+    order = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    longest_first = iter(sorted(own, key=lambda item: order.get(item.path.stem, len(order))))
+    items[:] = [next(longest_first) if item in own else item for item in items]
 
 
 @pytest.fixture

@@ -193,9 +193,9 @@ def test_a_store_of_a_newer_schema_is_left_alone(site, undisturbed):
     refused = f"the store was written by a newer haloflow. Given: schema {NEWER}"
     for command in (("status",), ("run", "tiny.yaml"), ("query",), ("resume",)):
         assert refused in " ".join(site.haloflow(*command, code=1).split())
-    with site.server_database() as database:
-        assert database.outputs.count_documents({}) == 0
-        database.meta.update_one({"_id": "schema"}, {"$set": {"version": SCHEMA_VERSION}})
+    database = site.client[site.database]
+    assert database.outputs.count_documents({}) == 0
+    database.meta.update_one({"_id": "schema"}, {"$set": {"version": SCHEMA_VERSION}})
     site.haloflow("resume")
     site.rlaunch()
     assert_survived(site, undisturbed, acknowledged(site), cause="written by a newer haloflow")

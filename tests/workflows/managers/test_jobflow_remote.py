@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 
-import psutil
 import pytest
 from cluster import wait_for
 from guarded_store import assert_nowhere, let_in
@@ -12,8 +11,6 @@ from pair_potential import DELAY_S
 from queued_sweeps import assert_as_undisturbed, lay_out
 from remote_site import JobflowRemoteSite
 from tiny_sweeps import CRYSTAL
-
-from haloflow.stores.claims import Claims
 
 pytest.importorskip("jobflow_remote")
 pytestmark = pytest.mark.timeout(400)
@@ -89,9 +86,7 @@ def test_killed_jobs_pauses_and_cancelling(remote, slurm):
         told.items() >= {"NumCPUs": "2", "MinMemoryNode": "500M", "TimeLimit": "00:15:00"}.items()
     )
     assert told["TresPerNode"] in {"gres:gpu:1", "gres/gpu:1"}
-    with remote.open() as store:
-        claim = wait_for(lambda: owner_of(store, md), "its claim")
-    psutil.Process(claim.owner.pid).send_signal(signal.SIGKILL)
+    wait_for(lambda: remote.worker_of("md-300K"), "its claim").send_signal(signal.SIGKILL)
     wait_for(lambda: md_states(remote) == ["FAILED"], "the failure", limit_s=60)
     assert "the job was killed" in remote.haloflow("status")
     assert "1 step lost and run again" in remote.haloflow("resume")
@@ -116,8 +111,3 @@ def test_many_steps_in_one_job(remote, slurm, undisturbed):
         assert_as_undisturbed(store, undisturbed)
     assert len(remote.jobs()) == 9  # each step once
     assert 1 <= slurm.newest() - before <= 3
-
-
-def owner_of(store, job):
-    identity = job["job"]["metadata"]["haloflow_identity"]
-    return Claims(store.claims).live([identity]).get(identity)

@@ -101,13 +101,27 @@ def test_threads_are_few_however_many_ask(folder):
         assert runs.num_threads() <= before + server.THREADS
 
 
-def test_a_connection_that_sends_no_head_is_closed(monkeypatch):
-    monkeypatch.setattr(server, "HEAD_S", 0.3)
+@contextlib.asynccontextmanager
+async def listening(pause_s=0.0):
+    """Answer "done" after a pause, through the protocol of the server; give port and state."""
 
-    async def app_(_scope, _receive, send):
-        await asyncio.sleep(0.6)  # an answer may take longer
+    async def answer(_scope, _receive, send):
+        await asyncio.sleep(pause_s)
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"done"})
+
+    config = uvicorn.Config(answer, http=server.Protocol, log_level="error", lifespan="off")
+    config.load()
+    state = ServerState()
+    listener = await asyncio.get_running_loop().create_server(
+        lambda: config.http_protocol_class(config, state, {}), "127.0.0.1", 0
+    )
+    async with listener:
+        yield listener.sockets[0].getsockname()[1], state
+
+
+def test_a_connection_that_sends_no_head_is_closed(monkeypatch):
+    monkeypatch.setattr(server, "HEAD_S", 0.3)
 
     async def lasts_s(port, sent):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -118,16 +132,8 @@ def test_a_connection_that_sends_no_head_is_closed(monkeypatch):
         return time.monotonic() - started, got
 
     async def run():
-        config = uvicorn.Config(app_, http=server.Protocol, log_level="error", lifespan="off")
-        config.load()
-        state = ServerState()
-        loop = asyncio.get_running_loop()
-        listening = await loop.create_server(
-            lambda: config.http_protocol_class(config, state, {}), "127.0.0.1", 0
-        )
-        port = listening.sockets[0].getsockname()[1]
         head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-        async with listening:
+        async with listening(pause_s=0.6) as (port, _):  # an answer may take longer
             return await asyncio.gather(
                 *(lasts_s(port, sent) for sent in (b"", head[:9], head, head + head[:9]))
             )
@@ -143,20 +149,11 @@ def test_a_connection_that_sends_no_head_is_closed(monkeypatch):
 def test_who_comes_when_too_many_are_there_is_told_so_as_by_any_answer(monkeypatch):
     monkeypatch.setattr(server, "MOST_WAITING", 4)
 
-    async def app_(_scope, _receive, send):
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"done"})
-
     async def run():
-        config = uvicorn.Config(app_, http=server.Protocol, log_level="error", lifespan="off")
-        config.load()
-        state = ServerState()
-        loop = asyncio.get_running_loop()
-        listening = await loop.create_server(
-            lambda: config.http_protocol_class(config, state, {}), "127.0.0.1", 0
-        )
-        port = listening.sockets[0].getsockname()[1]
-        async with listening, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        async with (
+            listening() as (port, state),
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+        ):
             idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
             while len(state.connections) < len(idle):  # noqa: ASYNC110  (there is no event)
                 await asyncio.sleep(0.01)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager, suppress
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +63,8 @@ _IDENTITY_FIELD = f"job.metadata.{IDENTITY}"
 _BATCH = 1000
 _LOCK_S = 20
 _NOT_SENT = ("WAITING", "READY", "PAUSED", "FAILED", "REMOTE_ERROR")
+_GPUS = re.compile(r"gpus?[:=](\d+)")
+"""In what workers of Slurm, PBS or SGE ask for."""
 _STATES = {state.value: state for state in RemoteState}
 
 
@@ -229,6 +233,7 @@ class JobflowRemoteManager:
             name, worker = self._worker(asked)
             orders = orders_of(step, asked, candidates[step.identity])
             require_time(worker, orders)
+            require_room(worker, orders)
             made[step.identity] = carrier(
                 step,
                 orders,
@@ -296,6 +301,28 @@ def require_time(worker: WorkerBase, orders: Orders) -> None:
             f"{worker.batch.max_time:.0f} s",
             remedy="run `haloflow setup` with a longer --walltime, or without --packed; or let "
             "the step write checkpoints more often",
+        )
+
+
+def require_room(worker: WorkerBase, orders: Orders) -> None:
+    """Refuse a packed worker that runs more steps at once on a GPU than fit there.
+
+    Raises
+    ------
+    InputError
+        The step allows fewer.
+    """
+    if worker.batch is None or not orders.gpus:
+        return
+    gpus = _GPUS.search(str(worker.resources))
+    on_one = ceil((worker.batch.parallel_jobs or 1) / (int(gpus[1]) if gpus else 1))
+    if on_one > orders.replicas_per_gpu:
+        raise InputError(
+            "this worker runs more steps at once on a GPU than fit there",
+            given=f"{orders.name}: {on_one} on one GPU",
+            allowed=f"up to {orders.replicas_per_gpu}, by the estimate or by the sweep",
+            remedy="run `haloflow setup` with a smaller --side-by-side; or, if they do fit, set "
+            f"HALOFLOW_GPU_MEMORY_GB or `resources: {{{orders.stage}: {{replicas_per_gpu: ...}}}}`",
         )
 
 

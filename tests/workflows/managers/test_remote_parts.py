@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ from haloflow.workflows.managers import base, preflight, setup
 from haloflow.workflows.managers.batch import QueueView
 from haloflow.workflows.managers.resources import Resources
 from haloflow.workflows.managers.site import Site
+from haloflow.workflows.managers.task import Orders
 from haloflow.workflows.plan import plan_sweep
 
 pytest.importorskip("jobflow_remote")
@@ -137,7 +139,6 @@ def test_a_project_without_a_worker_is_refused(project):
 
 def test_a_packed_job_too_short_for_a_checkpoint_is_refused():
     from haloflow.workflows.managers.jobflow_remote import require_time
-    from haloflow.workflows.managers.task import Orders
 
     orders = Orders("a" * 64, "md-300K", (), (), 60.0, 1, 0.0, checkpoint_s=400.0)
     for batch in (None, SimpleNamespace(max_time=None), SimpleNamespace(max_time=500.0)):
@@ -146,6 +147,35 @@ def test_a_packed_job_too_short_for_a_checkpoint_is_refused():
         require_time(SimpleNamespace(batch=SimpleNamespace(max_time=300.0)), orders)
     assert "md-300K: about 400 s to a checkpoint, of 300 s" in str(caught.value)
     assert "--walltime" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("resources", "parallel", "fits"),
+    [
+        ({"gres": "gpu:2"}, 4, True),
+        ({"gres": "gpu:2"}, 5, False),
+        ({"select": "select=1:ncpus=8:ngpus=3"}, 6, True),
+        ({"select": "gpu=1,h_vmem=2000M"}, 3, False),
+        ({}, 3, False),
+        ({}, None, True),
+    ],
+)
+def test_a_worker_that_puts_too_many_steps_on_a_gpu_is_refused(resources, parallel, fits):
+    from haloflow.workflows.managers.jobflow_remote import require_room
+
+    worker = SimpleNamespace(batch=SimpleNamespace(parallel_jobs=parallel), resources=resources)
+    asked = {"stage": "md", "gpus": 1, "replicas_per_gpu": 2}
+    orders = Orders("1" * 64, "md-300K", (), (), 60.0, 1, 0.1, **asked)
+    require_room(worker, replace(orders, gpus=0))
+    require_room(SimpleNamespace(batch=None, resources={}), orders)
+    if fits:
+        require_room(worker, orders)
+        return
+    with pytest.raises(InputError, match="more steps at once on a GPU than fit there") as refused:
+        require_room(worker, orders)
+    assert "md-300K: 3 on one GPU" in str(refused.value)
+    assert "up to 2" in str(refused.value)
+    assert "resources: {md: {replicas_per_gpu: ...}}" in str(refused.value)
 
 
 def test_a_runner_of_another_machine_is_left_alone(project):
@@ -201,7 +231,6 @@ def test_the_carrier_of_a_step_runs_it_and_stores_its_document(project):
     from maggma.stores import MemoryStore
 
     from haloflow.workflows.managers.jobflow_remote_task import carrier
-    from haloflow.workflows.managers.task import Orders
 
     with open_store(project.store, files_dir=project.files_dir) as store:
         plan = plan_sweep(tiny_sweep(), store)

@@ -106,18 +106,21 @@ class Surroundings:
         """Return the indices of the mobile ions."""
         return np.flatnonzero(np.array(self.symbols) == self.mobile)
 
-    def vectors(self, place: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the shortest vectors from `place` to all atoms: in fractions, and lengths in A.
+    def images(self, place: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return vectors from `place` to the nearest images of all atoms, and those around them.
 
-        Of a skewed cell all images around the nearest integers are tried.
+        In fractions, shape (n_atoms, 27, 3), and their lengths in A, shape (n_atoms, 27).
         """
         steps = np.array(np.meshgrid(*[[-1, 0, 1]] * 3)).reshape(3, -1).T
         apart = self.fractional - place
-        apart = apart - np.rint(apart)
-        images = apart[:, None] + steps
-        lengths = np.linalg.norm(images @ self.cell, axis=2)
+        found = (apart - np.rint(apart))[:, None] + steps
+        return found, np.linalg.norm(found @ self.cell, axis=2)
+
+    def vectors(self, place: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the shortest vectors from `place` to all atoms: in fractions, and lengths in A."""
+        images, lengths = self.images(place)
         nearest = lengths.argmin(axis=1)
-        rows = np.arange(len(apart))
+        rows = np.arange(len(images))
         return images[rows, nearest], lengths[rows, nearest]
 
     def bond_a(self, anion: str) -> float:
@@ -126,11 +129,13 @@ class Surroundings:
 
     def coordinating(self, place: FloatArray) -> set[tuple[int, tuple[int, ...]]]:
         """Return the anions around `place`, each as its index and the cell it lies in."""
-        vectors, lengths = self.vectors(place)
+        images, lengths = self.images(place)
         found = set()
         for index, symbol in enumerate(self.symbols):
-            if symbol in self.anions and lengths[index] <= self.bond_a(symbol):
-                image = np.rint(place + vectors[index] - self.fractional[index]).astype(int)
+            if symbol not in self.anions:
+                continue
+            for vector in images[index][lengths[index] <= self.bond_a(symbol)]:
+                image = np.rint(place + vector - self.fractional[index]).astype(int)
                 found.add((index, tuple(image.tolist())))
         return found
 

@@ -201,6 +201,7 @@ def candidate_facts(view: CandidateView) -> list[Fact]:
         Fact("E_hull", s.energy_above_hull_ev_per_atom, energy=True, unit="meV/atom"),
         Fact("Decomposes to", text=decomposition_text(s.decomposition), has_formulas=True),
         Fact("Above its crystal", s.energy_above_crystal_ev_per_atom, energy=True, unit="meV/atom"),
+        Fact("E_hull of frames", s.ensemble_above_hull_ev_per_atom, energy=True, unit="meV/atom"),
         Fact("Reaction energy", s.reaction_energy_ev_per_atom, energy=True, unit="meV/atom"),
         *_window_facts(view),
         *_segregation_facts(view),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..stores.analyses import StructureDocument, TransportDocument
 from ..stores.barrier_documents import BarriersDocument
 from ..stores.documents import DiffusionDocument, HullDocument, MeltQuenchDocument
+from ..stores.ensemble_documents import EnsembleDocument
 from ..stores.registry_documents import RegistryDocument
 from .analysis_figures import analysis_sections, documents_by_sample, runs_of
 from .cautions import caution_notes
@@ -16,6 +17,7 @@ from .figures import SIGMA
 from .figures_arrhenius import arrhenius_figure
 from .figures_barriers import barriers_figure
 from .figures_candidate import density_figure, hull_figure
+from .figures_ensemble import ensemble_figure
 from .figures_registries import registry_figure
 from .figures_transport import msd_figure, rdf_figure
 from .figures_window import LIMITS, window_figure
@@ -82,7 +84,23 @@ def _stability_figures(view: CandidateView) -> list[Entry]:
         (f"{name}", "Chain registries", _registry_caption(document), registry_figure(document))
         for name, document in view.of_kind(RegistryDocument).items()
     ]
+    figures += [
+        (
+            f"{name}",
+            "Frames of the glass above the hull",
+            _ensemble_caption(document),
+            ensemble_figure(document),
+        )
+        for name, document in view.of_kind(EnsembleDocument).items()
+    ]
     return figures
+
+
+def _ensemble_caption(document: EnsembleDocument) -> str:
+    return (
+        f"{len(document.frames)} of {document.n_asked} frames of MD at "
+        f"{document.temperature_k:g} K, relaxed at {document.level}. Pale: not converged."
+    )
 
 
 def _registry_caption(document: RegistryDocument) -> str:

@@ -7,20 +7,27 @@ those of any relaxation.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.geometry import find_mic
-from ase.mep.neb import NEB, idpp_interpolate
-from ase.utils.forcecurve import fit_images
+from ase.mep.neb import NEB
 
 from ..errors import InputError
-from ..quantity import TWO_SIDED_95, Quantity, Status, worst
+from ..quantity import Status, worst
 from .evaluator import forget_history
+from .neb_images import (
+    Spent,
+    bare,
+    continuous,
+    fell_back,
+    interpolated,
+    judged,
+    rattled,
+    without_barrier,
+)
 from .relax import relax
 from .relax_settings import RelaxSettings
 
@@ -31,21 +38,13 @@ if TYPE_CHECKING:
     from ase import Atoms
     from numpy.typing import NDArray
 
+    from .neb_images import NebResult
     from .relax_settings import RelaxResult
 
 _SPRING_EV_A2: Final = 1.0
 _BEFORE_CLIMBING: Final = 4.0
 """The band is first relaxed to so many times the criterion without a climbing image."""
-_IDPP_FMAX: Final = 0.1
-_IDPP_STEPS: Final = 200
-_LEAST_SHARE: Final = 0.5
-"""Of the hop: an ion that comes less far between the relaxed ends has fallen back."""
 _FEWEST_IMAGES: Final = 1
-_MEV: Final = 1e-3
-_RATTLE_A: Final = 0.05
-"""Standard deviation of the displacements that keep ends from resting where symmetry only
-holds them, which is no minimum."""
-_BELOW_EV: Final = 0.005
 
 
 @dataclass(frozen=True)
@@ -88,46 +87,6 @@ class NebSettings:
         )
 
 
-@dataclass(frozen=True)
-class NebResult:
-    """A band, and the barrier on it.
-
-    Attributes
-    ----------
-    status, note
-        ``ok``, or what is wrong with the barrier.
-    forward_ev, backward_ev
-        Barriers in both directions; the error is that of the curve through the images.
-    difference_ev
-        Energy of the last end relative to the first.
-    images
-        From end to end, with energies and forces attached.
-    path_a
-        Distance along the band at each image, A.
-    energies_ev
-        Relative to the first end, shape (n_images + 2,).
-    top
-        Index of the highest image.
-    max_force_ev_a
-        Largest force on an atom across the band.
-    n_steps, n_resumes
-        Of all relaxations, and how often they were taken up again.
-    """
-
-    status: Status
-    note: str
-    forward_ev: Quantity
-    backward_ev: Quantity
-    difference_ev: float
-    images: list[Atoms]
-    path_a: list[float]
-    energies_ev: list[float]
-    top: int
-    max_force_ev_a: float
-    n_steps: int
-    n_resumes: int
-
-
 class Band(Calculator):
     """The images between two ends as one set of atoms: their energy is that of the highest.
 
@@ -150,7 +109,7 @@ class Band(Calculator):
     ) -> None:
         super().__init__()
         first, last = ends
-        self.images = [first, *[_bare(first) for _ in range(n_images)], last]
+        self.images = [first, *[bare(first) for _ in range(n_images)], last]
         self._calculator = calculator
         self._neb = NEB(
             self.images, k=_SPRING_EV_A2, climb=climb, method="improvedtangent",
@@ -238,27 +197,27 @@ def find_barrier(
 
     names = ("start", "end")
     relaxed = [
-        moved(name, _rattled(atoms), calculator, settings.relaxation())
+        moved(name, rattled(atoms), calculator, settings.relaxation())
         for name, atoms in zip(names, ends, strict=True)
     ]
-    first, last = _continuous(relaxed[0].atoms, relaxed[1].atoms)
+    first, last = continuous(relaxed[0].atoms, relaxed[1].atoms)
     notes = [f"{name}: {one.note}" for name, one in zip(names, relaxed, strict=True) if one.note]
     status = worst(*(one.status for one in relaxed))
-    asked = find_mic(ends[1].positions[ion] - ends[0].positions[ion], first.cell)[1]
-    came = float(np.linalg.norm(last.positions[ion] - first.positions[ion]))
-    if status.is_broken or came < _LEAST_SHARE * asked:
-        fell = f"the ion falls back: {came:.2f} A between the relaxed ends of {asked:.2f} A"
-        return _none(worst(status, Status.UNCONVERGED), notes or [fell], [first, last], done)
+    spent = Spent(done)
+    if status.is_broken:
+        return without_barrier(status, notes, [first, last], spent)
+    if fell := fell_back(ends, (first, last), ion):
+        return without_barrier(Status.UNCONVERGED, [*notes, fell], [first, last], spent)
     start = interpolated(first, last, settings.n_images, ion, route)
     loose = settings.relaxation(fmax_ev_a=_BEFORE_CLIMBING * settings.fmax_ev_a)
     band = Band((first, last), settings.n_images, calculator, climb=False)
     near = moved("band", _joined(start), band, loose)
     if near.status.is_broken:
-        return _none(near.status, [near.note], [first, last], done)
+        return without_barrier(near.status, [near.note], [first, last], spent)
     climbing = Band((first, last), settings.n_images, calculator, climb=True)
     top = moved("climb", near.atoms, climbing, settings.relaxation())
     if top.status.is_broken:
-        return _none(top.status, [top.note], [first, last], done)
+        return without_barrier(top.status, [top.note], [first, last], spent)
     forget_history(climbing)
     climbing.forget()
     final = _joined(start)
@@ -266,125 +225,15 @@ def find_barrier(
     climbing.calculate(final)
     if top.note:
         notes.append(f"band: {top.note}")
-    return _result(worst(status, top.status), notes, climbing.images, top.max_force_ev_a, done)
-
-
-def interpolated(
-    first: Atoms, last: Atoms, n_images: int, ion: int, route: NDArray[np.float64] | None = None
-) -> list[Atoms]:
-    """Return all images of a band by IDPP, from a straight line or with the ion on `route`."""
-    images = [_bare(first) for _ in range(n_images + 2)]
-    move = last.positions - first.positions
-    for share, image in zip(np.linspace(0, 1, n_images + 2), images, strict=True):
-        image.positions += share * move
-    if route is not None:
-        line = np.linspace(0, 1, len(route))[:, None] * (route[-1] - route[0]) + route[0]
-        for image, aside in zip(images, route - line, strict=True):
-            image.positions[ion] += aside
-    band = NEB(images, method="improvedtangent", allow_shared_calculator=True)
-    idpp_interpolate(band, traj=None, log=None, fmax=_IDPP_FMAX, mic=True, steps=_IDPP_STEPS)
-    return images
-
-
-def barrier_of(
-    images: list[Atoms], status: Status, note: str
-) -> tuple[Quantity, Quantity, list[float], list[float]]:
-    """Return the barriers forward and backward, the path in A and the energies in eV.
-
-    Parameters
-    ----------
-    images
-        From end to end, with energies and forces.
-    status, note
-        What is known of the band already. A band without a top between its ends gets a
-        status and note of its own, and so does one that sinks below them.
-    """
-    fit = fit_images(images)
-    energies = [image.get_potential_energy() - images[0].get_potential_energy() for image in images]
-    top = int(np.argmax(energies))
-    below = min(energies[0], energies[-1]) - min(energies)
-    wrong = []
-    if not 0 < top < len(images) - 1:
-        wrong.append("no saddle between the ends")
-    if below > _BELOW_EV:
-        wrong.append(f"an image lies {below:.3f} eV below the lower end")
-    if wrong:
-        status = worst(status, Status.UNCONVERGED)
-        note = "; ".join(filter(None, [*wrong, note]))
-    error = max(abs(float(np.max(fit.fit_energies)) - energies[top]), _MEV)
-
-    def over(end: float) -> Quantity:
-        if not 0 < top < len(images) - 1:
-            return Quantity(status=status, note=note)
-        height = energies[top] - end
-        ends = (height - TWO_SIDED_95 * error, height + TWO_SIDED_95 * error)
-        return Quantity(height, error, *ends, status, note)
-
-    return over(0.0), over(energies[-1]), [float(s) for s in fit.path], energies
-
-
-def _result(
-    status: Status, notes: list[str], images: list[Atoms], force: float, done: list[RelaxResult]
-) -> NebResult:
-    forward, backward, path, energies = barrier_of(images, status, "; ".join(notes))
-    return NebResult(
-        status=forward.status,
-        note=forward.note,
-        forward_ev=forward,
-        backward_ev=backward,
-        difference_ev=energies[-1],
-        images=images,
-        path_a=path,
-        energies_ev=energies,
-        top=int(np.argmax(energies)),
-        max_force_ev_a=force,
-        n_steps=sum(one.n_steps for one in done),
-        n_resumes=sum(one.n_resumes for one in done),
-    )
-
-
-def _none(
-    status: Status, notes: list[str], images: list[Atoms], done: list[RelaxResult]
-) -> NebResult:
-    """Return a band without a barrier."""
-    note = "; ".join(notes)
-    nothing = Quantity(status=status, note=note)
-    return NebResult(
-        status, note, nothing, nothing, math.nan, images, [], [], 0, math.nan,
-        sum(one.n_steps for one in done), sum(one.n_resumes for one in done),
-    )  # fmt: skip
-
-
-def _rattled(atoms: Atoms) -> Atoms:
-    moved = _bare(atoms)
-    noise = np.random.default_rng(1).normal(scale=_RATTLE_A, size=moved.positions.shape)
-    moved.positions += noise - noise.mean(axis=0)
-    return moved
-
-
-def _bare(atoms: Atoms) -> Atoms:
-    copy = atoms.copy()
-    copy.calc = None
-    return copy
+    return judged(worst(status, top.status), notes, climbing.images, top.max_force_ev_a, spent)
 
 
 def _joined(images: Sequence[Atoms]) -> Atoms:
     """Return the images between the ends as one set of atoms."""
-    joined = _bare(images[1])
+    joined = bare(images[1])
     for image in images[2:-1]:
         joined += image
     return joined
-
-
-def _continuous(first: Atoms, last: Atoms) -> tuple[Atoms, Atoms]:
-    """Return both ends, every atom of the last one at its image next to the first one's."""
-    moved = last.copy()
-    move = find_mic(last.positions - first.positions, first.cell)[0]
-    moved.positions[:] = first.positions + move
-    moved.calc = SinglePointCalculator(
-        moved, energy=last.get_potential_energy(), forces=last.get_forces()
-    )
-    return first, moved
 
 
 def _evaluate(image: Atoms, calculator: Any) -> None:  # noqa: ANN401  (ASE calculators share no base class)

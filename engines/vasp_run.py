@@ -22,7 +22,7 @@ from custodian.custodian import (
 )
 from custodian.vasp import handlers as known_handlers
 from custodian.vasp.io import load_vasprun
-from custodian.vasp.jobs import VaspJob
+from custodian.vasp.jobs import VaspJob, VaspNEBJob
 from custodian.vasp.validators import VaspFilesValidator, VasprunXMLValidator
 
 from ..errors import EngineError, HaloflowError, InterruptedRunError
@@ -47,6 +47,8 @@ _AT_REST: Final = (
     "LargeSigmaHandler", "IncorrectSmearingHandler",
 )  # fmt: skip
 """Handlers that do not apply to molecular dynamics."""
+_OF_BANDS: Final = ("VaspErrorHandler", "StdErrHandler")
+"""Handlers that look at no file of a single image."""
 _LOOK_S: Final = 0.5
 _LOOKS_PER_CHECK: Final = 6
 _ASK_STEPS: Final = 3.5
@@ -72,7 +74,8 @@ def run_vasp(
     Parameters
     ----------
     folder
-        Holds the inputs; all output goes there and stays there, whatever happens.
+        Holds the inputs; all output goes there and stays there, whatever happens. One with
+        folders 00, 01... in it is a band of images.
     host
         How it runs here.
     stop
@@ -98,16 +101,20 @@ def run_vasp(
         VASP failed and custodian could not mend it; names the cause.
     """
     watch = _Watch(folder, stop, walltime_s, require)
-    job = _Job(
+    images = images_in(folder)
+    job = (_BandJob if images else _Job)(
         shlex.split(os.path.expandvars(host.command)),
         gamma_vasp_cmd=shlex.split(os.path.expandvars(host.gamma_command)),
         auto_npar=False,
+        output_file="vasp.out",
+        stderr_file="std_err.txt",
+        backup=not images,  # which asks for a KPOINTS and a POTCAR
     )
     job.watch = watch
     custodian = Custodian(
-        [_Reporter(on_steps), *_handlers(host, is_dynamics=is_dynamics)],
+        [_Reporter(on_steps), *_handlers(host, is_dynamics=is_dynamics, is_band=bool(images))],
         [job],
-        validators=[_WholeXml() if is_dynamics else VasprunXMLValidator(), VaspFilesValidator()],
+        validators=_validators(images, is_dynamics=is_dynamics),
         max_errors=host.max_errors,
         polling_time_step=host.poll_s,
         monitor_freq=_LOOKS_PER_CHECK,
@@ -157,8 +164,13 @@ def stop_previous(folder: Path) -> None:
     psutil.wait_procs(group, timeout=30)
 
 
-class _Job(VaspJob):
-    """A VASP job whose process is known to the watch, and which does not start after a stop."""
+def images_in(folder: Path) -> list[Path]:
+    """Return the folders of the images between the ends of a band; none of any other run."""
+    return [path for path in sorted(folder.glob("[0-9][0-9]")) if path.is_dir()][1:-1]
+
+
+class _Watched:
+    """A job whose process is known to the watch, and which does not start after a stop."""
 
     watch: _Watch
 
@@ -170,13 +182,21 @@ class _Job(VaspJob):
     def run(self, directory: str = "./") -> subprocess.Popen[bytes]:
         if self.watch.reason:
             raise RuntimeError(self.watch.reason)
-        process: subprocess.Popen[bytes] = super().run(directory)
+        process: subprocess.Popen[bytes] = super().run(directory)  # type: ignore[misc]  # a job's
         self.watch.process = process
         with suppress(psutil.Error):  # it has ended already
             created = psutil.Process(process.pid).create_time()
             noted = {"pid": process.pid, "created": created}
             write_durably(Path(directory) / _PROCESS, json.dumps(noted).encode())
         return process
+
+
+class _Job(_Watched, VaspJob):
+    pass
+
+
+class _BandJob(_Watched, VaspNEBJob):
+    pass
 
 
 class _Reporter(ErrorHandler):
@@ -209,9 +229,12 @@ class _Hung(known_handlers.FrozenJobErrorHandler):
 class _WholeXml(Validator):
     """Looks at the end of the vasprun.xml only: that of a long run does not fit into memory."""
 
+    def __init__(self, image: str = "") -> None:
+        self._image = image
+
     def check(self, directory: str = "./") -> bool:
         try:
-            with (Path(directory) / "vasprun.xml").open("rb") as file:
+            with (Path(directory) / self._image / "vasprun.xml").open("rb") as file:
                 file.seek(max(file.seek(0, os.SEEK_END) - _END_BYTES, 0))
                 return b"</modeling>" not in file.read()
         except OSError:  # no file is no whole one
@@ -306,10 +329,16 @@ class _Watch:
                 time.sleep(0.05)
 
 
-def _handlers(host: VaspHost, *, is_dynamics: bool) -> list[ErrorHandler]:
+def _validators(images: list[Path], *, is_dynamics: bool) -> list[Validator]:
+    if images:
+        return [_WholeXml(image.name) for image in images]
+    return [_WholeXml() if is_dynamics else VasprunXMLValidator(), VaspFilesValidator()]
+
+
+def _handlers(host: VaspHost, *, is_dynamics: bool, is_band: bool) -> list[ErrorHandler]:
     names = _ANY_RUN if is_dynamics else (*_ANY_RUN, *_AT_REST)
-    found = [getattr(known_handlers, name)() for name in names]
-    if is_dynamics:
+    found = [getattr(known_handlers, name)() for name in (_OF_BANDS if is_band else names)]
+    if is_dynamics or is_band:
         return [*found, _Hung(timeout=host.hang_s)]
     hung = known_handlers.FrozenJobErrorHandler(timeout=host.hang_s)
     return [*found, _ElectronsUnconverged(), hung]
@@ -319,7 +348,7 @@ class _StepCounter:
     """Counts the ionic steps in an OSZICAR as it grows, reading each part of it once."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "OSZICAR"
+        self._path = next(iter(images_in(folder)), folder) / "OSZICAR"
         self._offset = self._count = 0
 
     def __call__(self) -> int:

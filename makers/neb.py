@@ -23,7 +23,7 @@ from ..analysis.hop_pairs import (
     window,
 )
 from ..analysis.hop_routes import least_resistance_route
-from ..engines.neb import NebResult, NebSettings, find_barrier
+from ..engines.neb import NebSettings, find_barrier
 from ..engines.potentials import require_coverage
 from ..engines.relax import relax
 from ..errors import InputError
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
     from ..analysis.frames import FloatArray, IntArray
+    from ..engines.neb_images import NebResult
     from ..stores.analyses import LandscapeDocument
     from ..stores.documents import FileReference, StepDocument
     from ..stores.step_files import StepFiles

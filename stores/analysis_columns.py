@@ -16,6 +16,7 @@ from .analyses import (
 from .barrier_documents import BarriersDocument
 from .combine import combine, is_known
 from .documents import StepDocument
+from .ensemble_documents import EnsembleDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,6 +63,7 @@ def analysis_columns(known: Steps) -> dict[str, Quantity | None]:
         "t1_ms": _relaxation(known),
         "corner_barrier_chalcogenide_ev": _barrier(known, _CHALCOGENIDES),
         "corner_barrier_halide_ev": _barrier(known, _HALIDES),
+        "ensemble_above_hull_ev_per_atom": _ensemble(known),
     }
 
 
@@ -156,6 +158,21 @@ def _barrier(known: Steps, elements: frozenset[str]) -> Quantity | None:
         return replace(found, note=f"{said}, into {document.into} sites")
 
     return _combined(known, "neb", BarriersDocument, read)
+
+
+def _ensemble(known: Steps) -> Quantity | None:
+    """Return the mean over the frames of all samples, with the lowest in the note."""
+    documents = known.each("ensemble", EnsembleDocument)
+    if not documents:
+        return None
+    found = _combined(
+        known, "ensemble", EnsembleDocument, lambda one: one.energy_above_hull_ev_per_atom
+    )
+    lowest = min(frame.energy_above_hull_ev_per_atom for one in documents for frame in one.frames)
+    n = sum(len(one.frames) for one in documents)
+    kelvin = documents[0].temperature_k
+    said = f"{n} frames at {kelvin:g} K by {documents[0].level}, lowest {1000 * lowest:.1f} meV"
+    return _noted(found, said)
 
 
 def _anisotropy(point: TransportAnalysis) -> Quantity | None:

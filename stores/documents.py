@@ -361,6 +361,7 @@ class CandidateSummary(Model):
     n_seeds: int = 1
     energy_above_hull_ev_per_atom: Quantity
     energy_above_crystal_ev_per_atom: Quantity | None = None
+    ensemble_above_hull_ev_per_atom: Quantity | None = None
     reaction_energy_ev_per_atom: Quantity
     decomposition: list[HullProduct] = Field(default_factory=list)
     reduction_limit_v: Quantity | None = None

@@ -109,6 +109,13 @@ _FIELDS = [
         "eV/atom",
     ),
     *_quantity(
+        "e_ensemble",
+        "ensemble_above_hull_ev_per_atom",
+        "E_hull of frames",
+        "energy above the hull of relaxed frames of MD, mean",
+        "eV/atom",
+    ),
+    *_quantity(
         "e_reaction",
         "reaction_energy_ev_per_atom",
         "E_reaction",

@@ -23,6 +23,7 @@ from .documents import (
     StaticDocument,
     StepDocument,
 )
+from .ensemble_documents import EnsembleDocument
 from .migrations import MIGRATIONS, version_of
 from .models import TrainedModelDocument
 from .registry_documents import RegistryDocument
@@ -51,6 +52,7 @@ STEP_DOCUMENTS: dict[str, type[StepDocument]] = {
         StructureDocument,
         LandscapeDocument,
         BarriersDocument,
+        EnsembleDocument,
         TrainingSetDocument,
         TrainedModelDocument,
         StudentCheckDocument,

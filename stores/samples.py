@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 DocumentT = TypeVar("DocumentT", bound=StepDocument)
 ANALYSES = ("diffusion", "transport", "structure", "landscape")
 """Stages that take the MD runs of a sample, those that arrived."""
+_RELAXATIONS = ("phase-", "reference-", "frame-")
+"""Of competing phases at the level of the hull, and of an ensemble; of frames."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,8 @@ def _parents(name: str, known: Collection[str]) -> list[str]:
     stage = _stage(name)
     if stage in ANALYSES:
         return [other for other in known if other.startswith(f"md{sample}-")]
+    if stage.startswith("frame-"):
+        return [f"md{sample}-{stage.split('-')[1]}"]
     if stage.startswith("md-") or stage == "neb":
         return _first([glass, "relax-md", "relax"], known)
     if stage == "hull":
@@ -188,7 +192,7 @@ def step_state(
     failures: Mapping[str, str],
 ) -> StepState:
     """Return what is known of the step `name`: computed, running, failed or waiting."""
-    kind = "relax" if name.startswith("phase-") else name.partition("-")[0]
+    kind = "relax" if name.startswith(_RELAXATIONS) else name.partition("-")[0]
     if document is None:
         if is_running:
             return StepState(name=name, kind=kind, identity=identity, state="running")

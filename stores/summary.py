@@ -41,6 +41,7 @@ _OF_STRUCTURE = {
     "mean_chain_length",
     "corner_barrier_chalcogenide_ev",
     "corner_barrier_halide_ev",
+    "ensemble_above_hull_ev_per_atom",
 }
 SCREEN_CRITERIA = ("energy_above_hull_ev_per_atom", "sigma_300k_ms_cm")
 """Largest energy above hull; least lower bound of sigma(300 K)."""

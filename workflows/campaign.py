@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     from .campaign_steps import CountedSteps, KnownStep, Stage
 
 STATES: Final = ("waiting", "running", "done", "failed", "skipped")
-_STAGES: Final = ("relax", "static", "registries", "melt_quench", "hull", "md", "diffusion", "neb")
+_STAGES: Final = (
+    "relax",
+    "static",
+    "registries",
+    "melt_quench",
+    "hull",
+    "md",
+    "diffusion",
+    "neb",
+    "ensemble",
+)
 _TAIL_LINES = 20
 _TEXT_LENGTH = 4000
 _CAUSE_LENGTH = 160

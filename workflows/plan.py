@@ -362,5 +362,7 @@ def _candidate_id(candidate: Candidate, sweep: Sweep, n_atoms: int) -> str:
         defining["until"] = candidate.until
     if sweep.neb is not None:
         defining["neb"] = sweep.neb
+    if sweep.ensemble is not None and candidate.phase == "glass":
+        defining["ensemble"] = sweep.ensemble
     formula = candidate.mixture.formula.replace(" ", "").replace("+", "-")
     return f"{formula}-{candidate.phase}-{content_hash(defining)[:_ID_DIGITS]}"

@@ -26,6 +26,8 @@ def require_levels(sweep: Sweep, candidates: list[Candidate]) -> None:
     asked = {f"stages.{stage}": level for stage, level in sweep.stages.model_dump().items()}
     if sweep.neb is not None and sweep.neb.level is not None:
         asked["neb.level"] = sweep.neb.level
+    if sweep.ensemble is not None and sweep.ensemble.level is not None:
+        asked["ensemble.level"] = sweep.ensemble.level
     for where, level in asked.items():
         try:
             require_coverage(identify(level), elements)
@@ -45,6 +47,7 @@ def require_protocol(sweep: Sweep, candidates: list[Candidate]) -> None:
     _require_vasp_fits(sweep)
     _require_tethers(sweep, candidates)
     _require_chains(sweep, candidates)
+    _require_run_of_ensemble(sweep, candidates)
 
 
 def _require_vasp_fits(sweep: Sweep) -> None:
@@ -84,4 +87,24 @@ def _require_chains(sweep: Sweep, candidates: list[Candidate]) -> None:
             given=[candidate.label for candidate in candidates],
             allowed="crystals of chains of M linked by O, e.g. NaTaOCl4",
             remedy="add {family: namocl4, phase: crystal}, or leave registries out",
+        )
+
+
+def _require_run_of_ensemble(sweep: Sweep, candidates: list[Candidate]) -> None:
+    if sweep.ensemble is None:
+        return
+    if not any(candidate.phase == "glass" for candidate in candidates):
+        raise SweepError(
+            "ensemble: no candidate is a glass",
+            given=[candidate.label for candidate in candidates],
+            allowed="frames of amorphous MD",
+            remedy="add a glass, or leave ensemble out",
+        )
+    kelvin = sweep.ensemble.temperature_k
+    if kelvin is not None and kelvin not in sweep.md.temperatures_k:
+        raise SweepError(
+            "ensemble.temperature_k: there is no MD run at this temperature",
+            given=f"{kelvin:g}",
+            allowed=[f"{t:g}" for t in sweep.md.temperatures_k],
+            remedy="add it to md.temperatures_k, or leave it out for the hottest",
         )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from ..engines.gpaw_levels import is_gpaw
 from ..engines.potentials import level_of
 from ..engines.vasp_levels import is_vasp
 from ..errors import InputError
@@ -17,9 +16,7 @@ from ..makers.hull import HullMaker
 from ..makers.md import MDMaker
 from ..makers.melt_quench import MeltQuenchMaker, parents_of_mixture
 from ..makers.registries import RegistryMaker
-from ..makers.relax import RelaxMaker
 from ..makers.trajectory_makers import LandscapeMaker, StructureMaker, TransportMaker
-from ..makers.vasp import VaspRelaxMaker
 from ..makers.vasp_glass import VaspMeltQuenchMaker
 from ..makers.vasp_md import VaspMDMaker
 from ..systems.phases import get_phase
@@ -28,6 +25,7 @@ from .chain import PlannedStep, StepChain, output_of
 from .cost import analysis_cost, dynamics_cost
 from .further_steps import further_steps
 from .references import competing_phases, lowest_crystal, missing_phases, shipped_energies
+from .relaxations import add_relaxation, phase_cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,7 +36,14 @@ if TYPE_CHECKING:
     from .candidates import Candidate
     from .sweep import Sweep
 
-__all__ = ["PlannedStep", "StepChain", "crystal_steps", "glass_steps", "output_of"]
+__all__ = [
+    "PlannedStep",
+    "StepChain",
+    "crystal_steps",
+    "glass_steps",
+    "output_of",
+    "relaxation_alone",
+]
 
 MoreTemperatures: TypeAlias = "Mapping[str, Sequence[float]]"
 """Temperatures beside those of the sweep, by sample: ``""``, ``"-seed1"``..."""
@@ -54,7 +59,7 @@ def crystal_steps(
     chain = StepChain()
     phase = get_phase(str(candidate.phase_id))
     unit_cell = phase.structure()
-    relaxed = _relax(chain, "relax", sweep.stages.relax, unit_cell, sweep)
+    relaxed = add_relaxation(chain, "relax", sweep.stages.relax, unit_cell, sweep)
     amounts = {part.formula: n for part, n in candidate.mixture.amounts.items()}
     at_hull = _at_hull_level(chain, sweep, relaxed, len(unit_cell), "")
     _hull(chain, candidate, sweep, at_hull, amounts)
@@ -62,7 +67,7 @@ def crystal_steps(
         _registries(chain, candidate, sweep, unit_cell.get_primitive_structure())
     start = relaxed
     if not (_same_level(sweep.stages.md, sweep.stages.relax) and _same_cell(supercell, unit_cell)):
-        start = _relax(chain, "relax-md", sweep.stages.md, supercell, sweep)
+        start = add_relaxation(chain, "relax-md", sweep.stages.md, supercell, sweep)
     temperatures = sweep.md.crystal_temperatures_k or sweep.md.temperatures_k
     _transport(
         chain,
@@ -81,7 +86,7 @@ def relaxation_alone(candidate: Candidate, sweep: Sweep) -> StepChain:
     """Relax the primitive cell of a crystal, no more."""
     chain = StepChain()
     cell = get_phase(str(candidate.phase_id)).structure().get_primitive_structure()
-    _relax(chain, "relax", sweep.stages.relax, cell, sweep)
+    add_relaxation(chain, "relax", sweep.stages.relax, cell, sweep)
     return chain
 
 
@@ -171,7 +176,9 @@ def glass_steps(
                 maker.level, size, maker.protocol.max_steps, maker.protocol.trajectory_interval
             ),
         )
-        relaxed = _relax(chain, f"relax{suffix}", sweep.stages.relax, quenched, sweep, n_atoms=size)
+        relaxed = add_relaxation(
+            chain, f"relax{suffix}", sweep.stages.relax, quenched, sweep, n_atoms=size
+        )
         at_hull = _at_hull_level(chain, sweep, relaxed, size, suffix)
         _hull(chain, candidate, sweep, at_hull, units.counts, suffix=suffix)
         _transport(
@@ -186,32 +193,6 @@ def glass_steps(
     return chain
 
 
-def _relax(
-    chain: StepChain,
-    name: str,
-    level: str,
-    start: Structure | PlannedStep,
-    sweep: Sweep,
-    *,
-    n_atoms: int = 0,
-) -> PlannedStep:
-    make = VaspRelaxMaker if is_vasp(level) else RelaxMaker
-    maker = make(level=level, fmax_ev_a=sweep.relax.fmax_ev_a, max_steps=sweep.relax.max_steps)
-    size = n_atoms if isinstance(start, PlannedStep) else len(start)
-    cost = dynamics_cost(level, size, sweep.relax.max_steps // 2, 0)
-    if isinstance(start, PlannedStep):
-        return chain.add(
-            name,
-            maker,
-            inputs={"start": output_of(start)},
-            parents={"start": start.identity},
-            after=(start,),
-            cost=cost,
-        )
-    parents = {"start": structure_hash(start)}
-    return chain.add(name, maker, inputs={"start": start}, parents=parents, cost=cost)
-
-
 def _at_hull_level(
     chain: StepChain, sweep: Sweep, relaxed: PlannedStep, n_atoms: int, suffix: str
 ) -> PlannedStep:
@@ -219,7 +200,7 @@ def _at_hull_level(
     level = sweep.stages.hull
     if _same_level(level, sweep.stages.relax):
         return relaxed
-    return _relax(chain, f"relax-hull{suffix}", level, relaxed, sweep, n_atoms=n_atoms)
+    return add_relaxation(chain, f"relax-hull{suffix}", level, relaxed, sweep, n_atoms=n_atoms)
 
 
 def _hull(
@@ -235,7 +216,9 @@ def _hull(
     phases = competing_phases(candidate, sweep.hull.include_hypothetical)
     shipped = shipped_energies(phases, level)
     computed = {
-        phase_id: _relax(chain, f"phase-{phase_id}", level, _phase_cell(phase_id, level), sweep)
+        phase_id: add_relaxation(
+            chain, f"phase-{phase_id}", level, phase_cell(phase_id, level), sweep
+        )
         for phase_id in phases
         if phase_id not in shipped
     }
@@ -261,12 +244,6 @@ def _hull(
         after=(evaluated, *computed.values()),
         cost=analysis_cost(),
     )
-
-
-def _phase_cell(phase_id: str, level: str) -> Structure:
-    """Return the cell in which a competing phase is relaxed: the smallest one for GPAW."""
-    cell = get_phase(phase_id).structure()
-    return cell.get_primitive_structure() if is_gpaw(level) else cell
 
 
 def _transport(

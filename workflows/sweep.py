@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..errors import InputError, SweepError
+from ..makers.ensemble import EnsembleProtocol
 from ..makers.finetune_protocol import FineTuneProtocol
 from ..makers.neb_protocol import NebProtocol
 from ..makers.nmr import NmrProtocol
@@ -227,6 +228,9 @@ class Sweep(_Section):
     nmr: NmrProtocol | None = Field(None, description="T1 of 23Na; default: none.")
     neb: NebProtocol | None = Field(
         None, description="Barriers of single hops by nudged elastic bands; default: none."
+    )
+    ensemble: EnsembleProtocol | None = Field(
+        None, description="Energies above hull of relaxed frames of glasses; default: none."
     )
     fine_tune: FineTuneProtocol | None = Field(
         None, description="A foundation potential fine-tuned on the sweep's runs; default: none."

@@ -8,7 +8,8 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.optimize import FIRE
 
-from haloflow.engines.neb import NebSettings, barrier_of, find_barrier, interpolated
+from haloflow.engines.neb import NebSettings, find_barrier
+from haloflow.engines.neb_images import barrier_of, interpolated
 from haloflow.engines.potentials import load_potential
 from haloflow.errors import InputError, InterruptedRunError
 from haloflow.quantity import Status

@@ -203,6 +203,7 @@ def test_every_field_leads_into_a_summary():
         t1_ms=Quantity(1.2),
         corner_barrier_chalcogenide_ev=Quantity(0.3),
         corner_barrier_halide_ev=Quantity(0.4),
+        ensemble_above_hull_ev_per_atom=Quantity(0.05),
     )
     for name, field in FIELDS.items():
         assert field.name == name == get_field(name).name

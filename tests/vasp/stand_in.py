@@ -4,7 +4,7 @@ It proves how runs are started, watched, mended, read and chained; its numbers a
 pair potential or of CHGNet, its bands and densities of states are invented, and all it writes
 is stamped. Called as ``vasp_std`` or ``vasp_gam`` in a folder with INCAR and POSCAR.
 
-Environment: ``VASP_STAND_IN_POTENTIAL`` (``pair`` or the name of a level), and
+Environment: ``VASP_STAND_IN_POTENTIAL`` (``pair``, ``emt`` or the name of a level), and
 ``VASP_STAND_IN_FAULTS``, a JSON file of faults by name, see `Faults`.
 """
 
@@ -19,8 +19,10 @@ from pathlib import Path
 
 HERE = Path.cwd()
 OUTPUTS = ("OUTCAR", "OSZICAR", "vasprun.xml", "CONTCAR", "CHGCAR", "CHG", "WAVECAR", "XDATCAR")
-for _name in OUTPUTS:  # before the slow imports: custodian looks at what a previous run left
-    (HERE / _name).write_text("")
+IMAGES = [path for path in sorted(HERE.glob("[0-9][0-9]")) if path.is_dir()][1:-1]
+for _place in IMAGES or [HERE]:
+    for _name in OUTPUTS:  # before the slow imports: custodian looks at what a previous run left
+        (_place / _name).write_text("")
 print(" running    1 mpi-ranks\n vasp.6.4.2 stand-in", flush=True)
 
 import numpy as np  # noqa: E402  (see above)
@@ -64,6 +66,9 @@ class Faults:
 
 def main():
     incar = files.read_incar(HERE / "INCAR")
+    if "IMAGES" in incar:
+        Chain(incar).relax()
+        return
     atoms = files.read_poscar(HERE / "POSCAR")
     if incar.get("ML_LMLFF"):
         motion.require_force_field(incar, HERE)
@@ -79,9 +84,9 @@ def main():
 
 
 class Run:
-    def __init__(self, incar, atoms):
+    def __init__(self, incar, atoms, place=HERE):
         self.incar, self.atoms, self.faults = incar, atoms, Faults()
-        self.out = files.Outputs(HERE, incar, atoms)
+        self.out = files.Outputs(place, incar, atoms)
         self.atoms.calc = files.calculator(os.environ.get("VASP_STAND_IN_POTENTIAL", "pair"))
         self.out.begin()
 
@@ -161,6 +166,44 @@ class Run:
         if self.faults.due("truncated"):
             path = HERE / "vasprun.xml"
             path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+
+
+class Chain:
+    """A band of images in one process, as VASP with VTST runs it."""
+
+    def __init__(self, incar):
+        if incar["IMAGES"] != len(IMAGES):
+            sys.exit(f"IMAGES = {incar['IMAGES']}, and {len(IMAGES)} folders between the ends")
+        self.incar = incar
+        ends = (HERE / "00", HERE / f"{len(IMAGES) + 1:02d}")
+        places = [ends[0], *IMAGES, ends[1]]
+        self.images = [files.read_poscar(place / "POSCAR") for place in places]
+        self.runs = [Run(incar, image, place) for image, place in
+                     zip(self.images[1:-1], IMAGES, strict=True)]  # fmt: skip
+        for end in (self.images[0], self.images[-1]):
+            end.calc = files.calculator(os.environ.get("VASP_STAND_IN_POTENTIAL", "pair"))
+
+    def relax(self):
+        mover = motion.Elastic(self.images, climb=self.incar.get("LCLIMB", False))
+        nsw, limit = self.incar["NSW"], abs(self.incar["EDIFFG"])
+        for number in range(1, nsw + 1):
+            across = mover.forces()
+            converged = max(np.linalg.norm(across, axis=2).max(axis=1)) <= limit
+            stopping = files.stop_asked(HERE)
+            last = converged or stopping or number == nsw
+            for run, force in zip(self.runs, across, strict=True):
+                run.step(number, last=last)
+                if not run.faults.due("no_vtst"):
+                    run.out.chain_force(force)
+            if converged or stopping:
+                break
+            mover.move()
+            for run in self.runs:
+                run.out.contcar()
+        if stopping:
+            self.runs[0].out.soft_stop()
+        for run in self.runs:
+            run.finish()
 
 
 if __name__ == "__main__":

@@ -71,6 +71,10 @@ def _rows(lines):
 def calculator(name):
     if name == "pair":
         return Salt()
+    if name == "emt":
+        from ase.calculators.emt import EMT
+
+        return EMT()
     from haloflow.engines.potentials import load_potential
 
     return load_potential(name).calculator
@@ -239,6 +243,13 @@ class Outputs:
             f"    total drift:                0.000000      0.000000      0.000000\n"
             f"     LOOP+:  cpu time    0.10: real time    0.10\n"
         )
+        self._outcar.flush()
+
+    def chain_force(self, forces):
+        """Write the forces across a band as VTST does."""
+        sizes = np.linalg.norm(forces, axis=1)
+        rms = np.sqrt((sizes**2).mean())
+        self._outcar.write(f"  FORCES: max atom, RMS {sizes.max():12.6f} {rms:12.6f}\n")
         self._outcar.flush()
 
     def contcar(self):

@@ -46,6 +46,34 @@ class Relaxation:
         atoms.set_positions(atoms.get_positions() + self.STEP_A2_EV * forces)
 
 
+class Elastic:
+    """A nudged elastic band; every image has a calculator that remembers its last result."""
+
+    def __init__(self, images, *, climb):
+        from ase.mep.neb import NEB
+        from ase.optimize import FIRE
+
+        for image in images[1:]:  # continuous, as VASP takes the nearest images
+            image.positions += _nearest(images[0], image)
+        self._band = NEB(images, k=1.0, climb=climb, method="improvedtangent")
+        self._optimizer = FIRE(self._band, logfile=None)
+
+    def forces(self):
+        band = self._band
+        return band.get_forces().reshape(band.nimages - 2, -1, 3)
+
+    def move(self):
+        self._optimizer.step()
+
+
+def _nearest(first, other):
+    """Return by how much atoms of `other` are images of those next to `first`."""
+    from ase.geometry import find_mic
+
+    apart = other.positions - first.positions
+    return find_mic(apart, first.cell)[0] - apart
+
+
 class Dynamics:
     """Velocity Verlet; rescaled, loosely coupled to a heat bath, or alone."""
 

@@ -10,7 +10,7 @@ const STATES = /** @type {const} */ (["done", "running", "waiting", "failed", "s
 const STAGES = {
   relax: "relaxation", static: "single energies", registries: "chain registries", melt_quench: "melt and quench",
   hull: "stability", md: "molecular dynamics", diffusion: "diffusion", transport: "transport analysis",
-  structure: "structure analysis", landscape: "landscape analysis", neb: "barriers of hops", topology: "topology",
+  structure: "structure analysis", landscape: "landscape analysis", neb: "barriers of hops", ensemble: "ensembles of frames", topology: "topology",
 };
 const MOST_RUNNING = 50;
 

@@ -140,7 +140,7 @@ def _dispersion(parameters: D3Parameters, device: str, dtype: Any) -> Any:  # no
     """
     import torch  # noqa: PLC0415  (heavy)
     from torch_sim.models.dispersion import D3DispersionModel  # noqa: PLC0415  (heavy)
-    from torch_sim.models.dispersion import D3Parameters as Tables  # noqa: PLC0415
+    from torch_sim.models.dispersion import D3Parameters as Tables  # noqa: PLC0415  (heavy)
 
     root = package_root(_OF_DISPERSION)
     assert root is not None

@@ -257,7 +257,7 @@ def _read(card: Path) -> TrainedModel | None:
     try:
         status = card.stat()
         return _parsed(card, status.st_size, status.st_mtime_ns)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):  # none, or not a whole one
         return None
 
 

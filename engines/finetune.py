@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from ..errors import CheckpointError, EngineError, InputError
+from ..errors import CheckpointError, InputError
 from ..identity import canonical, content_hash, file_sha256
-from .checkpoint import Checkpoint, CheckpointFolder
+from .checkpoint import CheckpointFolder
 from .durable import sole_use, write_durably
-from .interrupts import StopRequest, stopped
+from .finetune_loop import Epoch, Training, another_training
+from .interrupts import StopRequest
 from .labels import read_labelled
+from .mace_shape import MaceShape
 from .potential_loaders import set_threads
 from .potential_registry import find_recipe
 from .potentials import identify, require_coverage
@@ -29,30 +30,8 @@ if TYPE_CHECKING:
     from .learners import Learner
 
 Architecture = Literal["chgnet", "mace"]
-ARCHITECTURES: Final[dict[str, Architecture]] = {"chgnet": "chgnet"}
+ARCHITECTURES: Final[dict[str, Architecture]] = {"chgnet": "chgnet", "mace-torch": "mace"}
 """Package that evaluates a potential to the scheme of its files."""
-_SAVE_S: Final = 300.0
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One row of a training's history; epoch 0 is the network before it, references refitted.
-
-    Attributes
-    ----------
-    train_loss
-        Mean over the epoch, while the network changed.
-    validation_loss, energy_mev_per_atom, force_mev_a, stress_gpa
-        Loss and mean absolute errors on the validation frames after the epoch.
-    """
-
-    epoch: int
-    learning_rate: float
-    train_loss: float | None
-    validation_loss: float
-    energy_mev_per_atom: float
-    force_mev_a: float
-    stress_gpa: float | None
 
 
 @dataclass(frozen=True)
@@ -85,7 +64,7 @@ class FineTuned:
 
 
 def fine_tune(
-    parent: str,
+    parent: str | MaceShape,
     train_file: Path,
     validation_file: Path,
     directory: Path,
@@ -105,7 +84,8 @@ def fine_tune(
     Parameters
     ----------
     parent
-        Name of a CHGNet or MACE without added dispersion.
+        Name of a CHGNet or MACE without added dispersion, or the shape of a MACE that begins
+        with random weights.
     train_file, validation_file
         Extended XYZ with energy, forces and stress. The validation frames choose the epoch, so
         they must be of other trajectories.
@@ -135,13 +115,17 @@ def fine_tune(
     EngineError
         If the loss is not finite any more.
     """
-    architecture = architecture_of(parent)
+    architecture: Architecture = (
+        "mace" if isinstance(parent, MaceShape) else architecture_of(parent)
+    )
     stop = StopRequest(walltime_s)
     with sole_use(directory), stop.trap_signals():
         physics = {
             "signature": signature,
             "settings": settings.physics(),
-            "parent": identify(parent).as_parameters(),
+            "parent": asdict(parent)
+            if isinstance(parent, MaceShape)
+            else identify(parent).as_parameters(),
             "frames": [file_sha256(file) for file in (train_file, validation_file)],
         }
         own = content_hash(canonical(physics))
@@ -149,13 +133,14 @@ def fine_tune(
             return known
         frames = {"train": read_labelled(train_file), "validation": read_labelled(validation_file)}
         require_labels(frames, stress=settings.weight_stress > 0)
-        elements = sorted({s for part in frames.values() for f in part for s in f.symbols})
-        require_coverage(identify(parent), elements)
-        set_threads(threads, find_recipe(parent).extra)
-        learner = _learner(architecture, parent, settings, frames, device)
-        training = _Training(learner, settings, CheckpointFolder(directory / "checkpoints"), own)
+        if isinstance(parent, str):
+            elements = {s for part in frames.values() for f in part for s in f.symbols}
+            require_coverage(identify(parent), elements)
+        set_threads(threads, architecture)
+        learner = _learner(parent, settings, frames, device, directory)
+        training = Training(learner, settings, CheckpointFolder(directory / "checkpoints"), own)
         training.run(stop, on_progress)
-        return training.finish(directory, architecture)
+        return _finish(training, directory, architecture)
 
 
 def architecture_of(parent: str) -> Architecture:
@@ -208,162 +193,49 @@ def require_labels(frames: Mapping[str, Sequence[Atoms]], *, stress: bool) -> No
 
 
 def _learner(
-    architecture: Architecture,
-    parent: str,
+    parent: str | MaceShape,
     settings: FineTuneSettings,
     frames: Mapping[str, Sequence[Atoms]],
     device: str,
+    directory: Path,
 ) -> Learner:
-    weights = find_recipe(parent).weights.obtain()
-    from .finetune_chgnet import ChgnetLearner  # noqa: PLC0415  (imports torch)
+    if isinstance(parent, str) and architecture_of(parent) == "chgnet":
+        from .finetune_chgnet import ChgnetLearner  # noqa: PLC0415  (imports torch)
 
-    return {"chgnet": ChgnetLearner}[architecture](weights, settings, frames, device)
-
-
-@dataclass
-class _Training:
-    """The steps of one training, from its newest checkpoint on."""
-
-    learner: Learner
-    settings: FineTuneSettings
-    folder: CheckpointFolder
-    own: str
-    step: int = 0
-    loss_sum: float = 0.0
-    history: list[Epoch] = field(default_factory=list)
-    best: bytes = b""
-    shift_ev: dict[str, float] = field(default_factory=dict)
-    saved_at: float = field(default_factory=time.monotonic)
-
-    @property
-    def n_train(self) -> int:
-        return len(self.learner.frames["train"])
-
-    @property
-    def n_batches(self) -> int:
-        return -(-self.n_train // self.settings.batch)
-
-    @property
-    def n_steps(self) -> int:
-        return self.n_batches * self.settings.epochs
-
-    @property
-    def best_epoch(self) -> int:
-        return min(self.history, key=lambda row: row.validation_loss).epoch
-
-    @property
-    def is_over(self) -> bool:
-        last = self.history[-1].epoch
-        return self.step >= self.n_steps or last - self.best_epoch >= self.settings.patience
-
-    def run(self, stop: StopRequest, on_progress: Callable[[int, int], None] | None) -> None:
-        """Train to the end, or until there is a reason to stop."""
-        self._begin()
-        while not self.is_over:
-            if (reason := stop.reason()) is not None:
-                self._save()
-                raise stopped("a fine-tuning", reason, self.step, self.n_steps, "batches")
-            self._advance()
-            if on_progress is not None:
-                on_progress(self.step, self.n_steps)
-
-    def finish(self, directory: Path, architecture: Architecture) -> FineTuned:
-        """Write the best network and what came of the training."""
-        path = directory / f"best.{architecture}"
-        write_durably(path, self.best)
-        result = {
-            "sha256": file_sha256(path),
-            "architecture": architecture,
-            "best_epoch": self.best_epoch,
-            "reference_shift_ev": self.shift_ev,
-            "n_free": self.learner.n_free,
-            "history": [asdict(row) for row in self.history],
-        }
-        known = {"hash": self.own, "file": path.name, "result": result}
-        write_durably(directory / "trained.json", json.dumps(known).encode())
-        found = _finished(directory, self.own)
-        assert found is not None
-        return found
-
-    def _begin(self) -> None:
-        saved = self.folder.newest()
-        if saved is None:
-            if self.settings.references == "refit":
-                self.shift_ev = self.learner.refit_references()
-            self._close_epoch(0, self.settings.learning_rate)
-            return
-        if saved.meta["hash"] != self.own:
-            raise _another(self.folder.paths()[-1].parent.parent)
-        self.step, self.loss_sum = saved.step, saved.meta["loss_sum"]
-        self.shift_ev = saved.meta["reference_shift_ev"]
-        self.history = [Epoch(**row) for row in saved.meta["history"]]
-        self.best = saved.arrays["best"].tobytes()
-        self.learner.restore(saved.arrays["state"].tobytes())
-
-    def _advance(self) -> None:
-        """Train on one batch, and close the epoch after its last one."""
-        epoch, position = divmod(self.step, self.n_batches)
-        rng = np.random.default_rng([self.settings.seed, epoch])
-        order = rng.permutation(self.n_train)
-        chosen = order[position * self.settings.batch : (position + 1) * self.settings.batch]
-        rate = self.settings.rate(self.step, self.n_steps)
-        loss = self.learner.step(chosen.tolist(), rate)
-        _require_finite(loss, f"epoch {epoch + 1}, batch {position + 1}")
-        self.step += 1
-        self.loss_sum += loss * len(chosen)
-        if position + 1 == self.n_batches:
-            self._close_epoch(epoch + 1, rate)
-        elif time.monotonic() - self.saved_at > _SAVE_S:
-            self._save()
-
-    def _close_epoch(self, epoch: int, rate: float) -> None:
-        score = self.learner.score()
-        _require_finite(score.loss, f"validation after epoch {epoch}")
-        row = Epoch(
-            epoch=epoch,
-            learning_rate=rate,
-            train_loss=self.loss_sum / self.n_train if epoch else None,
-            validation_loss=score.loss,
-            energy_mev_per_atom=1e3 * score.energy_ev_per_atom,
-            force_mev_a=1e3 * score.force_ev_a,
-            stress_gpa=score.stress_gpa,
-        )
-        self.history.append(row)
-        self.loss_sum = 0.0
-        if self.best_epoch == epoch:
-            self.best = self.learner.weights()
-        if epoch % self.settings.checkpoint_epochs == 0 or self.is_over:
-            self._save()
-
-    def _save(self) -> None:
-        meta = {
-            "hash": self.own,
-            "loss_sum": self.loss_sum,
-            "reference_shift_ev": self.shift_ev,
-            "history": [asdict(row) for row in self.history],
-        }
-        arrays = {"state": self.learner.state(), "best": self.best}
-        packed = {name: np.frombuffer(data, dtype=np.uint8) for name, data in arrays.items()}
-        self.folder.save(Checkpoint(self.step, meta, packed))
-        self.saved_at = time.monotonic()
-
-
-def _require_finite(loss: float, where: str) -> None:
-    if not np.isfinite(loss):
-        raise EngineError(
-            "a fine-tuning has lost its way: the loss is not finite",
-            given=where,
-            remedy="lower learning_rate, or leave out frames with large forces",
-        )
-
-
-def _another(directory: Path) -> CheckpointError:
-    return CheckpointError(
-        "the directory holds another fine-tuning",
-        given=str(directory),
-        allowed="the same frames, parent and settings",
-        remedy="give this one a directory of its own, or delete that one",
+        return ChgnetLearner(find_recipe(parent).weights.obtain(), settings, frames, device)
+    from .finetune_mace import (  # noqa: PLC0415  (imports torch)
+        MaceLearner,
+        foundation,
+        new_mace,
+        starting_model,
     )
+
+    def make() -> object:
+        if isinstance(parent, MaceShape):
+            return new_mace(parent, frames["train"])
+        recipe = find_recipe(parent)
+        return foundation(recipe.weights.obtain(), dict(recipe.settings))
+
+    return MaceLearner(starting_model(directory / "start.mace", make), settings, frames, device)
+
+
+def _finish(training: Training, directory: Path, architecture: Architecture) -> FineTuned:
+    """Write the best network and what came of the training."""
+    path = directory / f"best.{architecture}"
+    write_durably(path, training.best)
+    result = {
+        "sha256": file_sha256(path),
+        "architecture": architecture,
+        "best_epoch": training.best_epoch,
+        "reference_shift_ev": training.shift_ev,
+        "n_free": training.learner.n_free,
+        "history": [asdict(row) for row in training.history],
+    }
+    known = {"hash": training.own, "file": path.name, "result": result}
+    write_durably(directory / "trained.json", json.dumps(known).encode())
+    found = _finished(directory, training.own)
+    assert found is not None
+    return found
 
 
 def _finished(directory: Path, own: str) -> FineTuned | None:
@@ -373,7 +245,7 @@ def _finished(directory: Path, own: str) -> FineTuned | None:
         return None
     known: dict[str, Any] = json.loads(note.read_text())
     if known["hash"] != own:
-        raise _another(directory)
+        raise another_training(directory)
     result, path = known["result"], directory / known["file"]
     if not path.exists() or file_sha256(path) != result["sha256"]:
         raise CheckpointError(

@@ -31,6 +31,7 @@ _KNOWN_WARNINGS = (
     r"`torch\.jit\.\w+` is deprecated",
     r"The TorchScript type system doesn't support",
     r"Converting a tensor with requires_grad=True to a scalar",
+    r"To copy construct from a tensor",
     r"Environment variable TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD detected",
 )
 
@@ -95,7 +96,7 @@ def chgnet_network(weights: Path) -> Any:  # noqa: ANN401  (chgnet is untyped)
 def load_sevennet(weights: Path, settings: Mapping[str, Setting], device: str) -> Calculator:  # noqa: ARG001  (one signature for all)
     """Load a SevenNet checkpoint."""
     with optional_package("sevenn", "sevennet"), third_party_quiet():
-        _allow_e3nn()
+        allow_e3nn()
         from sevenn.calculator import SevenNetCalculator  # noqa: PLC0415  (heavy)
 
         return SevenNetCalculator(str(weights), device=device)
@@ -104,16 +105,18 @@ def load_sevennet(weights: Path, settings: Mapping[str, Setting], device: str) -
 def load_mace(weights: Path, settings: Mapping[str, Setting], device: str) -> Calculator:
     """Load a MACE model file; `settings` may hold ``dtype`` and ``head``."""
     with optional_package("mace-torch", "mace"), third_party_quiet():
-        _allow_e3nn()
+        allow_e3nn()
         import torch  # noqa: PLC0415  (heavy)
         from mace.calculators import MACECalculator  # noqa: PLC0415  (heavy)
 
         model = torch.load(weights, map_location=device, weights_only=False)
         own = str(next(model.parameters()).dtype).removeprefix("torch.")
         head = {"head": settings["head"]} if "head" in settings else {}
-        return MACECalculator(
+        calculator = MACECalculator(
             models=[model], device=device, default_dtype=settings.get("dtype", own), **head
         )
+        calculator.trained_elements = getattr(model, "trained_elements", None)
+        return calculator
 
 
 def load_nep(weights: Path, settings: Mapping[str, Setting], device: str) -> Calculator:  # noqa: ARG001  (one signature for all)
@@ -175,7 +178,7 @@ def set_threads(threads: int, extra: str) -> None:
         torch.set_num_threads(threads)
 
 
-def _allow_e3nn() -> None:
+def allow_e3nn() -> None:
     """Let e3nn 0.4 read its constants under torch >= 2.6, which loads listed types only."""
     import torch  # noqa: PLC0415  (heavy)
 

@@ -28,7 +28,7 @@ PAIRED_OXYGEN_A: Final = 1.40
 _OXYGEN: Final = 8
 
 
-class GpawCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
+class GpawCalculator(Calculator):
     """Energy, forces and stress at a level of GPAW, all at once.
 
     Parameters
@@ -82,7 +82,7 @@ class GpawCalculator(Calculator):  # type: ignore[misc]  # ASE is untyped
         except KohnShamConvergenceError as error:
             raise EngineError(
                 "the electrons did not converge",
-                given=f"{self.atoms.get_chemical_formula()} at {level.name}: {error}",
+                given=f"{self.atoms.get_chemical_formula('metal')} at {level.name}",
                 allowed=f"{level.most_iterations} iterations",
                 remedy="look at the structure: atoms may be too close; relax it with a potential "
                 "first",

@@ -38,6 +38,11 @@ class GpawHost:
     data_version: str
 
 
+def is_installed() -> bool:
+    """Tell whether GPAW is there, right or wrong."""
+    return package_root("gpaw") is not None
+
+
 @lru_cache(maxsize=1)
 def gpaw_host() -> GpawHost:
     """Return what is installed; loads GPAW's compiled part, no more.

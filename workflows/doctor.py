@@ -14,6 +14,7 @@ import psutil
 from packaging.requirements import Requirement
 
 from ..engines.availability import State, check_potentials, pip_line
+from ..engines.gpaw_host import dataset_elements, gpaw_host, is_installed, require_gpaw
 from ..engines.potentials import list_potentials
 from ..errors import HaloflowError
 from ..stores.connection import is_there, open_store
@@ -54,6 +55,7 @@ def examination(store_uri: str) -> list[Check]:
         check_python(sys.version_info[:3]),
         *check_packages(metadata.requires("haloflow") or []),
         *check_installed_potentials(),
+        *check_gpaw(),
         check_packmol(),
         check_store(store_uri),
         *check_machine(),
@@ -128,6 +130,23 @@ def _as_check(finding: Finding) -> Check:
     message = f"{finding.state.value}: {finding.message}"
     verdict: Verdict = "problem" if finding.blocks else "note"
     return Check(finding.subject, verdict, message, finding.remedy)
+
+
+def check_gpaw() -> list[Check]:
+    """Check a GPAW that is installed: its libxc must leave r2SCAN as it is."""
+    if not is_installed():
+        return []
+    try:
+        require_gpaw()
+        host = gpaw_host()
+        elements = len(dataset_elements())
+    except HaloflowError as error:
+        return [Check("GPAW", "problem", error.problem, error.remedy or "make gpaw")]
+    message = (
+        f"{host.version}, libxc {host.libxc} without Fermi hole curvature, PAW datasets "
+        f"{host.data_version} of {elements} elements"
+    )
+    return [Check("GPAW", "ok", message)]
 
 
 def check_packmol() -> Check:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
+from ..engines.gpaw_levels import is_gpaw
 from ..engines.potentials import identify
+from ..systems.dft_energies import computed_energies
 from ..systems.phases import REFERENCE_LEVEL, get_phase, load_phases, phases_within
 
 if TYPE_CHECKING:
@@ -39,8 +41,11 @@ def competing_phases(candidate: Candidate, include_hypothetical: bool) -> list[s
 def shipped_energies(phase_ids: Iterable[str], level: str) -> dict[str, float]:
     """Return the energies (eV/atom) at `level` that come with the package.
 
-    Only those made with the very weights that are installed count.
+    Only those made with the very weights, or settings of DFT, that are installed count.
     """
+    if is_gpaw(level):
+        known = computed_energies(level, identify(level).weights_sha256)
+        return {phase_id: known[phase_id] for phase_id in phase_ids if phase_id in known}
     key, weights_sha256 = SHIPPED.get(level, ("", ""))
     if not key or identify(level).weights_sha256 != weights_sha256:
         return {}

@@ -16,8 +16,11 @@ from packaging.requirements import Requirement
 from ..engines.availability import State, check_potentials, pip_line
 from ..engines.gpaw_host import dataset_elements, gpaw_host, is_installed, require_gpaw
 from ..engines.potentials import list_potentials
+from ..engines.vasp_check import check_vasp
 from ..errors import HaloflowError
 from ..stores.connection import is_there, open_store
+from ..stores.purpose import is_for_tests
+from ..systems.phases import load_phases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,6 +59,7 @@ def examination(store_uri: str) -> list[Check]:
         *check_packages(metadata.requires("haloflow") or []),
         *check_installed_potentials(),
         *check_gpaw(),
+        *check_vasp_here(store_uri),
         check_packmol(),
         check_store(store_uri),
         *check_machine(),
@@ -147,6 +151,34 @@ def check_gpaw() -> list[Check]:
         f"{host.data_version} of {elements} elements"
     )
     return [Check("GPAW", "ok", message)]
+
+
+def check_vasp_here(store_uri: str) -> list[Check]:
+    """Check what levels of VASP need; whatever is missing stops no sweep without them."""
+    elements = set().union(*(phase.elements for phase in load_phases().values()))
+    findings = check_vasp(elements)
+    return [
+        *(
+            Check(f.subject, "ok", f.message) if f.state is State.OK else _as_check(f)
+            for f in findings
+        ),
+        *_check_stamps(store_uri),
+    ]
+
+
+def _check_stamps(uri: str) -> list[Check]:
+    """Tell a store that takes what a stand-in for VASP wrote."""
+    if not is_there(uri):
+        return []
+    try:
+        with open_store(uri) as store:
+            marked = is_for_tests(store)
+    except (HaloflowError, OSError):  # the check of the store says it
+        return []
+    if not marked:
+        return [Check("VASP, stand-ins", "ok", "what a stand-in for VASP wrote is refused")]
+    message = "this store is marked for tests: it takes numbers that no VASP computed"
+    return [Check("VASP, stand-ins", "note", message, "keep results in another store")]
 
 
 def check_packmol() -> Check:

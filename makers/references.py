@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..identity import file_sha256
 from ..stores.documents import FileReference
+from ..stores.file_paths import ROLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,15 +27,15 @@ def reference_to(file: Path, role: str, context: StepContext) -> FileReference:
 
 
 def references_to(
-    chunks: Iterable[TrajectoryFile], role: str, files_dir: Path
+    chunks: Iterable[TrajectoryFile], part: str, files_dir: Path
 ) -> list[FileReference]:
-    """Refer to the chunks of a trajectory, whose checksums are known."""
+    """Refer to the chunks of the trajectory of a part of a run; their checksums are known."""
     return [
         FileReference(
             path=chunk.path.relative_to(files_dir).as_posix(),
             sha256=chunk.sha256,
             n_bytes=chunk.n_bytes,
-            role=role,
+            role=f"{ROLE}{part}",
             n_frames=chunk.n_frames,
         )
         for chunk in chunks

@@ -118,7 +118,7 @@ class StepContext:
         return [
             reference
             for part, result in parts.items()
-            for reference in references_to(result.trajectory, f"trajectory-{part}", self.files_dir)
+            for reference in references_to(result.trajectory, part, self.files_dir)
         ]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ..engines.trajectory import TrajectoryReader
 from ..engines.trajectory_files import INDEX_NAME, TrajectoryFile, open_chunk, read_index
 from ..errors import TrajectoryError
+from ..stores.file_paths import ROLE
 from ..stores.step_files import require_kept
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
     from ..stores.documents import FileReference, StepDocument
     from ..stores.step_files import StepFiles
-
-ROLE: Final = "trajectory-"
 
 
 def parts_of(document: StepDocument) -> dict[str, list[FileReference]]:

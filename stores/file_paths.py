@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..errors import TrajectoryError
 
 if TYPE_CHECKING:
     from .documents import FileReference
 
+ROLE: Final = "trajectory-"
+"""Of files of trajectories; the part of the run follows, e.g. ``trajectory-production``."""
 _HEX = frozenset("0123456789abcdef")
 
 

@@ -15,13 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..identity import step_uuid
 from ..quantity import Status
+from .file_paths import ROLE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from .connection import HaloflowStore
 
-ROLE: Final = "trajectory-"
 THINNED: Final = "-thinned"
 RULES_MARK: Final = "retention-"
 _PRODUCTION: Final = "production"

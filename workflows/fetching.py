@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from ..engines.trajectory_files import write_index
 from ..errors import HaloflowError, NotFoundError, StoreError, UnknownNameError
 from ..identity import file_sha256
-from ..makers.stored_trajectories import ROLE, chunks_of, open_stored, parts_of
-from ..stores.file_paths import require_inside
+from ..makers.stored_trajectories import chunks_of, open_stored, parts_of
+from ..stores.file_paths import ROLE, require_inside
 from ..stores.records import step_of
 from ..stores.step_files import require_kept
 from .frame_files import write_frames

@@ -22,9 +22,9 @@ from ..settings import cache_folder
 from ..stores.documents import FileReference
 from ..stores.documents import Release as Mark
 from ..stores.exclusive import alone
-from ..stores.file_paths import require_inside
+from ..stores.file_paths import ROLE, require_inside
 from ..stores.mongodb import SEEN, translated
-from ..stores.retention import ROLE, THINNED, plan_retention
+from ..stores.retention import THINNED, plan_retention
 from ..stores.saved_runs import PRUNING
 from ..stores.trajectory_places import own_places, remember_place
 from .status import update_summaries
@@ -157,7 +157,7 @@ def _thinned(store: HaloflowStore, one: Release, files: list[FileReference]) -> 
     chunks = TrajectoryReader(folder).files
     for chunk in chunks:
         store.files.put(chunk.path, chunk.sha256)
-    return references_to(chunks, f"{ROLE}{name}", store.files.folder)
+    return references_to(chunks, name, store.files.folder)
 
 
 def _copy_frames(reader: TrajectoryReader, writer: TrajectoryWriter, every: int) -> None:

@@ -109,7 +109,7 @@ class BatchedModel(ABC):
         """Evaluate `part`, and where that fails, less of it at a time."""
         room = self._room
         try:
-            return list(self._forward(part))
+            return self._unspoilt(part, self._forward(part))
         except Exception as error:  # noqa: BLE001  (any model may raise anything)
             short = self._is_out_of_memory(error)
             if len(part) == 1:
@@ -122,6 +122,26 @@ class BatchedModel(ABC):
         if any(isinstance(answer, Exception) for answer in answers):
             self._room = room  # one was too large by itself: the others need no smaller parts
         return answers
+
+    def _unspoilt(
+        self, part: Sequence[Structure], answers: list[Evaluation]
+    ) -> list[Evaluation | Exception]:
+        """Evaluate apart what has no finite numbers: in MACE, all forces of a batch lose theirs.
+
+        The first to be left out are those without an energy, which no other structure changes.
+        """
+        found: list[Evaluation | Exception] = list(answers)
+        suspects = [i for i, one in enumerate(answers) if not np.isfinite(one.energy_ev)]
+        if not suspects:
+            suspects = [i for i, one in enumerate(answers) if not _has_forces(one)]
+        if not suspects or len(part) == 1:
+            return found
+        rest = [i for i in range(len(part)) if i not in suspects]
+        for some in (*([i] for i in suspects), rest):
+            again = self._attempt([part[i] for i in some]) if some else []
+            for i, answer in zip(some, again, strict=True):
+                found[i] = answer
+        return found
 
 
 class BatchedCalculator(Calculator):
@@ -164,6 +184,10 @@ class BatchedCalculator(Calculator):
             "forces": answer.forces_ev_a,
             "stress": answer.stress_ev_a3,
         }
+
+
+def _has_forces(answer: Evaluation) -> bool:
+    return bool(np.isfinite(answer.forces_ev_a).all())
 
 
 def _not_finite(structure: Structure) -> Evaluation:

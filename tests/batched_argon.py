@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from ase.build import bulk
 from ase.stress import full_3x3_to_voigt_6_stress
@@ -19,7 +21,8 @@ class OutOfRoomError(RuntimeError):
 class BatchedArgon(BatchedModel):
     """Truncated Lennard-Jones argon in boxes wider than 10 A.
 
-    Copper cannot be evaluated; `most` structures fit at once, and none above `largest` atoms.
+    As in MACE, forces of all are lost beside one that has no energy. Copper cannot be
+    evaluated; `most` structures fit at once, and none above `largest` atoms.
     """
 
     def __init__(self, most=1000, largest=1000):
@@ -35,7 +38,13 @@ class BatchedArgon(BatchedModel):
             msg = "no parameters for Cu"
             raise ValueError(msg)
         self.sizes.append(len(structures))
-        return [self._one(one) for one in structures]
+        answers = [self._one(one) for one in structures]
+        if not all(np.isfinite(answer.energy_ev) for answer in answers):
+            answers = [
+                replace(answer, forces_ev_a=np.full_like(answer.forces_ev_a, np.nan))
+                for answer in answers
+            ]
+        return answers
 
     @staticmethod
     def _one(structure):

@@ -9,6 +9,7 @@ import pytest
 from ase.build import bulk
 from ase.data import chemical_symbols
 from random_nep import random_nep
+from tiny_mace import NUMBERS, write_tiny_mace
 
 from haloflow.engines.md import MDSettings, run_md
 from haloflow.engines.potential_loaders import third_party_quiet
@@ -19,8 +20,6 @@ from haloflow.engines.relax_settings import RelaxSettings
 from haloflow.errors import CoverageError, PotentialError
 from haloflow.quantity import Status
 
-NUMBERS = [8, 11, 17, 73]
-
 
 def salt(sd=0.05):
     atoms = bulk("NaCl", "rocksalt", a=5.6, cubic=True)
@@ -30,27 +29,7 @@ def salt(sd=0.05):
 
 @pytest.fixture(scope="module")
 def tiny_mace(tmp_path_factory):
-    """A MACE of a few hundred random weights for O, Na, Cl and Ta, saved to a file."""
-    with third_party_quiet():
-        import torch
-
-        torch.serialization.add_safe_globals([slice])
-        from e3nn import o3
-        from mace import modules
-
-        torch.manual_seed(0)
-        block = modules.interaction_classes["RealAgnosticResidualInteractionBlock"]
-        model = modules.ScaleShiftMACE(
-            r_max=4.0, num_bessel=4, num_polynomial_cutoff=5, max_ell=1, interaction_cls=block,
-            interaction_cls_first=block, num_interactions=2, num_elements=len(NUMBERS),
-            hidden_irreps=o3.Irreps("4x0e"), MLP_irreps=o3.Irreps("4x0e"),
-            gate=torch.nn.functional.silu, atomic_energies=np.array([-1.0, -2.0, -3.0, -4.0]),
-            avg_num_neighbors=12.0, atomic_numbers=NUMBERS, correlation=2, radial_type="bessel",
-            radial_MLP=[8], atomic_inter_scale=0.1, atomic_inter_shift=0.0,
-        )  # fmt: skip
-        path = tmp_path_factory.mktemp("mace") / "tiny.model"
-        torch.save(model, path)
-    return path
+    return write_tiny_mace(tmp_path_factory.mktemp("mace") / "tiny.model")
 
 
 def test_mace_by_path_knows_its_elements_once_loaded(tiny_mace):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .collection import SqliteCollection
 from .columns import SEPARATOR
+from .few_values import by_values
 from .fields import FACET_PATHS
 from .memory import remembered
 from .selection import Search
@@ -92,7 +93,7 @@ def _texts(value: Any) -> set[str]:
 def _by_server(collection: Any, criteria: Mapping[str, Any]) -> Counts:
     """Let a MongoDB server count those that have all values in common."""
     group = {"_id": group_id(), "n": {"$sum": 1}}
-    pipeline = [{"$match": criteria}, {"$group": group}]
+    pipeline = [{"$match": by_values(collection, criteria)}, {"$group": group}]
     counts = no_counts()
     for group in collection.aggregate(pipeline, allowDiskUse=True):
         count_values(counts, group["_id"], group["n"])

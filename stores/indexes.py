@@ -43,6 +43,8 @@ _FILTERED: Final = (
     ("formula",),
     ("variables.$**",),
     ("levels.$**",),
+    ("chemsys", "energy_above_hull_ev_per_atom.value"),
+    ("chemsys", "sigma_300k_ms_cm.value"),
 )
 """What summaries are filtered by on a server, beside what they are sorted by."""
 

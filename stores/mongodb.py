@@ -23,6 +23,7 @@ from pymongo.errors import (
 
 from ..errors import StoreError, StoreTimeoutError
 from .credentials import remember, with_password, without_password, without_secret_options
+from .few_values import by_values
 from .limits import encode
 from .memory import Answers
 from .sqlite import opened_for_reading
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 AnswerT = TypeVar("AnswerT")
 
+SUMMARIES: Final = "summaries"
 SEEN: Final = "_summarized"
 """Of a document: true when the builder dealt with it, else who deals with it, if anyone.
 
@@ -197,8 +199,9 @@ class ReadOnlyCollection:
         """Count, as pymongo does."""
 
         def ask() -> int:
+            wanted = by_values(self, filter) if self.name == SUMMARIES else filter
             with translated(self._uri):
-                return self._collection.count_documents(filter, **kwargs)
+                return self._collection.count_documents(wanted, **kwargs)
 
         return ask() if kwargs else self.remembered({"count": dict(filter)}, ask)
 

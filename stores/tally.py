@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..quantity import Status
 from .collection import SqliteCollection
 from .facets import count_facets, count_values, group_id, in_order, no_counts
+from .few_values import by_values
 from .fields import get_field
 from .paging import find_page
 from .selection import count, values_of
@@ -105,7 +106,8 @@ def _both(criteria: Criteria, more: Criteria) -> dict[str, Any]:
 def _of_server(collection: Any, criteria: Criteria, names: Sequence[str]) -> Tally:
     """Let a MongoDB server group those that have all texts in common."""
     groups = collection.aggregate(
-        [{"$match": criteria}, {"$group": _group(names)}], allowDiskUse=True
+        [{"$match": by_values(collection, criteria)}, {"$group": _group(names)}],
+        allowDiskUse=True,
     )
     counts = no_counts()
     values: dict[str, list[float]] = {name: [] for name in names}

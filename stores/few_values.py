@@ -1,0 +1,102 @@
+"""Filters of fields of which many documents share few values, said by these values.
+
+A MongoDB server finds the values of such a field in its index with a step for each, and counts
+by them without reading a document; a pattern it would compare with every entry. What is
+excluded, too, is said by what is left.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from bson import Regex
+
+from .matching import compile_filter, is_operators, normalized
+from .memory import remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    Criteria = Mapping[str, Any]
+    Document = dict[str, Any]
+    Clause = tuple[str, Any]
+
+FEW_VALUED: Final = (
+    *("chemsys", "family", "phase", "sigma_300k_ms_cm.status"),
+    *("energy_above_hull_ev_per_atom.status", "activation_energy_ev.status"),
+)
+_JOINING: Final = frozenset(("$and", "$or", "$nor"))
+_PLAIN: Final = frozenset(("$eq", "$in"))
+_TESTS: Final = _PLAIN | {"$ne", "$nin", "$all", "$regex", "$options", "$not"}
+"""What takes a value that is not there for one that is ``None``."""
+_MOST_VALUES = 2000
+
+
+def by_values(collection: Any, criteria: Criteria) -> Document:
+    """Return a filter for the same documents that an index answers best; perhaps as it was.
+
+    Raises
+    ------
+    StoreError
+        It is no filter.
+    """
+    clauses = list(_clauses(normalized(criteria)))
+    paths = [_path_of(*clause) for clause in clauses]
+    parts: list[Document] = []
+    is_changed = False
+    for path in FEW_VALUED:
+        mine = [{key: test} for (key, test), one in zip(clauses, paths, strict=True) if one == path]
+        found = None if all(map(_is_plain, mine)) else _matching(collection, path, mine)
+        is_changed |= found is not None
+        parts += mine if found is None else [{path: {"$in": found}}]
+    if not is_changed:
+        return dict(criteria)
+    parts += [{key: test} for (key, test), one in zip(clauses, paths, strict=True) if one is None]
+    return parts[0] if len(parts) == 1 else {"$and": parts}
+
+
+def _matching(collection: Any, path: str, conditions: list[Document]) -> list[str | None] | None:
+    """Return the values that meet all conditions; ``None`` where they are many, or no texts."""
+    asked = {"values": path}
+    values = remembered(collection, asked, lambda: _values(collection, path))
+    if values is None:
+        return None
+    holds = compile_filter({"$and": conditions})
+    first, _, rest = path.partition(".")
+    return [value for value in values if holds({first: {rest: value} if rest else value})]
+
+
+def _values(collection: Any, path: str) -> list[str | None] | None:
+    stages = [{"$group": {"_id": f"${path}"}}, {"$limit": _MOST_VALUES + 1}]
+    values = [row["_id"] for row in collection.aggregate(stages)]
+    are_texts = all(value is None or isinstance(value, str) for value in values)
+    return values if are_texts and len(values) <= _MOST_VALUES else None
+
+
+def _clauses(condition: Criteria) -> Iterator[Clause]:
+    for key, test in condition.items():
+        if key == "$and":
+            for part in test:
+                yield from _clauses(part)
+        else:
+            yield key, test
+
+
+def _path_of(key: str, test: Any) -> str | None:
+    """Return the one field that a clause is of, if it has few values."""
+    if key in _JOINING:
+        found = {_path_of(*clause) for part in test for clause in part.items()}
+        return found.pop() if len(found) == 1 else None
+    return key if key in FEW_VALUED and (not is_operators(test) or _is_known(test)) else None
+
+
+def _is_known(test: Mapping[str, Any]) -> bool:
+    negated: Any = test.get("$not")
+    return test.keys() <= _TESTS and (not is_operators(negated) or _is_known(negated))
+
+
+def _is_plain(condition: Document) -> bool:
+    ((key, test),) = condition.items()
+    if key in _JOINING or isinstance(test, Regex):
+        return False
+    return not is_operators(test) or test.keys() <= _PLAIN

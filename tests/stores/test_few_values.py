@@ -1,0 +1,148 @@
+"""Filters said by the few values of a field: they mean the same, and indexes answer them."""
+
+from __future__ import annotations
+
+import time
+
+import many_candidates
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymongo import MongoClient
+
+from haloflow.stores import few_values
+from haloflow.stores.connection import open_store
+from haloflow.stores.facets import count_facets
+from haloflow.stores.few_values import by_values
+from haloflow.stores.tally import tally
+
+SIGMA, HULL = "sigma_300k_ms_cm", "energy_above_hull_ev_per_atom"
+VALUES = {
+    "chemsys": ["Cl-Na-Ta", "Cl-Na-Y-Zr", None, "none"],
+    "phase": ["glass", "crystal", "neither"],
+    "family": [*many_candidates.HOSTILE[:2], "nayzrcl", None],
+    f"{SIGMA}.status": ["ok", "failed", "unconverged"],
+}
+OTHERS = [
+    {"elements": {"$all": ["Na", "Ta"]}},
+    {f"{HULL}.value": {"$lte": 0.05}},
+    {"label": {"$regex": "zr", "$options": "i"}},
+]
+
+
+@st.composite
+def clauses(draw):
+    path = draw(st.sampled_from([*VALUES, "another"]))
+    if path == "another":
+        return draw(st.sampled_from(OTHERS))
+    one, some = st.sampled_from(VALUES[path]), st.lists(st.sampled_from(VALUES[path]), max_size=3)
+    pattern = st.sampled_from(["(^|-)(Zr|Ta)(-|$)", "^o", "s$", "Na"])
+    test = st.one_of(
+        one,
+        *(st.fixed_dictionaries({operator: one}) for operator in ("$eq", "$ne")),
+        *(st.fixed_dictionaries({operator: some}) for operator in ("$in", "$nin")),
+        st.fixed_dictionaries({"$regex": pattern, "$options": st.sampled_from(["", "i"])}),
+        st.fixed_dictionaries({"$not": st.fixed_dictionaries({"$in": some})}),
+        st.fixed_dictionaries({"$exists": st.booleans()}),
+    )
+    return {path: draw(test)}
+
+
+def joined(inner):
+    parts = st.lists(inner, min_size=1, max_size=3)
+    return st.sampled_from(["$and", "$or", "$nor"]).flatmap(
+        lambda word: st.fixed_dictionaries({word: parts})
+    )
+
+
+FILTERS = st.recursive(clauses(), joined, max_leaves=6)
+
+
+@pytest.fixture(scope="module")
+def place(mongod_uri, tmp_path_factory):
+    """A store with candidates of all kinds, some of which lack what they are filtered by."""
+    uri, folder = f"{mongod_uri}/few{time.time_ns()}", tmp_path_factory.mktemp("few")
+    with open_store(uri, files_dir=folder) as store:
+        many_candidates.fill(store, 240, n_hostile=8)
+        rows = list(store.summaries.query({}, limit=4))
+        for row, path in zip(rows, ("chemsys", "family", "phase", SIGMA), strict=True):
+            store.summaries._collection.update_one({"_id": row["_id"]}, {"$unset": {path: ""}})
+        store.summaries._collection.update_one({"_id": rows[3]["_id"]}, {"$set": {"family": None}})
+    yield uri, folder
+    with MongoClient(uri) as client:
+        client.drop_database(client.get_default_database())
+
+
+@pytest.fixture(scope="module")
+def reader(place):
+    uri, folder = place
+    with open_store(uri, files_dir=folder, read_only=True, timeout_s=60.0) as store:
+        yield store.summaries
+
+
+@pytest.fixture(scope="module")
+def server(place):
+    with MongoClient(place[0]) as client:
+        yield client.get_default_database().summaries
+
+
+@settings(max_examples=120, deadline=None)
+@given(FILTERS)
+def test_counts_are_those_of_the_filter_itself(reader, server, criteria):
+    assert reader.count(criteria) == server.count_documents(criteria)
+
+
+@settings(max_examples=20, deadline=None)
+@given(FILTERS)
+def test_facets_and_statistics_are_those_of_the_filter_itself(reader, server, criteria):
+    rows = list(server.find(criteria))
+    counts = count_facets(reader, criteria)
+    for phase in ("glass", "crystal"):
+        assert counts["phase"].get(phase, 0) == sum(row.get("phase") == phase for row in rows)
+    found = tally(reader, criteria, ["sigma"])
+    assert (found.n_candidates, found.counts) == (len(rows), counts)
+
+
+ZR = {"chemsys": {"$regex": "(^|-)(Zr)(-|$)"}}
+
+
+def test_a_pattern_becomes_values_and_what_is_plain_stays(server):
+    held = by_values(server, ZR)
+    assert all("Zr" in one.split("-") for one in held["chemsys"]["$in"])
+    lacking = by_values(server, {"$nor": [ZR]})["chemsys"]["$in"]
+    assert {*held["chemsys"]["$in"], *lacking} == {*server.distinct("chemsys"), None}
+    for plain in ({}, {"phase": "glass"}, {"phase": {"$in": ["glass"]}}, *OTHERS):
+        assert by_values(server, plain) == plain
+    both = by_values(server, {"$and": [ZR, {"phase": {"$ne": "glass"}}], **OTHERS[1]})
+    assert [*map(list, both["$and"])] == [["chemsys"], ["phase"], [f"{HULL}.value"]]
+
+
+@pytest.mark.parametrize("other", [{}, {f"{HULL}.value": {"$lte": 0.05}}, {f"{SIGMA}.value": 1.0}])
+def test_no_summary_is_read_to_count(server, other):
+    wanted = by_values(server, {**ZR, **other})
+    plan = server.database.command(
+        "explain",
+        {"aggregate": "summaries", "cursor": {}, "pipeline": [
+            {"$match": wanted}, {"$group": {"_id": 1, "n": {"$sum": 1}}}
+        ]},
+        verbosity="executionStats",
+    )  # fmt: skip
+    stats = plan["stages"][0]["$cursor"] if "stages" in plan else plan
+    assert stats["executionStats"]["totalDocsExamined"] == 0
+    assert stats["executionStats"]["totalKeysExamined"] < server.count_documents({})
+
+
+def test_many_values_and_what_is_no_text_are_left_to_the_server(
+    server, mongod_uri, tmp_path, monkeypatch
+):
+    uri = f"{mongod_uri}/odd{time.time_ns()}"
+    with open_store(uri, files_dir=tmp_path) as store:
+        store.summaries.update([{"candidate_id": "a", "chemsys": "Na"}])
+        assert by_values(store.summaries._collection, ZR) == {"chemsys": {"$in": []}}
+        for odd in (["Na-Zr"], 3):
+            store.summaries.update([{"candidate_id": "b", "chemsys": odd}])
+            assert by_values(store.summaries._collection, ZR) == ZR
+    with MongoClient(uri) as client:
+        client.drop_database(client.get_default_database())
+    monkeypatch.setattr(few_values, "_MOST_VALUES", 3)
+    assert by_values(server, ZR) == ZR

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from cluster import FireWorksSite, SlurmCluster
+from cluster import FireWorksSite, MongoServer, SlurmCluster
 from guarded_store import ROOT
 from mongo_server import running_mongod
 from pymongo import MongoClient
@@ -46,6 +46,17 @@ def site(tmp_path: Path, mongod_uri: str) -> Iterator[FireWorksSite]:
     lay_out(made)
     yield made
     made.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[MongoServer]:
+    """Give a mongod that may be stopped, hang or be killed."""
+    made = MongoServer(tmp_path)
+    try:
+        yield made
+    finally:
+        made.go_on()
+        made.stop()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import re
 
 import psutil
 import pytest
-from cluster import LONG_S, MongoServer, wait_for
+from cluster import LONG_S, wait_for
 from outages import hang, kill
 from pair_potential import DELAY_S
 from queued_sweeps import acknowledged, assert_survived, lay_out, n_evaluations
@@ -16,16 +16,6 @@ from tiny_sweeps import CRYSTAL
 pytest.importorskip("jobflow_remote")
 IN_MD = 150
 """Evaluations after which the crystal's relaxations are done and its MD is at work."""
-
-
-@pytest.fixture
-def server(tmp_path):
-    made = MongoServer(tmp_path)
-    try:
-        yield made
-    finally:
-        made.go_on()
-        made.stop()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cluster import LONG_S, FireWorksSite, MongoServer, wait_for
+from cluster import LONG_S, FireWorksSite, wait_for
 from outages import hang, kill, shut_down
 from pair_potential import DELAY_S
 from queued_sweeps import acknowledged, assert_survived, lay_out, n_evaluations
@@ -13,16 +13,6 @@ PATIENCE_S = "HALOFLOW_PATIENCE_S"
 LONGEST_LOSS = 500 + 10 + 20
 """Of a worker: a checkpoint interval, its rounding, and first evaluations of parts."""
 RUN = ("python", "-c", "from haloflow.cli.main import run; run()", "run", "tiny.yaml", "-j", "2")
-
-
-@pytest.fixture
-def server(tmp_path):
-    made = MongoServer(tmp_path)
-    try:
-        yield made
-    finally:
-        made.go_on()
-        made.stop()
 
 
 @pytest.fixture

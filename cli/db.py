@@ -186,6 +186,30 @@ def forget(
 
 
 @app.command()
+def home(
+    moved: Annotated[
+        bool, typer.Option("--moved", help="It was moved or restored: it keeps its id.")
+    ] = False,
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Its original goes on: it gets an id of its own.")
+    ] = False,
+    store: StoreOption = None,
+) -> None:
+    """Say whose the store's trajectories are, and exit with 1 if it is a copy that may not tell.
+
+    A copy (`cp -r`, `mongorestore`) has the id of its original, but does not know what that has
+    stored since: it neither stores nor deletes in places for trajectories before one of the two
+    is said. A folder that is renamed stays at home.
+
+    Example: `haloflow db home --copy --store copied-store`
+    """
+    from .homes import show_home
+
+    if not show_home(store, moved=moved, copy=copy):
+        raise typer.Exit(1)
+
+
+@app.command()
 def prune(
     failed: Annotated[
         bool, typer.Option("--failed", help="Release trajectories of runs that broke down.")

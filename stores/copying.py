@@ -11,10 +11,11 @@ from .builders import SummaryBuilder
 from .checksums import Checksum, digest
 from .exclusive import alone, refuse_running
 from .file_copying import FileCopies, survey_files
+from .homes import ID_MARK
 from .mongodb import SEEN, translated
 from .records import STEP_KEYS
 from .streams import BATCH, batches
-from .trajectory_places import ID_MARK, PLACES_MARK, remember_place
+from .trajectory_places import PLACES_MARK, remember_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

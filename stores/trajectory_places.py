@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,17 +20,18 @@ from ..errors import (
     UnknownNameError,
 )
 from ..settings import get_settings
-from .blobs import persistent
+from .blobs import belongs_to_another, persistent
+from .homes import home_of, own_id, refuse_copy
 from .mongodb import redacted, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from .blobs import Blobs
     from .connection import HaloflowStore
 
 GRIDFS = "gridfs"
-PLACES_MARK, ID_MARK = "trajectory_stores", "store_id"
+PLACES_MARK = "trajectory_stores"
 ALLOWED = (
     "an absolute path of a folder that all machines see, gridfs (in the database of the store), "
     "or s3://bucket/prefix?endpoint=https://host&region=...&profile=..."
@@ -182,14 +182,49 @@ def use_place(store: HaloflowStore, text: str) -> None:
 
 
 def remember_place(store: HaloflowStore) -> None:
-    """Let others know of the place that the settings of this process name."""
+    """Let others know of the place that the settings of this process name.
+
+    Raises
+    ------
+    StoreError
+        The store is a copy, or the place that it would write to is another store's.
+    """
+    if store.read_only:
+        return
     text = get_settings().trajectory_store
-    if text is None or store.read_only:
+    known = _recorded(store)
+    require_own(store, [text] if text else known)
+    if text is None:
         return
     place = parse_place(text)
-    if place.text not in _recorded(store):
+    if place.text not in known:
         _prepare(place, store)
         _record(store, lambda known: [*(one for one in known if one != place.text), place.text])
+
+
+def require_own(store: HaloflowStore, texts: Sequence[str] | None = None) -> None:
+    """Raise StoreError where what is stored or deleted in places would be another store's.
+
+    Parameters
+    ----------
+    texts
+        Places, the one that is written to first; default: those that the store knows.
+    """
+    places = _recorded(store) if texts is None else texts
+    if all(text == GRIDFS for text in places):
+        return  # it is in the store itself, and copied with it
+    refuse_copy(store)
+    home = home_of(store)
+    if texts is None or home is None or not home.copied_from:
+        return
+    first = parse_place(places[0])
+    opened = first.opened(store)
+    try:
+        is_own = persistent(partial(opened.belongs_to, home.id), store.files.limit_s)
+    finally:
+        opened.close()
+    if not is_own:
+        raise belongs_to_another(first.text, home.copied_from)
 
 
 def forget_place(store: HaloflowStore, text: str) -> None:
@@ -233,8 +268,8 @@ def own_places(store: HaloflowStore) -> tuple[list[Blobs], dict[str, str]]:
     left : dict
         The other recorded places, and why nothing may be done there.
     """
-    mark = store.meta.query_one({"_id": ID_MARK})
-    owner = "" if mark is None else str(mark["value"])
+    home = home_of(store)
+    owner = "" if home is None else home.id
     found: list[Blobs] = []
     left: dict[str, str] = {}
     for text in _recorded(store):
@@ -255,18 +290,9 @@ def own_places(store: HaloflowStore) -> tuple[list[Blobs], dict[str, str]]:
 def _prepare(place: Place, store: HaloflowStore) -> None:
     opened = place.opened(store)
     try:
-        opened.prepare(_id_of(store))
+        opened.prepare(own_id(store))
     finally:
         opened.close()
-
-
-def _id_of(store: HaloflowStore) -> str:
-    """Return what tells this store from others, and from its copies."""
-    with suppress(DuplicateKeyError):  # known, or another process was faster
-        store.meta._collection.insert_one({"_id": ID_MARK, "value": secrets.token_hex(8)})
-    found = store.meta.query_one({"_id": ID_MARK})
-    assert found is not None
-    return str(found["value"])
 
 
 def _recorded(store: HaloflowStore) -> list[str]:

@@ -26,7 +26,7 @@ from ..stores.file_paths import ROLE, require_inside
 from ..stores.mongodb import SEEN, translated
 from ..stores.retention import THINNED, plan_retention
 from ..stores.saved_runs import PRUNING
-from ..stores.trajectory_places import own_places, remember_place
+from ..stores.trajectory_places import own_places, remember_place, require_own
 from .status import update_summaries
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def prune(
         for the next time.
     """
     with translated(store.uri), alone(store, _TASK):
+        require_own(store)
         unreadable = update_summaries(store)
         done = Pruned(plan_retention(store, rules, unreadable=unreadable))
         by_run: dict[str, list[Release]] = defaultdict(list)
@@ -199,6 +200,7 @@ def find_strays(store: HaloflowStore) -> tuple[dict[str, int], dict[str, str]]:
     """
     left: dict[str, str] = {}
     with translated(store.uri):
+        require_own(store)
         needed, marked = _named(store)
         with _listed(store, left) as present:
             found = {key: size for _, key, size in _strays(present, needed | marked.keys())}

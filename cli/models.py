@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..stores.connection import HaloflowStore
     from ..stores.domain_report import ErrorTable
+    from ..stores.fine_tuning import FineTuning
     from ..workflows.models import StoredModel
 
 
@@ -135,6 +136,8 @@ def _show_card(out: Console, model: StoredModel) -> None:
         *(f"errors, {split}: {_errors(table)}" for split, table in document.errors.items()),
         *(f"test, {at}: {_errors(one)}" for at, one in document.errors_by_temperature.items()),
     ]
+    if document.fine_tuning is not None:
+        lines += _training_lines(document.fine_tuning)
     if document.repulsion_ev_a:
         pair, force = min(document.repulsion_ev_a.items(), key=lambda item: item[1])
         lines.append(f"weakest repulsion from 0.5 to 1.2 A: {pair}, {force:.0f} eV/A")
@@ -155,6 +158,23 @@ def _show_card(out: Console, model: StoredModel) -> None:
         out.print(f"  {line}", soft_wrap=True)
 
 
+def _training_lines(tuning: FineTuning) -> Iterator[str]:
+    began = f"{tuning.parent_level}" if tuning.parent_level else "random weights"
+    yield f"began with: {began}; {tuning.n_parameters_trained} parameters were trained"
+    if tuning.parent_errors is not None:
+        yield f"that one's errors, test: {_errors(tuning.parent_errors)}"
+    if tuning.reference_shift_ev:
+        shifts = ", ".join(f"{s} {ev:+.3f}" for s, ev in tuning.reference_shift_ev.items())
+        yield f"references moved by: {shifts} eV"
+    last, best = tuning.history[-1], tuning.history[tuning.best_epoch]
+    early = ", ended early" if tuning.stopped_early else ""
+    yield (
+        f"training: {last.epoch} epochs{early}, the best is {best.epoch}: energy "
+        f"{best.energy_mev_per_atom:.1f} meV/atom, forces {best.force_mev_a:.0f} meV/A in "
+        "validation"
+    )
+
+
 def _errors(errors: ErrorTable) -> str:
     elements = ", ".join(
         f"{symbol} {error:.0f}" for symbol, error in errors.force_mae_of_element_mev_a.items()
@@ -162,7 +182,9 @@ def _errors(errors: ErrorTable) -> str:
     return (
         f"{errors.n_frames} frames, energy {errors.energy_mae_mev_per_atom:.1f} meV/atom, forces "
         f"{errors.force_mae_mev_a:.0f} meV/A ({elements}; RMS of the labels "
-        f"{errors.force_rms_mev_a:.0f}), stress {errors.stress_mae_gpa:.2f} GPa"
+        f"{errors.force_rms_mev_a:.0f}), stress {errors.stress_mae_gpa:.2f} GPa; RMSE "
+        f"{errors.energy_rmse_mev_per_atom:.1f} meV/atom, {errors.force_rmse_mev_a:.0f} meV/A, "
+        f"{errors.stress_rmse_gpa:.2f} GPa"
     )
 
 

@@ -10,6 +10,7 @@ from ..stores.analyses import StructureDocument, TransportDocument
 from ..stores.barrier_documents import BarriersDocument
 from ..stores.documents import DiffusionDocument, HullDocument, MeltQuenchDocument
 from ..stores.ensemble_documents import EnsembleDocument
+from ..stores.models import TrainedModelDocument
 from ..stores.registry_documents import RegistryDocument
 from .analysis_figures import analysis_sections, documents_by_sample, runs_of
 from .cautions import caution_notes
@@ -18,6 +19,7 @@ from .figures_arrhenius import arrhenius_figure
 from .figures_barriers import barriers_figure
 from .figures_candidate import density_figure, hull_figure
 from .figures_ensemble import ensemble_figure
+from .figures_fine_tuning import fine_tuning_caption, model_parity_figure, training_figure
 from .figures_registries import registry_figure
 from .figures_transport import msd_figure, rdf_figure
 from .figures_window import LIMITS, window_figure
@@ -38,6 +40,8 @@ _DENSITY_CAPTION = (
     "the components."
 )
 
+_TRAINING_CAPTION = "The loss that is made small; the point marks the epoch that was taken."
+
 
 def candidate_panels(view: CandidateView, prefix: str) -> list[Panel]:
     """Return the figures of one candidate; ids start with `prefix`."""
@@ -52,14 +56,15 @@ def candidate_panels(view: CandidateView, prefix: str) -> list[Panel]:
                 density_figure(view.of_kind(MeltQuenchDocument)),
             )
         ],
+        "potential": _potential_figures(view),
     }
     panels = [
         replace(panel, id=f"{prefix}-{panel.id}", section=_section(panel, section))
         for section, figures in sections.items()
         for panel in panels_of(figures)
     ]
-    glass = [panel for panel in panels if panel.section == "glass"]
-    return panels[: len(panels) - len(glass)] + _analysis_panels(view, prefix) + glass
+    last = [panel for panel in panels if panel.section in {"glass", "potential"}]
+    return panels[: len(panels) - len(last)] + _analysis_panels(view, prefix) + last
 
 
 def _section(panel: Panel, among: str) -> str:
@@ -93,6 +98,21 @@ def _stability_figures(view: CandidateView) -> list[Entry]:
         )
         for name, document in view.of_kind(EnsembleDocument).items()
     ]
+    return figures
+
+
+def _potential_figures(view: CandidateView) -> list[Entry]:
+    figures: list[Entry] = []
+    for name, model in view.of_kind(TrainedModelDocument).items():
+        tuning = model.fine_tuning
+        if tuning is None:
+            continue
+        caption = fine_tuning_caption(model.level, tuning, model.teacher)
+        parity, training = model_parity_figure(tuning), training_figure(tuning)
+        figures += [
+            (f"parity-{name}", "Potential against labels", caption, parity),
+            (f"training-{name}", "Training of the potential", _TRAINING_CAPTION, training),
+        ]
     return figures
 
 

@@ -12,15 +12,23 @@ from ..engines.durable import write_durably
 from ..engines.finetune import FineTuned, architecture_of, fine_tune
 from ..engines.finetune_settings import finetune_settings
 from ..engines.labels import write_labelled
+from ..engines.mace_shape import MaceShape, mace_shape
 from ..engines.potentials import identify, level_of, load_potential, require_coverage
 from ..errors import InputError
 from ..identity import content_hash
 from ..settings import get_settings
 from ..stores.domain_report import ErrorTable
-from ..stores.fine_tuning import PARITY_ROLE, FineTuning, TemperatureErrors, TrainingEpoch
+from ..stores.fine_tuning import (
+    PARITY_ROLE,
+    FineTuning,
+    ParityPoints,
+    TemperatureErrors,
+    TrainingEpoch,
+)
 from ..stores.models import WEIGHTS_ROLE, TrainedModelDocument
 from ..stores.training import SPLITS
-from .parity import parity_file
+from .learned import WITHOUT_TEMPERATURE
+from .parity import parity_file, parity_points
 from .references import reference_to
 from .step import StepContext, StepMaker, step_job
 from .training_set import domain_of, read_set, require_one_level
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from ..engines.assessment import Comparison
+    from ..engines.finetune import Architecture
     from ..stores.training import TrainingSetDocument
 
 ENDINGS: Final = {"chgnet": "chgnet.pth", "mace": "mace.model"}
@@ -51,6 +60,9 @@ class FineTuneMaker(StepMaker):
         learned from the labels, so the parent comes without any.
     training
         Fields of :class:`~haloflow.engines.finetune_settings.FineTuneSettings`.
+    mace
+        Fields of :class:`~haloflow.engines.mace_shape.MaceShape`: begin with a small MACE of
+        random weights instead of `parent`.
     formulas
         Reduced formulas to learn from, e.g. one composition of a family; empty for all.
     """
@@ -58,6 +70,7 @@ class FineTuneMaker(StepMaker):
     name: str = "fine_tune"
     parent: str = "chgnet-r2scan"
     training: dict[str, Any] = field(default_factory=dict)
+    mace: dict[str, Any] | None = None
     formulas: tuple[str, ...] = ()
 
     kind: ClassVar[str] = "trained_model"
@@ -65,16 +78,29 @@ class FineTuneMaker(StepMaker):
 
     @property
     def levels(self) -> tuple[str, ...]:
-        """The level that it begins with."""
-        return (self.parent,)
+        """The level that it begins with; none for random weights."""
+        return () if self.mace is not None else (self.parent,)
 
     def physics(self) -> dict[str, Any]:
         """Return what decides the model."""
+        begins = (
+            {"parent": level_of(self.parent)}
+            if self.mace is None
+            else {"mace": asdict(mace_shape(self.mace))}
+        )
         return {
             "fine_tuning": finetune_settings(self.training).physics(),
-            "parent": level_of(self.parent),
             "formulas": sorted(self.formulas),
+            **begins,
         }
+
+    @property
+    def _begins_with(self) -> str | MaceShape:
+        return self.parent if self.mace is None else mace_shape(self.mace)
+
+    @property
+    def _architecture(self) -> Architecture:
+        return "mace" if self.mace is not None else architecture_of(self.parent)
 
     @step_job()
     def make(
@@ -103,10 +129,11 @@ class FineTuneMaker(StepMaker):
         require_one_level(
             [(one.level, one.level_sha256) for one in sets], (first.level, first.level_sha256)
         )
-        architecture = architecture_of(self.parent)
+        architecture = self._architecture
         frames = self._frames(sets, context)
         elements = sorted({s for part in frames.values() for f in part for s in f.symbols})
-        require_coverage(identify(self.parent), elements)
+        for level in self.levels:
+            require_coverage(identify(level), elements)
         trained = self._train(frames, context)
         path = context.directory / f"{'-'.join(elements)}.{ENDINGS[architecture]}"
         write_durably(path, trained.path.read_bytes())
@@ -144,7 +171,7 @@ class FineTuneMaker(StepMaker):
         progress = context.progress(_PARTS)
         own = get_settings()
         return fine_tune(
-            self.parent,
+            self._begins_with,
             files["train"],
             files["validation"],
             context.directory / "training",
@@ -170,7 +197,9 @@ class FineTuneMaker(StepMaker):
         name = f"{trained.architecture}:{path}"
         model = load_potential(name, device=own.device, threads=own.threads_per_worker)
         compared = {split: compare(model.calculator, part) for split, part in frames.items()}
-        before = compare(context.load(self.parent).calculator, frames["test"])
+        tables: dict[str, list[TemperatureErrors]] = {
+            split: by_temperature(frames[split], compared[split]) for split in SPLITS
+        }
         parity = parity_file(compared, context.directory / "parity.npz")
         hashes = [one.content_hash for one in sets]
         return TrainedModelDocument(
@@ -186,13 +215,15 @@ class FineTuneMaker(StepMaker):
             teacher=sets[0].level,
             teacher_sha256=sets[0].level_sha256,
             data_hash=hashes[0] if len(hashes) == 1 else content_hash(hashes),
-            parent=identify(self.parent).weights_sha256,
+            parent=identify(self.parent).weights_sha256 if self.mace is None else None,
             errors={split: table_of(one) for split, one in compared.items()},
+            errors_by_temperature={_at(row.temperature_k): row.errors for row in tables["test"]},
             domain=domain_of(frames["train"]),
             fine_tuning=self._training_document(
                 trained,
-                table_of(before.shifted(trained.reference_shift_ev)),
-                {split: by_temperature(frames[split], compared[split]) for split in SPLITS},
+                self._errors_before(trained, frames["test"], context),
+                tables,
+                {split: parity_points(one) for split, one in compared.items()},
             ),
             repulsion_ev_a=weakest_repulsion_ev_a(
                 model.calculator, sorted({s for f in frames["train"] for s in f.symbols})
@@ -203,12 +234,14 @@ class FineTuneMaker(StepMaker):
     def _training_document(
         self,
         trained: FineTuned,
-        parent_errors: ErrorTable,
+        parent_errors: ErrorTable | None,
         errors_at: dict[str, list[TemperatureErrors]],
+        parity: dict[str, ParityPoints],
     ) -> FineTuning:
         settings = finetune_settings(self.training)
         return FineTuning(
-            parent_level=level_of(self.parent),
+            parent_level=level_of(self.parent) if self.mace is None else None,
+            shape=None if self.mace is None else asdict(mace_shape(self.mace)),
             settings=asdict(settings),
             n_parameters_trained=trained.n_free,
             reference_shift_ev=trained.reference_shift_ev,
@@ -216,8 +249,18 @@ class FineTuneMaker(StepMaker):
             stopped_early=trained.history[-1].epoch < settings.epochs,
             history=[TrainingEpoch(**asdict(row)) for row in trained.history],
             parent_errors=parent_errors,
+            parity=parity,
             errors_at=errors_at,
         )
+
+    def _errors_before(
+        self, trained: FineTuned, test: list[Atoms], context: StepContext
+    ) -> ErrorTable | None:
+        """Return the errors of what it began with; ``None`` for random weights."""
+        if self.mace is not None:
+            return None
+        parent = context.load(self.parent)
+        return table_of(compare(parent.calculator, test).shifted(trained.reference_shift_ev))
 
 
 def by_temperature(frames: Sequence[Atoms], compared: Comparison) -> list[TemperatureErrors]:
@@ -231,6 +274,10 @@ def by_temperature(frames: Sequence[Atoms], compared: Comparison) -> list[Temper
         temperature = None if np.isnan(value) else float(value)
         found.append(TemperatureErrors(temperature_k=temperature, errors=errors))
     return found
+
+
+def _at(temperature_k: float | None) -> str:
+    return WITHOUT_TEMPERATURE if temperature_k is None else f"{temperature_k:g} K"
 
 
 def table_of(compared: Comparison) -> ErrorTable:

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from pydantic import Field, field_validator
 
 from ..engines.finetune_settings import finetune_settings
+from ..engines.mace_shape import mace_shape
 from ..errors import InputError
 from .finetune import FineTuneMaker
 from .frames_protocol import FramesProtocol
@@ -19,6 +20,11 @@ class FineTuneProtocol(FramesProtocol):
 
     parent: str = Field(
         "chgnet-r2scan", description="CHGNet or MACE to begin with, without added dispersion."
+    )
+    mace: _TrainingValues | None = Field(
+        None,
+        description="Begin with a small MACE of random weights instead: {} for the defaults; "
+        "channels, n_layers, cutoff_a...",
     )
     scope: Literal["candidate", "sweep"] = Field(
         "candidate",
@@ -37,6 +43,17 @@ class FineTuneProtocol(FramesProtocol):
             raise ValueError(str(error)) from None
         return training
 
+    @field_validator("mace")
+    @classmethod
+    def _known_shape(cls, mace: _TrainingValues | None) -> _TrainingValues | None:
+        try:
+            mace_shape(mace or {})
+        except (InputError, TypeError) as error:
+            raise ValueError(str(error)) from None
+        return mace
+
     def fine_tuning(self) -> FineTuneMaker:
         """Return the Maker of the model."""
-        return FineTuneMaker(parent=self.parent, training={"seed": self.seed, **self.training})
+        shape = None if self.mace is None else {"seed": self.seed, **self.mace}
+        training = {"seed": self.seed, **self.training}
+        return FineTuneMaker(parent=self.parent, training=training, mace=shape)

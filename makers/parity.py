@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..engines.durable import write_durably
+from ..stores.fine_tuning import ParityPoints
 from ..units import EV_PER_A3_IN_GPA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from ..engines.assessment import Comparison
+
+_MOST_POINTS = 300
+_DIGITS = 5
 
 
 def parity_file(compared: Mapping[str, Comparison], path: Path) -> Path:
@@ -35,3 +41,19 @@ def parity_file(compared: Mapping[str, Comparison], path: Path) -> Path:
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     write_durably(path, buffer.getvalue())
     return path
+
+
+def parity_points(compared: Comparison) -> ParityPoints:
+    """Return the points of a figure: all where there are few, else some, always the same."""
+    return ParityPoints(
+        energy_ev_per_atom=_some(compared.energies),
+        force_ev_a=_some(compared.forces),
+        stress_gpa=_some(compared.stresses * EV_PER_A3_IN_GPA),
+    )
+
+
+def _some(values: NDArray[np.float64]) -> list[tuple[float, float]]:
+    pairs = values.reshape(2, -1).T
+    if len(pairs) > _MOST_POINTS:
+        pairs = np.random.default_rng(0).choice(pairs, _MOST_POINTS, replace=False)
+    return [(round(float(x), _DIGITS), round(float(y), _DIGITS)) for x, y in pairs]

@@ -34,10 +34,19 @@ class TemperatureErrors(Model):
     errors: ErrorTable
 
 
+class ParityPoints(Model):
+    """Labels and values of a split, pairs of (label, value); of many, some at random."""
+
+    energy_ev_per_atom: list[tuple[float, float]]
+    force_ev_a: list[tuple[float, float]] = Field(description="Components.")
+    stress_gpa: list[tuple[float, float]] = Field(description="Components.")
+
+
 class FineTuning(Model):
     """The training of a network that began with the weights of another, or with random ones."""
 
     parent_level: str | None = Field(description="Level it began with; None for random weights.")
+    shape: dict[str, Any] | None = Field(None, description="Of a network of random weights.")
     settings: dict[str, Any]
     n_parameters_trained: int
     reference_shift_ev: dict[str, float] = Field(
@@ -48,5 +57,8 @@ class FineTuning(Model):
     history: list[TrainingEpoch]
     parent_errors: ErrorTable | None = Field(
         description="Of the parent on the test frames, its reference energies shifted alike."
+    )
+    parity: dict[str, ParityPoints] = Field(
+        default_factory=dict, description="Per split; all points are in a file."
     )
     errors_at: dict[str, list[TemperatureErrors]] = Field(description="Per split.")

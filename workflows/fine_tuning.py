@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .plan import CandidatePlan
     from .sweep import Sweep
 
-_TRAIN_MS = {"chgnet": 4.0, "mace": 10.0}
+_TRAIN_MS = {"chgnet": 4.0, "mace": 10.0, "new": 1.0}
 """Milliseconds per atom, frame and epoch on one thread: forwards, and twice backwards."""
 _DISK_GB = 0.1
 _LEAST_RUNS = 3
@@ -64,7 +64,7 @@ def _steps(
     frames = frames_step(chain, "fine_tune_frames", drafts, asked, teacher)
     n_atoms = max(draft.document.n_atoms for draft in drafts)
     n_frames, epochs = n_frames_of(drafts, asked), finetune_settings(asked.training).epochs
-    ms = _TRAIN_MS[architecture_of(asked.parent)]
+    ms = _TRAIN_MS[architecture_of(asked.parent) if asked.mace is None else "new"]
     chain.add(
         _SECTION,
         asked.fine_tuning(),
@@ -88,6 +88,8 @@ def _require_possible(
             allowed="a potential, or any calculator of ASE, e.g. ase:gpaw:GPAW?...",
             remedy="name another teacher",
         )
+    if asked.mace is not None:
+        return
     elements = {e.symbol for d in drafts for e in d.candidate.mixture.composition.elements}
     try:
         architecture_of(asked.parent)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pair_potential import LEVEL
 
+from haloflow.dashboard.figures_fine_tuning import model_parity_figure, training_figure
 from haloflow.engines.potentials import identify, load_potential
 from haloflow.errors import CoverageError, InputError
 from haloflow.identity import file_sha256
@@ -36,7 +37,7 @@ def salt_set(workshop, level=LEVEL, salt=None):
     ]  # fmt: skip
     made = TrainingSetMaker(
         level=level, frames_per_run=4, least_distance=0.02, strains=(0.0,), rattles_a=(0.1,),
-        validation_fraction=0.3, test_fraction=0.3,
+        validation_fraction=0.2, test_fraction=0.2,
     )  # fmt: skip
     return workshop.run(made, runs, {"salt": salt})
 
@@ -130,6 +131,36 @@ def test_parity_holds_labels_and_values_of_all_frames(made):
             gap = np.abs(np.diff(parity[f"{split}.energy"], axis=0)).mean() * 1e3
             assert gap == pytest.approx(model.errors[split].energy_mae_mev_per_atom)
             assert len(parity[f"{split}.symbols"]) == len(parity[f"{split}.frame"]) == len(labels)
+
+
+def test_figures_show_all_splits(made):
+    _, frames, model = made
+    points = model.fine_tuning.parity
+    assert set(points) == set(SPLITS)
+    assert len(points["test"].energy_ev_per_atom) == model.errors["test"].n_frames
+    assert len(points["train"].force_ev_a) == 3 * 8 * frames.n_frames["train"]
+    figure = model_parity_figure(model.fine_tuning)
+    assert {trace.get("name") for trace in figure["data"]} == {None, *SPLITS}
+    for x, y in (("xaxis", "yaxis"), ("xaxis2", "yaxis2"), ("xaxis3", "yaxis3")):
+        assert figure["layout"][x]["range"] == figure["layout"][y]["range"]
+    taken = training_figure(model.fine_tuning)["data"][-1]
+    assert taken["x"] == [model.fine_tuning.best_epoch]
+    assert model_parity_figure(model.fine_tuning.model_copy(update={"parity": {}})) is None
+
+
+def test_a_small_mace_on_the_same_labels(made):
+    workshop, frames, _ = made
+    shape = {"channels": 4, "n_layers": 1, "max_ell": 1, "n_bessel": 4, "radial_neurons": 4}
+    asked = FineTuneMaker(mace=shape, training={"epochs": 1, "batch": 8})
+    model = workshop.run(asked, frames)
+    (weights,) = workshop.files(model, "weights")
+    assert weights.name == "Cl-Na.mace.model"
+    assert (model.architecture, model.parent) == ("mace", None)
+    assert model.fine_tuning.parent_level is None
+    assert model.fine_tuning.parent_errors is None
+    assert model.fine_tuning.shape["channels"] == 4
+    assert model.provenance.potential is None
+    assert identify(f"mace:{weights}").level == model.level
 
 
 def test_an_md_run_at_its_level(made):

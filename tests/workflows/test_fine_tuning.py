@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 from pair_potential import LEVEL
 from tiny_sweeps import CRYSTAL, GLASS, tiny_sweep
+from typer.testing import CliRunner
 
+from haloflow.cli.main import app
+from haloflow.dashboard.collect import collect_report
+from haloflow.dashboard.report import render_report
 from haloflow.errors import CoverageError, InputError, SweepError
 from haloflow.makers.finetune import FineTuneMaker
 from haloflow.makers.training_set import TrainingSetMaker
@@ -60,6 +64,13 @@ def test_a_family_shares_one_model():
     assert steps["training_set"] == steps["fine_tune_frames"], "the same frames are labelled once"
 
 
+def test_a_small_mace_instead():
+    plan = plan_sweep(asking(fine_tune={"mace": {"channels": 8}, "parent": "nothing"}))
+    (model,) = (step for step in plan.candidates[0].steps if step.name == "fine_tune")
+    assert model.maker.mace == {"seed": 1, "channels": 8}
+    assert model.maker.levels == ()
+
+
 def test_a_candidate_with_too_few_runs():
     with pytest.raises(SweepError, match="has too few runs to learn from") as caught:
         plan_sweep(asking(systems=[CRYSTAL]))
@@ -72,6 +83,7 @@ def test_a_candidate_with_too_few_runs():
     [
         ({"training": {"epoch": 4}}, "unknown settings of a fine-tuning"),
         ({"training": {"batch": 0}}, "batch of a fine-tuning is out of range"),
+        ({"mace": {"layers": 2}}, "unknown settings of a MACE student"),
         ({"scope": "family"}, "fine_tune.scope"),
         ({"rounds": 3}, "fine_tune.rounds"),
     ],
@@ -89,7 +101,8 @@ def test_levels_that_cannot_teach_or_learn():
         plan_sweep(asking(fine_tune={"teacher": "vasp-r2scan"}))
     with pytest.raises(InputError, match=r"fine_tune\.parent: a potential cannot be fine-tuned"):
         plan_sweep(asking(fine_tune={"parent": "chgnet-r2scan-d3"}))
-    radium = {"components": {"NaCl": 1, "RaCl2": 1}, "phase": "glass", "volumes_a3": {"RaCl2": 90.0},
+    radium = {"components": {"NaCl": 1, "RaCl2": 1}, "phase": "glass",
+              "volumes_a3": {"RaCl2": 90.0},
               "oxidation_states": {"RaCl2": {"Ra": 2, "Cl": -1}}}  # fmt: skip
     with pytest.raises(CoverageError, match=r"fine_tune\.parent: chgnet-r2scan does not cover Ra"):
         plan_sweep(asking(systems=[radium]))
@@ -112,5 +125,17 @@ def test_a_sweep_fine_tunes_and_auto_finds_the_model(tmp_path):
         cold, hot = model.domain.temperature_k
         run = RunDomain(report.plan.candidates[0].candidate.mixture.composition, (cold, hot))
         assert choose_model([stored], run).name == stored.name
+        page = render_report(collect_report(store))
+    assert "Potential against labels" in page
+    assert "Training of the potential" in page
+    asked = ["models", model.weights_sha256[:8], "--store", store_folder]
+    card = CliRunner().invoke(app, asked).stdout
+    for said in (
+        "began with: chgnet-r2scan; ",
+        "that one's errors, test: ",
+        "references moved by: ",
+    ):
+        assert said in card
+    assert "training: 2 epochs, the best is" in card
     again = run_sweep(sweep, store_folder, workers=1)
     assert (again.n_done, again.n_failed) == (0, 0)

@@ -19,6 +19,10 @@ _LEAST_ANGULAR_A: Final = 3.0
 _MOST_CUTOFF_A: Final = 12.0
 _RATE_STEPS: Final = 30
 _NOT_PHYSICS: Final = ("checkpoint_epochs",)
+_ARCHITECTURE: Final = (
+    "cutoff_radial_a", "cutoff_angular_a", "n_max", "basis_size", "l_max", "neurons",
+    "repulsion_radii",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,10 @@ class NepSettings:
     def physics(self) -> dict[str, Any]:
         """Return what decides the trained student."""
         return {k: v for k, v in asdict(self).items() if k not in _NOT_PHYSICS}
+
+    def architecture(self) -> dict[str, Any]:
+        """Return what two students share of which one goes on with the other's weights."""
+        return {name: getattr(self, name) for name in _ARCHITECTURE}
 
     def nep_in(self, elements: tuple[str, ...]) -> str:
         """Return the text of a ``nep.in`` for torchnep."""

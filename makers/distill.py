@@ -82,22 +82,39 @@ class DistillMaker(LevelMaker):
 
     @step_job()
     def make(
-        self, training_set: TrainingSetDocument, parents: dict[str, str] | None = None
+        self,
+        training_set: TrainingSetDocument,
+        parent: TrainedModelDocument | None = None,
+        parents: dict[str, str] | None = None,
     ) -> TrainedModelDocument | dict[str, Any]:
         """Train a student on `training_set`.
+
+        Parameters
+        ----------
+        training_set
+            The teacher's labels; of a student that goes on, with its parent's set among them.
+        parent
+            Student to go on with: from its weights, with the frames that its runs had added.
 
         Raises
         ------
         InputError
-            If the labels are not the teacher's.
+            If the labels are not the teacher's, or the parent is of other elements, of another
+            architecture or of another teacher.
         MissingDependencyError
             If torchnep or calorine is not installed.
         """
-        known = parents or {"training_set": training_set.identity}
-        return self.run_step(lambda context: self._distill(training_set, context), known)
+        known = parents or {
+            "training_set": training_set.identity,
+            **({"parent": parent.identity} if parent is not None else {}),
+        }
+        return self.run_step(lambda context: self._distill(training_set, parent, context), known)
 
     def _distill(
-        self, training_set: TrainingSetDocument, context: StepContext
+        self,
+        training_set: TrainingSetDocument,
+        parent: TrainedModelDocument | None,
+        context: StepContext,
     ) -> TrainedModelDocument:
         teacher = context.load(self.level)
         own = (teacher.identity.level, teacher.identity.weights_sha256)
@@ -108,4 +125,25 @@ class DistillMaker(LevelMaker):
                 allowed="one level, with the same weights",
                 remedy="label the frames by the teacher, or take that level as the teacher",
             )
-        return Learning(self, training_set, teacher, context).run()
+        if parent is not None:
+            self._require_kin(parent, training_set)
+        return Learning(self, training_set, teacher, context, parent).run()
+
+    def _require_kin(self, parent: TrainedModelDocument, training_set: TrainingSetDocument) -> None:
+        """Refuse a parent whose weights cannot be gone on with."""
+        before = nep_settings(parent.provenance.parameters.get("nep", {})).architecture()
+        own = nep_settings(self.nep).architecture()
+        differing = [f"{name} {before[name]}" for name in own if before[name] != own[name]]
+        if set(parent.domain.elements) != set(training_set.domain.elements):
+            differing.append(f"elements {', '.join(parent.domain.elements)}")
+        if parent.teacher_sha256 != training_set.level_sha256:
+            differing.append(f"teacher {parent.teacher}")
+        if parent.architecture != "nep":
+            differing.append(f"architecture {parent.architecture}")
+        if differing:
+            raise InputError(
+                "a student cannot go on with the weights of this one",
+                given=f"{parent.level} with {'; '.join(differing)}",
+                allowed="the same elements, teacher and architecture",
+                remedy="name another parent, or train a student of its own",
+            )

@@ -13,6 +13,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from ..analysis.fingerprints import decorrelation_stride
 from ..errors import InputError
 from ..identity import content_hash, structure_hash
+from ..quantity import Status
 from ..stores.documents import MDDocument, MeltQuenchDocument
 from ..systems.packing import pack
 from .chemistry import mixture_of
@@ -74,7 +75,7 @@ def reduced_formula(atoms: Atoms) -> str:
     return str(Composition(atoms.get_chemical_formula()).reduced_formula)
 
 
-def run_group(run: StepDocument, files: StepFiles, most: int) -> Group | None:
+def run_group(run: StepDocument, files: StepFiles, most: int, n_last: int = 0) -> Group | None:
     """Return independent frames of all parts of a run; ``None`` where it has too few.
 
     Parameters
@@ -85,6 +86,8 @@ def run_group(run: StepDocument, files: StepFiles, most: int) -> Group | None:
         Where its trajectory is found.
     most
         Number of frames at most, evenly spread.
+    n_last
+        Further frames of a run that left the domain of its student: those before its end.
 
     Raises
     ------
@@ -100,7 +103,7 @@ def run_group(run: StepDocument, files: StepFiles, most: int) -> Group | None:
         )
     frames: list[Atoms] = []
     temperatures: list[float] = []
-    strides: list[int] = []
+    strides: list[int] = [1]
     for chunks in parts_of(run).values():
         reader = open_stored(chunks, files)
         thermo = reader.thermo()
@@ -112,7 +115,8 @@ def run_group(run: StepDocument, files: StepFiles, most: int) -> Group | None:
         for index in np.flatnonzero(sound)[stride - 1 :: stride].tolist():
             frames.append(frame_at(reader, index))
             temperatures.append(float(thermo["target_temperature_k"][index]))
-    if not frames:
+    last = _last_frames(run, files, n_last) if run.status is Status.OUT_OF_DOMAIN else []
+    if not frames and not last:
         return None
     group = Group(
         f"{run.kind}-{run.identity[:12]}", run.kind, run.identity, frames, temperatures,
@@ -120,7 +124,21 @@ def run_group(run: StepDocument, files: StepFiles, most: int) -> Group | None:
     )  # fmt: skip
     if len(frames) > most:
         group.keep(np.unique(np.linspace(0, len(frames) - 1, most).round()).astype(int).tolist())
+    group.frames += [frame for frame, _ in last]
+    group.temperatures_k += [kelvin for _, kelvin in last]
+    group.n_offered += len(last)
     return group
+
+
+def _last_frames(run: StepDocument, files: StepFiles, n: int) -> list[tuple[Atoms, float]]:
+    """Return the last `n` sound frames of a run and their temperatures."""
+    parts = list(parts_of(run).values())
+    if not parts or not n:
+        return []
+    reader = open_stored(parts[-1], files)
+    thermo = reader.thermo()
+    sound = np.flatnonzero(np.isfinite(thermo["energy_ev"]))[-n:].tolist()
+    return [(frame_at(reader, i), float(thermo["target_temperature_k"][i])) for i in sound]
 
 
 def frame_at(reader: TrajectoryReader, index: int) -> Atoms:

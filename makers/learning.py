@@ -10,13 +10,19 @@ import numpy as np
 from ..engines.assessment import us_per_atom_step, weakest_repulsion_ev_a
 from ..engines.domain import NepDomain
 from ..engines.durable import write_durably
-from ..engines.labels import label_frames, write_labelled
+from ..engines.labels import label_frames, read_labelled, write_labelled
 from ..engines.nep_settings import NepSettings, nep_settings
 from ..engines.nep_training import TrainedNep, train_nep
 from ..engines.potentials import load_potential
 from ..quantity import Status
 from ..settings import get_settings
-from ..stores.models import DOMAIN_ROLE, WEIGHTS_ROLE, LearningRound, TrainedModelDocument
+from ..stores.models import (
+    DOMAIN_ROLE,
+    LEARNED_ROLE,
+    WEIGHTS_ROLE,
+    LearningRound,
+    TrainedModelDocument,
+)
 from ..stores.training import SPLITS
 from .learned import (
     error_table,
@@ -25,6 +31,7 @@ from .learned import (
     trial_document,
 )
 from .references import reference_to
+from .trained_models import bring_model
 from .training_set import domain_of, read_set
 from .trials import Tried, plan_trials, run_trial, select_new, trial_starts
 
@@ -52,8 +59,11 @@ class Learning:
         training_set: TrainingSetDocument,
         teacher: Potential,
         context: StepContext,
+        parent: TrainedModelDocument | None = None,
     ) -> None:
         self._maker, self._set, self._teacher = maker, training_set, teacher
+        self._parent = parent
+        self._learned: list[Atoms] = []
         self._context = context
         self._frames: dict[str, list[Atoms]] = {
             split: read_set(training_set, context.files, split) for split in SPLITS
@@ -61,14 +71,21 @@ class Learning:
         self._elements = tuple(training_set.domain.elements)
         self._progress = context.progress(_PARTS * maker.max_rounds)
         self._rounds: list[LearningRound] = []
+        if parent is not None:
+            self._learned = _learned_frames(parent, context)
+            self._frames["train"] += self._learned
 
     def run(self) -> TrainedModelDocument:
         """Train until the student's runs stay inside, and describe it."""
         student = None
+        before = None
+        if self._parent is not None:
+            before = bring_model(self._parent, self._context.files).path(WEIGHTS_ROLE)
         status, note = Status.OK, ""
         for number in range(self._maker.max_rounds):
             folder = self._context.directory / f"round-{number}"
-            student = self._train(folder, number, student)
+            student = self._train(folder, number, before)
+            before = student.path
             domain = NepDomain.of_frames(student.path, self._frames["train"])
             tried = self._try(folder, number, student, domain)
             outside = self._outside(tried)
@@ -82,10 +99,11 @@ class Learning:
                 status, note = Status.OUT_OF_DOMAIN, "; ".join(outside)
                 break
             self._frames["train"] += new
+            self._learned += new
         assert student is not None
         return self._document(student, domain, status, note)
 
-    def _train(self, folder: Path, number: int, before: TrainedNep | None) -> TrainedNep:
+    def _train(self, folder: Path, number: int, before: Path | None) -> TrainedNep:
         maker = self._maker
         settings: NepSettings = nep_settings(maker.nep)
         if before is not None:
@@ -104,7 +122,7 @@ class Learning:
             folder / "training",
             settings,
             signature=f"{self._context.identity}/{number}",
-            start_from=None if before is None else before.path,
+            start_from=before,
             device=own.device,
             threads=own.threads_per_worker,
             on_progress=self._part(number, "train", 0.0, _TRAIN_SHARE),
@@ -231,6 +249,10 @@ class Learning:
         write_durably(path, student.path.read_bytes())
         domain.model, domain.teacher = path, maker.level
         files = [(path, WEIGHTS_ROLE), (domain.save(), DOMAIN_ROLE)]
+        if self._learned:
+            learned = context.directory / "learned.xyz"
+            write_labelled(learned, self._learned)
+            files.append((learned, LEARNED_ROLE))
         potential = load_potential(f"nep:{path}")
         calculator = potential.calculator
         return TrainedModelDocument(
@@ -245,6 +267,7 @@ class Learning:
             teacher=self._set.level,
             teacher_sha256=self._set.level_sha256,
             data_hash=self._set.content_hash,
+            parent=None if self._parent is None else self._parent.weights_sha256,
             errors={split: error_table(calculator, found) for split, found in self._frames.items()},
             errors_by_temperature=errors_by_temperature(calculator, self._frames["test"]),
             domain=domain_of(self._frames["train"]),
@@ -254,3 +277,11 @@ class Learning:
             repulsion_ev_a=weakest_repulsion_ev_a(calculator, self._elements),
             us_per_atom_step=us_per_atom_step(calculator, self._frames["test"][0]),
         )
+
+
+def _learned_frames(parent: TrainedModelDocument, context: StepContext) -> list[Atoms]:
+    """Return the frames that a student's runs had added to its training set."""
+    files = [file for file in parent.files if file.role == LEARNED_ROLE]
+    return [
+        frame for file in files for frame in read_labelled(context.files.local(file), file.sha256)
+    ]

@@ -51,10 +51,16 @@ class StudentProtocol(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     teacher: str | None = Field(None, description="Labels all frames; default: stages.md.")
+    parent: str | None = Field(
+        None, description="Student of the store to go on with, e.g. nep:0123456789ab."
+    )
     nep: _NepValues = Field(
         default={}, description="Architecture and training: epochs, neurons, cutoffs..."
     )
     frames_per_run: int = Field(60, ge=1, description="Independent frames of a run, at most.")
+    last_frames: int = Field(
+        10, ge=0, description="Of a run that left the parent's domain, before its end."
+    )
     least_distance: float = Field(0.4, ge=0, description="Of two frames' fingerprints.")
     packing_density_scales: tuple[float, ...] = Field(
         (0.7, 0.85, 1.0, 1.15), description="Random packings, over the components' density."
@@ -100,6 +106,7 @@ class StudentProtocol(BaseModel):
         return TrainingSetMaker(
             level=teacher,
             frames_per_run=self.frames_per_run,
+            last_frames=self.last_frames if self.parent else 0,
             least_distance=self.least_distance,
             packing_density_scales=self.packing_density_scales,
             packing_n_atoms=self.packing_n_atoms,

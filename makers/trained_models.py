@@ -52,7 +52,7 @@ def bring_models(names: Iterable[str], store: HaloflowStore) -> None:
         try:
             model = find_trained(name)
         except (UnknownNameError, PotentialError):
-            model = bring_model(_stored(name, store), store.files)
+            model = bring_model(stored_model(name, store), store.files)
         with suppress(UnknownNameError):  # a run's report says that its teacher is not here
             bring_models([model.teacher], store)
 
@@ -80,8 +80,14 @@ def bring_model(document: TrainedModelDocument, files: StepFiles) -> TrainedMode
         raise _unreadable(document, str(error)) from error
 
 
-def _stored(name: str, store: HaloflowStore) -> TrainedModelDocument:
-    """Return the document of the store's model that a name points to."""
+def stored_model(name: str, store: HaloflowStore) -> TrainedModelDocument:
+    """Return the document of the store's model that a name points to.
+
+    Raises
+    ------
+    UnknownNameError
+        The store has none, or several.
+    """
     digits, scheme = digits_of(name), name.partition(":")[0]
     fields = ["output.weights_sha256", "output.architecture", "output.level", "uuid"]
     rows = [*store.outputs.query({"output.kind": _KIND}, properties=fields)]

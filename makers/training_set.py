@@ -47,6 +47,8 @@ class TrainingSetMaker(LevelMaker):
         The teacher, which labels all frames, whatever level the runs were made at.
     frames_per_run
         Independent frames of a run, at most.
+    last_frames
+        Further frames of a run that left the domain of its student, before its end.
     least_distance
         Of two frames' fingerprints; frames nearer than this are duplicates. 20 fs apart in a
         melt of 84 atoms are 0.4, independent frames 1.
@@ -65,6 +67,7 @@ class TrainingSetMaker(LevelMaker):
     name: str = "training_set"
     level: str = "chgnet-r2scan-d3"
     frames_per_run: int = 60
+    last_frames: int = 0
     least_distance: float = 0.4
     packing_density_scales: tuple[float, ...] = (0.7, 0.85, 1.0, 1.15)
     packing_n_atoms: int = 84
@@ -79,6 +82,11 @@ class TrainingSetMaker(LevelMaker):
     kind: ClassVar[str] = "training_set"
     code_version: ClassVar[int] = 1
     needs_all_inputs: ClassVar[bool] = False
+
+    def physics(self) -> dict[str, Any]:
+        """Return what decides the frames; sets without last frames are as they always were."""
+        found = super().physics()
+        return found if self.last_frames else {k: v for k, v in found.items() if k != "last_frames"}
 
     @step_job(needs_all_inputs=False)
     def make(
@@ -134,7 +142,7 @@ class TrainingSetMaker(LevelMaker):
         mixtures: Sequence[dict[str, Any]],
     ) -> Iterable[Group]:
         for run in runs:
-            group = run_group(run, files, self.frames_per_run)
+            group = run_group(run, files, self.frames_per_run, self.last_frames)
             if group is not None:
                 yield group
         for label, crystal in sorted(crystals.items()):

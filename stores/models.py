@@ -15,6 +15,8 @@ from .training import DataDomain  # noqa: TC001  (idem)
 
 WEIGHTS_ROLE: Final[str] = "weights"
 DOMAIN_ROLE: Final[str] = "domain"
+LEARNED_ROLE: Final[str] = "frames-learned"
+"""Labelled frames that its own runs added to its training set."""
 
 
 class TrialRun(Model):

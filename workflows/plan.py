@@ -28,7 +28,7 @@ from .steps import (
     glass_steps,
     relaxation_alone,
 )
-from .student import student_steps, with_student
+from .student import parent_of, student_steps, with_student
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -189,7 +189,7 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
         require_levels(own_sweep, some)
     require_protocol(sweep, candidates)
     drafts = [_draft(c, one.sweep) for c, one in zip(candidates, resolved, strict=True)]
-    student = student_steps(sweep, drafts)
+    student = student_steps(sweep, drafts, parent_of(sweep, store))
     learning = [[*student, *own] for own in fine_tuning_steps(sweep, drafts)]
     every = zip(drafts, learning, strict=True)
     asked = {step.identity for draft, own in every for step in [*draft.steps, *own]}

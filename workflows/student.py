@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from jobflow import OutputReference
 
 from ..engines.nep_settings import nep_settings
 from ..engines.potentials import level_of
-from ..errors import SweepError
-from ..identity import content_hash, structure_hash
+from ..errors import SweepError, UnknownNameError
+from ..identity import content_hash, step_uuid, structure_hash
 from ..makers.md import MDMaker
+from ..makers.trained_models import stored_model
 from ..systems.phases import get_phase
 from ..units import SECONDS_PER_HOUR
 from .cost import Cost, dynamics_cost
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..makers.student_protocol import CheckProtocol
+    from ..stores.connection import HaloflowStore
+    from ..stores.models import TrainedModelDocument
     from .plan import CandidatePlan
     from .sweep import Sweep
 
@@ -30,11 +35,50 @@ _NEP = "nep"
 _DISK_GB = 0.2
 
 
-def student_steps(sweep: Sweep, drafts: Sequence[CandidatePlan]) -> list[PlannedStep]:
+@dataclass(frozen=True)
+class Parent:
+    """A student to go on with, and the identity of the step that made its training set."""
+
+    document: TrainedModelDocument
+    training_set: str
+
+
+def parent_of(sweep: Sweep, store: HaloflowStore | None) -> Parent | None:
+    """Return the student that the sweep's own goes on with; ``None`` where it begins anew.
+
+    Raises
+    ------
+    SweepError
+        If the store does not hold the parent with its training set.
+    """
+    name = sweep.student.parent if sweep.student is not None else None
+    if name is None:
+        return None
+    problem = "student.parent: the store does not hold this student with its training set"
+    remedy = "plan in the store that trained it, or copy that one (`haloflow db copy`)"
+    if store is None:
+        raise SweepError(problem, given=f"{name}, no store", remedy=remedy)
+    try:
+        document = stored_model(name, store)
+    except UnknownNameError as error:
+        raise SweepError(problem, given=name, allowed=error.allowed, remedy=remedy) from error
+    criteria = {"output.kind": "training_set", "output.content_hash": document.data_hash}
+    found = store.outputs.query_one(criteria, ["output.identity"])
+    if found is None:
+        raise SweepError(
+            problem, given=f"{name}, no frames {document.data_hash[:12]}", remedy=remedy
+        )
+    return Parent(document, found["output"]["identity"])
+
+
+def student_steps(
+    sweep: Sweep, drafts: Sequence[CandidatePlan], parent: Parent | None = None
+) -> list[PlannedStep]:
     """Return the steps of the sweep's student; none where the sweep asks for none.
 
     The training set takes frames of every melt, quench and MD run of all candidates, of their
-    crystals and of packings of their mixtures; the student comes after it.
+    crystals and of packings of their mixtures; the student comes after it. With a `parent` it
+    takes the parent's frames too, and the student goes on from the parent's weights.
 
     Raises
     ------
@@ -44,7 +88,7 @@ def student_steps(sweep: Sweep, drafts: Sequence[CandidatePlan]) -> list[Planned
     asked = sweep.student
     if asked is None:
         return []
-    teacher = asked.teacher or sweep.stages.md
+    teacher = asked.teacher or (parent.document.teacher if parent else sweep.stages.md)
     if teacher == AUTO:
         raise SweepError(
             "student.teacher: a student needs a teacher that is named",
@@ -67,8 +111,10 @@ def student_steps(sweep: Sweep, drafts: Sequence[CandidatePlan]) -> list[Planned
             "runs": [output_of(run) for run in runs.values()],
             "crystals": crystals,
             "mixtures": mixtures,
+            **({"earlier": [_stored(parent.training_set)]} if parent else {}),
         },
         parents={f"run{index}": identity for index, identity in enumerate(runs)}
+        | ({"set0": parent.training_set} if parent else {})
         | {phase_id: structure_hash(crystal) for phase_id, crystal in crystals.items()}
         | {f"mixture{index}": content_hash(one) for index, one in enumerate(mixtures)},
         after=tuple(runs.values()),
@@ -85,8 +131,10 @@ def student_steps(sweep: Sweep, drafts: Sequence[CandidatePlan]) -> list[Planned
     trained = chain.add(
         "student",
         student,
-        inputs={"training_set": output_of(frames)},
-        parents={"training_set": frames.identity},
+        inputs={"training_set": output_of(frames)}
+        | ({"parent": _stored(parent.document.identity)} if parent else {}),
+        parents={"training_set": frames.identity}
+        | ({"parent": parent.document.identity} if parent else {}),
         after=(frames,),
         cost=Cost(
             seconds / SECONDS_PER_HOUR + trials.core_hours, _DISK_GB + trials.disk_gb, epochs
@@ -102,6 +150,11 @@ def student_steps(sweep: Sweep, drafts: Sequence[CandidatePlan]) -> list[Planned
             temperatures_k=student.temperatures_k,
         )
     return list(chain.steps.values())
+
+
+def _stored(identity: str) -> OutputReference:
+    """Refer to the document of a step that is in the store already."""
+    return OutputReference(step_uuid(identity))
 
 
 def _check(

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from pair_potential import LEVEL
 from tiny_frames import TINY
+from trained_models import own_machine  # noqa: F401  (a fixture)
 
 from haloflow.engines.domain import NepDomain
+from haloflow.engines.labels import read_labelled
 from haloflow.engines.potentials import identify, load_potential
 from haloflow.errors import InputError
 from haloflow.identity import file_sha256
@@ -171,3 +173,46 @@ def test_a_student_without_its_domain_is_another_potential(made, tmp_path):
     assert MDMaker(level=f"nep:{weights}").identity({}) != MDMaker(level=f"nep:{alone}").identity(
         {}
     )
+
+
+@pytest.mark.usefixtures("own_machine")
+def test_a_student_goes_on_with_what_its_runs_found(made):
+    """A run that left the domain is labelled by the teacher, and learned from its weights on."""
+    workshop, frames, student = made
+    (weights,) = workshop.files(student, "weights")
+    (learned,) = workshop.files(student, "frames-learned")
+    n_learned = sum(one.n_new for one in student.rounds)
+    assert len(read_labelled(learned)) == n_learned > 0
+    torn = get_phase("NaCl_B1").structure().to_conventional()
+    torn.translate_sites([0, 5], [0.22, 0.05, 0.0])
+    left = MDMaker(level=f"nep:{weights}", temperature_k=60, equilibration_steps=0,
+                   production_steps=100, trajectory_interval=5, full_cell=True)  # fmt: skip
+    more = workshop.run(
+        TrainingSetMaker(level=LEVEL, last_frames=5, least_distance=0.02, max_force_ev_a=1e3),
+        [workshop.run(left, torn)], None, None, [frames],
+    )  # fmt: skip
+    assert more.n_frames["train"] > frames.n_frames["train"]
+    grown = workshop.run(maker(max_rounds=1, refine_epochs=3, n_checked=0), more, student)
+    assert (grown.parent, student.parent) == (student.weights_sha256, None)
+    (one,) = grown.rounds
+    assert (one.epochs, one.n_train) == (3, more.n_frames["train"] + n_learned)
+    assert grown.provenance.parents == sorted([more.identity, student.identity])
+    assert grown.weights_sha256 != student.weights_sha256
+    anew = maker(max_rounds=1, refine_epochs=3, n_checked=0)
+    assert grown.identity != anew.identity({"training_set": more.identity})
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "said"),
+    [
+        ({}, {"nep": {**TINY, "neurons": 7}}, "neurons 6"),
+        ({"teacher_sha256": "0" * 64}, {}, f"teacher {LEVEL}"),
+        ({"architecture": "mace"}, {}, "architecture mace"),
+    ],
+)
+def test_a_student_does_not_go_on_with_what_is_no_kin(made, changes, settings, said):
+    workshop, frames, student = made
+    other = student.model_copy(update=changes)
+    with pytest.raises(InputError, match="cannot go on with the weights") as caught:
+        workshop.run(maker(**settings, seed=9), frames, other)
+    assert said in str(caught.value)

@@ -124,5 +124,24 @@ def test_a_sweep_trains_its_student_and_runs_nothing_twice(tmp_path):
         assert len(checked.check.long_runs) == 3
         assert set(student.errors_by_temperature) == {"300 to 600 K"}
         assert [model.document.identity for model in stored_models(store)] == [student.identity]
+        _goes_on(store, student, steps)
     again = run_sweep(sweep, store_folder, workers=2)
     assert (again.n_done, again.n_failed) == (0, 0)
+
+
+def _goes_on(store, student, steps):
+    """Plan a sweep that runs at the student's level and teaches it what it finds there."""
+    name = f"nep:{student.weights_sha256[:12]}"
+    asked = tiny_sweep(student={**STUDENT, "parent": name}, stages={"md": name})
+    planned = {step.name: step for step in plan_sweep(asked, store).candidates[0].steps}
+    assert planned["md-seed1-300K"].maker.level == name
+    assert planned["training_set"].parents["set0"] == steps["training_set"]
+    assert planned["student"].parents["parent"] == steps["student"]
+    assert {planned[n].maker.level for n in ("training_set", "student")} == {LEVEL}, "its teacher"
+    for given, allowed in (("nep:ffffffffffff", name), (name, "no store")):
+        with pytest.raises(SweepError, match=r"student\.parent: the store does not hold") as caught:
+            plan_sweep(
+                tiny_sweep(student={**STUDENT, "parent": given}),
+                None if allowed == "no store" else store,
+            )
+        assert allowed in str(caught.value)

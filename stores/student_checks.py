@@ -66,7 +66,7 @@ class StudentCheck(Model):
             if run.status is not Status.OK:
                 found.append(f"{at}: {run.status.value}, {run.note}")
             found += [
-                f"{at}: {one.what} {one.student.value:.4g}, teacher {one.teacher.value:.4g}"
+                f"{at}: {one.what} {_shown(one.student)}, teacher {_shown(one.teacher)}"
                 for one in run.agreements
                 if one.status is Status.OUT_OF_DOMAIN
             ]
@@ -76,6 +76,10 @@ class StudentCheck(Model):
             for run in self.long_runs
             if run.status is not Status.OK
         ]
+
+
+def _shown(quantity: Quantity) -> str:
+    return "unknown" if quantity.value is None else f"{quantity.value:.4g}"
 
 
 class StudentCheckDocument(StepDocument):

@@ -6,7 +6,7 @@ import pytest
 from pair_potential import LEVEL
 from tiny_frames import TINY
 from tiny_sweeps import CRYSTAL, tiny_sweep
-from trained_models import own_machine  # noqa: F401  (a fixture)
+from trained_models import own_machine, put_model  # noqa: F401  (a fixture)
 
 from haloflow.errors import SweepError
 from haloflow.makers.distill import DistillMaker
@@ -100,6 +100,14 @@ def test_a_check_needs_runs_of_the_teacher(changes):
     student = {**STUDENT, "teacher": LEVEL, "check": CHECK}
     with pytest.raises(SweepError, match=r"student\.check: the teacher runs no glass"):
         plan_sweep(tiny_sweep(student=student, **changes))
+
+
+def test_a_parent_without_its_frames_is_refused(tmp_path):
+    with open_store(tmp_path / "store") as store:
+        name = f"nep:{put_model(store, 1).weights_sha256[:12]}"
+        with pytest.raises(SweepError, match=r"student\.parent") as caught:
+            plan_sweep(tiny_sweep(student={**STUDENT, "parent": name}), store)
+    assert f"{name}, no frames 111111111111" in str(caught.value)
 
 
 def test_a_sweep_trains_its_student_and_runs_nothing_twice(tmp_path):

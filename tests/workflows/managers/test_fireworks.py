@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from cluster import LONG_S
 from fireworks import LaunchPad
 from pymongo.errors import InvalidOperation
 from queued_sweeps import assert_as_undisturbed, n_evaluations
@@ -22,7 +23,7 @@ def test_two_submitters_at_once_and_one_worker_do_as_a_local_run_does(site, undi
         "submit", "tiny.yaml", "--to", "fireworks", "--store", site.store,
     )  # fmt: skip
     both = [site.start(*command) for _ in range(2)]
-    said = [process.communicate(timeout=120)[0] for process in both]
+    said = [process.communicate(timeout=LONG_S)[0] for process in both]
     n_steps = len(undisturbed.steps)
     handed = sorted(int(found) for text in said for found in re.findall(r"(\d+) jobs in", text))
     assert handed == [0, n_steps], said

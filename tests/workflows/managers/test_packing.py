@@ -68,7 +68,7 @@ def test_many_steps_in_one_job_side_by_side(site, slurm, undisturbed):
     assert code == 0, out
     (job,) = slurm.jobs()
     told = slurm.describe(job)
-    wait_for(lambda: not slurm.jobs(), "the end of the job", limit_s=240)
+    wait_for(lambda: not slurm.jobs(), "the end of the job")
     with site.open() as store:
         assert_as_undisturbed(store, undisturbed)
     assert n_evaluations(site) == undisturbed.n_evaluations

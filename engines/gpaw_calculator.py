@@ -13,7 +13,7 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from ..errors import EngineError
 from .gpaw_host import parts
-from .gpaw_levels import NONMETALS
+from .gpaw_levels import NONMETALS, PBE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,11 @@ class GpawCalculator(Calculator):
     ----------
     level
         Of `GPAW_LEVELS`.
+
+    Attributes
+    ----------
+    starts
+        How often the electrons of the last evaluation were started.
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
@@ -42,6 +47,7 @@ class GpawCalculator(Calculator):
     def __init__(self, level: GpawLevel) -> None:
         super().__init__()
         self.level = level
+        self.starts = 0
 
     @property
     def parts(self) -> dict[str, str]:
@@ -73,20 +79,34 @@ class GpawCalculator(Calculator):
         }
 
     def _converged(self) -> Any:  # noqa: ANN401  (GPAW is untyped here)
-        """Return a converged calculation."""
+        """Return a converged calculation: from atoms, or where that fails from PBE."""
         from gpaw import KohnShamConvergenceError  # noqa: PLC0415  (heavy)
 
         level = self.level
-        try:
-            return self._parameters(level.xc).dft_calculation(self.atoms, txt=None)
-        except KohnShamConvergenceError as error:
-            raise EngineError(
-                "the electrons did not converge",
-                given=f"{self.atoms.get_chemical_formula('metal')} at {level.name}",
-                allowed=f"{level.most_iterations} iterations",
-                remedy="look at the structure: atoms may be too close; relax it with a potential "
-                "first",
-            ) from error
+        for n_starts, start in enumerate((self._from_atoms, self._from_pbe), 1):
+            self.starts = n_starts
+            try:
+                return start()
+            except KohnShamConvergenceError:  # the other start may do
+                if level.xc == PBE:
+                    break
+        raise EngineError(
+            "the electrons did not converge",
+            given=f"{self.atoms.get_chemical_formula('metal')} at {level.name}",
+            allowed=f"{level.most_iterations} iterations",
+            remedy="look at the structure: atoms may be too close; relax it with a potential first",
+        )
+
+    def _from_atoms(self) -> Any:  # noqa: ANN401  (as above)
+        return self._parameters(self.level.xc).dft_calculation(self.atoms, txt=None)
+
+    def _from_pbe(self) -> Any:  # noqa: ANN401  (as above)
+        """Start from the wave functions of PBE; takes as long all in all where both converge."""
+        first = self._parameters(PBE).dft_calculation(self.atoms, txt=None)
+        first.density.update_ked(first.ibzwfs)
+        second = first.new(self.atoms, self._parameters(self.level.xc), first.log)
+        second.converge()
+        return second
 
     def _parameters(self, xc: str) -> Any:  # noqa: ANN401  (as above)
         from gpaw.dft import PW, Parameters  # noqa: PLC0415  (heavy)

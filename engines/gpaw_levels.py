@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 R2SCAN: Final = "MGGA_X_R2SCAN+MGGA_C_R2SCAN"
+PBE: Final = "PBE"
 
 
 NONMETALS: Final = frozenset({"H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Se", "Br", "I"})
@@ -71,7 +72,7 @@ COMMON: Final[Mapping[str, Any]] = MappingProxyType(
 """What all levels share. There are no PAW datasets for r2SCAN; those for PBE are the custom."""
 _LEVELS: Final = (
     GpawLevel("gpaw-r2scan", "r2SCAN (GPAW, plane waves, PBE datasets)", R2SCAN),
-    GpawLevel("gpaw-pbe", "PBE (GPAW, plane waves)", "PBE"),
+    GpawLevel("gpaw-pbe", "PBE (GPAW, plane waves)", PBE),
 )
 GPAW_LEVELS: Final[Mapping[str, GpawLevel]] = MappingProxyType({v.name: v for v in _LEVELS})
 

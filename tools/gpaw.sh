@@ -61,3 +61,4 @@ export GPAW_CONFIG=$scratch/siteconfig.py
 pip install --force-reinstall --no-deps --no-cache-dir --no-binary gpaw gpaw
 pip install gpaw # what it needs
 check
+echo "GPAW is ready: haloflow doctor says which"

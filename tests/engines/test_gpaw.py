@@ -126,13 +126,25 @@ def test_labels_of_a_training_set(tmp_path):
 
 
 @needs_gpaw
-def test_electrons_that_do_not_converge_are_an_error_with_its_cause():
+def test_r2scan_that_does_not_converge_from_atoms_starts_from_pbe():
     salt = bulk("NaCl", "rocksalt", a=5.6)
-    salt.calc = coarse(most_iterations=2)
+    salt.calc = coarse("gpaw-r2scan", cutoff_ev=350.0, kspacing=1.0, most_iterations=14)
+    from_pbe = salt.get_potential_energy()
+    assert salt.calc.starts == 2
+    salt.calc = coarse("gpaw-r2scan", cutoff_ev=350.0, kspacing=1.0)
+    whole = salt.get_potential_energy()
+    assert salt.calc.starts == 1
+    assert from_pbe == pytest.approx(whole, abs=1e-6)
+
+
+@needs_gpaw
+@pytest.mark.parametrize("level", GPAW_LEVELS)
+def test_electrons_that_do_not_converge_are_an_error_with_its_cause(level):
+    salt = bulk("NaCl", "rocksalt", a=5.6)
+    salt.calc = coarse(level, most_iterations=2)
     with pytest.raises(EngineError, match="the electrons did not converge") as caught:
         salt.get_potential_energy()
-    assert "NaCl at gpaw-pbe" in str(caught.value)
-    assert "Allowed: 2 iterations" in str(caught.value)
+    assert f"Given: NaCl at {level}. Allowed: 2 iterations" in str(caught.value)
 
 
 @needs_gpaw

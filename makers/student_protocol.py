@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ..engines.nep_settings import nep_settings
 from ..errors import InputError
 from .distill import DistillMaker
+from .frames_protocol import FramesProtocol
 from .student_check import StudentCheckMaker
-from .training_set import TrainingSetMaker
+
+if TYPE_CHECKING:
+    from .training_set import TrainingSetMaker
 
 _Kelvin = Annotated[float, Field(gt=0, le=5000)]
 _NepValues: TypeAlias = dict[str, int | float | list[int] | None]
@@ -45,34 +49,18 @@ class CheckProtocol(BaseModel):
         )
 
 
-class StudentProtocol(BaseModel):
+class StudentProtocol(FramesProtocol):
     """Train a NEP student on all runs of the sweep, and let it try itself until it is sound."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    teacher: str | None = Field(None, description="Labels all frames; default: stages.md.")
     parent: str | None = Field(
         None, description="Student of the store to go on with, e.g. nep:0123456789ab."
+    )
+    last_frames: int = Field(
+        10, ge=0, description="Of a run that left the parent's domain, before its end."
     )
     nep: _NepValues = Field(
         default={}, description="Architecture and training: epochs, neurons, cutoffs..."
     )
-    frames_per_run: int = Field(60, ge=1, description="Independent frames of a run, at most.")
-    last_frames: int = Field(
-        10, ge=0, description="Of a run that left the parent's domain, before its end."
-    )
-    least_distance: float = Field(0.4, ge=0, description="Of two frames' fingerprints.")
-    packing_density_scales: tuple[float, ...] = Field(
-        (0.7, 0.85, 1.0, 1.15), description="Random packings, over the components' density."
-    )
-    packing_n_atoms: int = Field(84, ge=4, description="Atoms in a packing.")
-    strains: tuple[float, ...] = Field(
-        (-0.04, -0.02, 0.0, 0.02, 0.04, 0.08), description="Linear, of crystals."
-    )
-    rattles_a: tuple[float, ...] = Field((0.05, 0.15), description="Displacements in crystals, A.")
-    max_force_ev_a: float = Field(25.0, gt=0, description="Frames with stronger ones are left out.")
-    validation_fraction: float = Field(0.1, gt=0, lt=0.5, description="Whole trajectories.")
-    test_fraction: float = Field(0.1, gt=0, lt=0.5, description="Whole trajectories.")
     refine_epochs: int = Field(60, ge=1, description="Of each training after the first.")
     temperatures_k: tuple[_Kelvin, ...] | None = Field(
         None, min_length=1, description="Of the student's own runs; default: coldest MD to melt."
@@ -87,7 +75,6 @@ class StudentProtocol(BaseModel):
         0.01, ge=0, lt=1, description="Of a run's frames above the grade that is worth a label."
     )
     n_checked: int = Field(5, ge=0, description="Frames of each run that the teacher checks.")
-    seed: int = Field(1, ge=1, description="Of weights, packings and runs.")
     check: CheckProtocol | None = Field(
         None, description="Hold it against its teacher when it is trained: {} for the defaults."
     )
@@ -103,20 +90,8 @@ class StudentProtocol(BaseModel):
 
     def training_set(self, teacher: str) -> TrainingSetMaker:
         """Return the Maker of the frames, labelled by `teacher`."""
-        return TrainingSetMaker(
-            level=teacher,
-            frames_per_run=self.frames_per_run,
-            last_frames=self.last_frames if self.parent else 0,
-            least_distance=self.least_distance,
-            packing_density_scales=self.packing_density_scales,
-            packing_n_atoms=self.packing_n_atoms,
-            strains=self.strains,
-            rattles_a=self.rattles_a,
-            max_force_ev_a=self.max_force_ev_a,
-            validation_fraction=self.validation_fraction,
-            test_fraction=self.test_fraction,
-            seed=self.seed,
-        )
+        made = super().training_set(teacher)
+        return replace(made, last_frames=self.last_frames if self.parent else 0)
 
     def distillation(self, teacher: str, temperatures_k: tuple[float, ...]) -> DistillMaker:
         """Return the Maker of the student; `temperatures_k` where the section names none."""

@@ -18,7 +18,7 @@ export PIP_ROOT_USER_ACTION ?= ignore
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 export PIP_BUILD_CONSTRAINT := $(PIP_CONSTRAINT)
 
-.PHONY: help run gpaw test test-only lint types docs bench clean
+.PHONY: help run gpaw test test-only test-torchsim lint types docs bench clean
 help:
 	@echo "make run    install what is needed, screen examples/quickstart.yaml, write the report"
 	@echo "make test   install what the tests need, run linters, types, contracts and all tests"
@@ -59,6 +59,17 @@ test-only:
 	  $(QUEUE_PYTEST) tests/workflows/managers && test $$of_pages = 0; } || { \
 	  echo "Once more, by itself, what failed beside other tests:"; \
 	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(BESIDE_OTHERS); }
+
+# torch-sim needs Python 3.12, and pip's torch for that is the one for CUDA, several gigabytes:
+# an environment of its own, which `make test` does not wait for.
+TORCHSIM_PYTHON ?= python3.12
+.venv-torchsim/.installed: pyproject.toml constraints.txt
+	$(TORCHSIM_PYTHON) -m venv .venv-torchsim
+	.venv-torchsim/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[torchsim,test]'
+	@touch $@
+
+test-torchsim: .venv-torchsim/.installed
+	.venv-torchsim/bin/python -m pytest tests/torchsim
 
 lint: $(VENV)/.test-installed
 	$(BIN)/ruff check .

@@ -7,6 +7,8 @@ with trajectory, checkpoints and the guards of a production run, one after the o
 `teacher`: processor time per atom and step of the teacher over that of the student, on the same
 glass and machine. Exit code 1 below 30.
 
+`gpu`: as `gpu.py speed`, which measures nothing where there is no GPU.
+
 Without ``--student`` a NEP of the usual size with random weights stands in: it costs the same.
 """
 
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import gpu
 import numpy as np
 from ase import units
 from ase.md.nose_hoover_chain import IsotropicMTKNPT, NoseHooverChainNVT
@@ -143,7 +146,7 @@ def measure_teacher(level: str, options: argparse.Namespace) -> float:
 def main() -> int:
     """Measure, print, and judge."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="*", default=["loop", "teacher"], help="loop, teacher")
+    parser.add_argument("what", nargs="*", default=["loop", "teacher"], help="loop, teacher, gpu")
     parser.add_argument("--student", type=Path, help="nep.txt; default: random weights")
     parser.add_argument("--teacher", default="chgnet-r2scan-d3")
     parser.add_argument("--atoms", type=int, default=224)
@@ -158,6 +161,8 @@ def main() -> int:
             passed &= max(ratios) <= MOST_LOOP
         if "teacher" in options.what:
             passed &= measure_teacher(level, options) >= LEAST_TEACHER
+    if "gpu" in options.what:
+        passed &= gpu.main(["speed"]) == 0
     return int(not passed)
 
 

@@ -41,7 +41,7 @@ def test_everything_that_is_imported_is_declared():
     modules = {name for path in files for name in imports_of(path)}
     by_module = metadata.packages_distributions()
     declared = {canonicalize_name(Requirement(line).name) for line in EVERY_REQUIREMENT}
-    parts_of = {"pydantic_core": "pydantic", "_gpaw": "gpaw"}
+    parts_of = {"pydantic_core": "pydantic", "_gpaw": "gpaw", "torch_sim": "torch-sim-atomistic"}
     modules = {parts_of.get(name, name) for name in modules}
     undeclared = {
         name

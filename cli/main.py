@@ -14,6 +14,7 @@ from .db import app as db_app
 from .ingest import app as ingest_app
 from .looking import app as looking_app
 from .models import app as models_app
+from .phases import app as phases_app
 from .options import (
     OutputFormat,
     StoreOption,
@@ -74,6 +75,7 @@ app.add_typer(db_app, name="db")
 app.add_typer(ingest_app)
 app.add_typer(looking_app)
 app.add_typer(models_app, name="models")
+app.add_typer(phases_app, name="phases")
 app.add_typer(queue_app)
 app.add_typer(setup_app)
 

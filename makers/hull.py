@@ -71,6 +71,10 @@ class HullMaker(StepMaker):
         Formula of the salt that may leave the candidate.
     library_gap
         Why competing phases may be missing; then `E_hull` is out of domain.
+    fetched
+        Competing phases from elsewhere, by id: formula and energy (eV/atom) at `level`.
+    fetched_from
+        Where they are from, for the note.
     """
 
     name: str = "hull"
@@ -83,6 +87,8 @@ class HullMaker(StepMaker):
     mobile: str = "Na"
     salt: str = "NaCl"
     library_gap: str = ""
+    fetched: dict[str, tuple[str, float]] = field(default_factory=dict)
+    fetched_from: str = ""
 
     kind: ClassVar[str] = "hull"
     code_version: ClassVar[int] = 3
@@ -91,7 +97,10 @@ class HullMaker(StepMaker):
         """Return what decides the result, with what the library says of the stored phases."""
         phases = {phase_id: _described(phase_id) for phase_id in self.shipped_energies}
         own = {"crystal_phase_ids": sorted(self.crystal_phase_ids), "phases": phases}
-        return super().physics() | own
+        found = super().physics() | own
+        if not self.fetched:  # hulls of before have no such setting
+            del found["fetched"], found["fetched_from"]
+        return found
 
     def identity(self, parents: dict[str, str]) -> str:
         """Identify the step; a phase that was computed is its energy, formula and role."""
@@ -139,6 +148,10 @@ class HullMaker(StepMaker):
         entries = [
             Entry(phase_id, get_phase(phase_id).formula, energy, get_phase(phase_id).role, level)
             for phase_id, energy in energies.items()
+        ]
+        entries += [
+            Entry(phase_id, formula, energy, "reference", level)
+            for phase_id, (formula, energy) in self.fetched.items()
         ]
         crystals = [energies[phase_id] for phase_id in self.crystal_phase_ids]
         result = hull_analysis(
@@ -265,7 +278,7 @@ class HullMaker(StepMaker):
         context: StepContext,
     ) -> HullDocument:
         status = Status.UNCONVERGED if unconverged else Status.OK
-        note = _joined(document.note for document in unconverged)
+        note = _joined([*(document.note for document in unconverged), self.fetched_from])
         energies = {entry.phase_id: entry.energy_ev_per_atom for entry in entries}
         crystal = min(self.crystal_phase_ids, key=lambda i: energies[i], default=None)
         above_hull = _with_level_error(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..engines.potentials import level_of
@@ -16,6 +17,7 @@ from ..systems.crystals import crystal_model
 from ..systems.mixture import DEFAULT_N_MOBILE
 from ..systems.phases import get_phase
 from .candidates import Candidate, expand
+from .fetched_phases import read_snapshot
 from .fine_tuning import fine_tuning_steps
 from .models import by_levels, models_for, resolve_levels
 from .references import library_gaps
@@ -335,6 +337,14 @@ def _levels(sweep: Sweep) -> dict[str, str]:
     return {stage: level_of(name) for stage, name in sweep.stages.model_dump().items()}
 
 
+def _hull(sweep: Sweep) -> dict[str, Any]:
+    """Return what defines a hull: of a snapshot the content, wherever it lies."""
+    known = sweep.hull.model_dump(exclude={"phases"})
+    if sweep.hull.phases is not None:
+        known["phases"] = read_snapshot(Path(sweep.hull.phases)).sha256
+    return known
+
+
 def _candidate_id(candidate: Candidate, sweep: Sweep, n_atoms: int) -> str:
     """Name a candidate by composition, phase, levels, size and protocol.
 
@@ -350,7 +360,7 @@ def _candidate_id(candidate: Candidate, sweep: Sweep, n_atoms: int) -> str:
         "levels": _levels(sweep),
         "n_atoms": n_atoms,
         "relax": sweep.relax,
-        "hull": sweep.hull,
+        "hull": _hull(sweep),
         "melt_quench": sweep.melt_quench.model_dump(exclude={"checkpoint_interval"})
         if candidate.phase == "glass"
         else None,
@@ -358,11 +368,11 @@ def _candidate_id(candidate: Candidate, sweep: Sweep, n_atoms: int) -> str:
     }
     if sweep.nmr is not None:
         defining["nmr"] = sweep.nmr
-    if candidate.until is not None:
-        defining["until"] = candidate.until
     if sweep.neb is not None:
         defining["neb"] = sweep.neb
     if sweep.ensemble is not None and candidate.phase == "glass":
         defining["ensemble"] = sweep.ensemble
+    if candidate.until is not None:
+        defining["until"] = candidate.until
     formula = candidate.mixture.formula.replace(" ", "").replace("+", "-")
     return f"{formula}-{candidate.phase}-{content_hash(defining)[:_ID_DIGITS]}"

@@ -23,6 +23,7 @@ from ..systems.phases import get_phase
 from ..systems.registries import chain_registries, find_chains
 from .chain import PlannedStep, StepChain, output_of
 from .cost import analysis_cost, dynamics_cost
+from .fetched_phases import snapshot_of
 from .further_steps import further_steps
 from .references import competing_phases, lowest_crystal, missing_phases, shipped_energies
 from .relaxations import add_relaxation, phase_cell
@@ -213,7 +214,12 @@ def _hull(
     suffix: str = "",
 ) -> None:
     level = sweep.stages.hull
-    phases = competing_phases(candidate, sweep.hull.include_hypothetical)
+    fetched = snapshot_of(sweep, candidate)
+    phases = (
+        competing_phases(candidate, sweep.hull.include_hypothetical)
+        if fetched is None
+        else list(candidate.crystal_ids)
+    )
     shipped = shipped_energies(phases, level)
     computed = {
         phase_id: add_relaxation(
@@ -230,7 +236,11 @@ def _hull(
         crystal_phase_ids=candidate.crystal_ids if candidate.phase == "glass" else (),
         shipped_energies=shipped,
         mobile=candidate.mobile,
-        library_gap=missing_phases({e.symbol for e in candidate.mixture.composition.elements}),
+        library_gap=missing_phases({e.symbol for e in candidate.mixture.composition.elements})
+        if fetched is None
+        else "",
+        fetched=fetched.within(candidate.mixture.composition.elements) if fetched else {},
+        fetched_from=fetched.said if fetched else "",
     )
     chain.add(
         f"hull{suffix}",

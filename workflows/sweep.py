@@ -134,6 +134,11 @@ class HullSettings(_Section):
     include_hypothetical: bool = Field(
         default=False, description="Let phases without an experimental report compete."
     )
+    phases: str | None = Field(
+        None,
+        description="Snapshot of `haloflow phases fetch`, whose phases compete in place of the "
+        "library's; from the sweep file's folder.",
+    )
 
 
 class TetherSection(_Section):
@@ -339,4 +344,8 @@ def load_sweep(path: Path) -> Sweep:
             given=" ".join(str(error).split()),
             remedy="mend the line named; indent with spaces, one '- ' per list item",
         ) from None
-    return parse_sweep(data, path.name)
+    sweep = parse_sweep(data, path.name)
+    if sweep.hull.phases is None:
+        return sweep
+    phases = str((path.parent / sweep.hull.phases).absolute())
+    return sweep.model_copy(update={"hull": sweep.hull.model_copy(update={"phases": phases})})

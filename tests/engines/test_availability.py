@@ -108,3 +108,11 @@ def test_this_environment_is_examined_without_importing_it():
 
 def test_pip_line_of_several_extras():
     assert pip_line(["mace", "nep"]) == "pip install -c constraints.txt 'haloflow[mace,nep]'"
+
+
+def test_gpaw_that_is_not_installed_comes_with_its_own_line():
+    own = [*OWN, 'gpaw>=26.7; extra == "gpaw"']
+    found = check_potentials(Installed(COMPLETE.get, lambda n: own if n == "haloflow" else []))
+    (problem,) = problems(found)
+    assert (problem.subject, problem.state, problem.blocks) == ("gpaw", State.MISSING, False)
+    assert problem.remedy == "make gpaw"

@@ -48,7 +48,7 @@ def test_scancel_the_time_limit_and_the_death_of_the_supervisor(remote, slurm, u
     assert "the job was killed: slurmstepd" in remote.haloflow("status")
     assert "1 step lost and run again" in remote.haloflow("resume")
     limited = in_md(remote, slurm, cancelled)
-    slurm.run("scontrol", "update", f"jobid={limited}", "TimeLimit=1")
+    slurm.shorten(limited)
     wait_for(lambda: failed_md(remote), "the time limit")
     assert re.search(r"CANCELLED .* DUE TO TIME LIMIT", remote.haloflow("status"))
     remote.kill_supervisor()

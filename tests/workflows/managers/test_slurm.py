@@ -28,12 +28,12 @@ def test_scancel_and_the_time_limit_interrupt_md_without_loss(site, slurm, undis
     site.rlaunch()
     site.write("my_fworker.yaml", {"name": "here", "category": "", "query": "{}"})
     before = n_evaluations(site)
-    site.environment[DELAY_S] = "0.2"  # of the 500 steps to its verdict, the limit cuts off 200
+    site.environment[DELAY_S] = "0.2"  # of the 500 steps to its verdict, the limit cuts off most
     site.queue_through(slurm)
     site.qlaunch_now(2)
     cancelled, limited = sorted(slurm.jobs(), key=int)
-    slurm.run("scontrol", "update", f"jobid={limited}", "TimeLimit=1")
     wait_for(lambda: n_evaluations(site) > before + 150, "MD well past its start")
+    slurm.shorten(limited)
     slurm.run("scancel", cancelled)
     wait_for(lambda: not slurm.jobs(), "the time limit")
     del site.environment[DELAY_S]

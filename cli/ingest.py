@@ -21,7 +21,7 @@ def ingest(
     ],
     store: StoreOption = None,
 ) -> None:
-    """Take VASP runs made elsewhere: relaxations and energies at the levels of VASP.
+    """Take VASP runs made elsewhere: relaxations, energies and MD at the levels of VASP.
 
     They pass the same gates as haloflow's own: they are by VASP, with the POTCARs of one
     release, of the settings of a level, and converged. A run that does not is named with the

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..errors import InputError
 from ..identity import file_sha256
-from .vasp_inputs import mesh_of, relaxation, static
+from .vasp_inputs import MDSegment, dynamics, mesh_of, relaxation, static
 from .vasp_levels import VASP_LEVELS, VaspLevel
 from .vasp_output import outcome_of, read_origin, read_run, require_genuine, require_potcars
 from .vasp_relax import STRESS_TOLERANCE_GPA
@@ -15,8 +15,10 @@ from .vasp_relax import STRESS_TOLERANCE_GPA
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pymatgen.core import Structure
     from pymatgen.io.vasp import Vasprun
 
+    from .vasp_inputs import Ensemble, VaspInputs
     from .vasp_output import VaspOutcome
 
 FILES: Final = ("vasprun.xml", "vasprun.xml.gz")
@@ -25,6 +27,16 @@ _WORDS: Final = {"METAGGA": "--", "GGA": "PE", "IVDW": 0, "PREC": "NORMAL"}
 _SWITCHES: Final = ("LREAL", "LASPH", "ADDGRID", "LHFCALC", "LUSE_VDW", "LDAU")
 """The same among what VASP says of every run; all are off by default."""
 _FULL_CELL: Final = 3
+_RESCALED, _MICROCANONICAL = -1, -3
+"""SMASS of velocities that are scaled, and of constant energy."""
+_ANDERSEN: Final = 1
+_MOST_UNCONVERGED: Final = 0.01
+"""Of the steps of DFT in molecular dynamics."""
+_FEWEST_STEPS: Final = 2
+_ERR_COLUMNS: Final = 5
+_GPA_PER_KBAR: Final = 0.1
+_GAMMA: Final = (1, 1, 1)
+Kind = Literal["relax", "static", "md"]
 
 
 @dataclass(frozen=True)
@@ -36,18 +48,25 @@ class ForeignRun:
     path, sha256
         Its vasprun.xml.
     kind
-        ``relax`` or ``static``.
+        ``relax``, ``static`` or ``md``.
     level
         Of `VASP_LEVELS`.
     outcome
         How it ended, sites in the order of its POSCAR.
+    segment, start
+        Of molecular dynamics: what it did, and its first structure.
+    note
+        What is to be known of it.
     """
 
     path: Path
     sha256: str
-    kind: Literal["relax", "static"]
+    kind: Kind
     level: str
     outcome: VaspOutcome
+    segment: MDSegment | None = None
+    start: Structure | None = None
+    note: str = ""
 
 
 def examine(folder: Path, *, for_tests: bool = False) -> ForeignRun:
@@ -60,7 +79,8 @@ def examine(folder: Path, *, for_tests: bool = False) -> ForeignRun:
     PotentialError
         It has POTCARs of another release.
     InputError
-        It is no relaxation or energy, did not converge, or is of no level that haloflow has.
+        It is no relaxation, energy or molecular dynamics, did not converge, or is of no level
+        that haloflow has.
     """
     path = next(folder / name for name in FILES if (folder / name).is_file())
     origin = read_origin(folder)
@@ -70,6 +90,12 @@ def examine(folder: Path, *, for_tests: bool = False) -> ForeignRun:
     kind = _kind_of(run, folder)
     outcome = outcome_of(run, folder)
     level = _level_of(run, kind, folder)
+    if kind == "md":
+        note = _require_electrons(run, folder)
+        return ForeignRun(
+            path, file_sha256(path), kind, level.name, outcome, _segment_of(run),
+            run.initial_structure, "; ".join(filter(None, [note, learnt_errors(folder)])),
+        )  # fmt: skip
     moves_cell = int(run.parameters.get("ISIF", 2)) >= _FULL_CELL
     left = outcome.unconverged(
         fmax_ev_a=level.fmax_ev_a if kind == "relax" else None,
@@ -86,17 +112,78 @@ def examine(folder: Path, *, for_tests: bool = False) -> ForeignRun:
     return ForeignRun(path, file_sha256(path), kind, level.name, outcome)
 
 
-def _kind_of(run: Vasprun, folder: Path) -> Literal["relax", "static"]:
+def learnt_errors(folder: Path) -> str:
+    """Say how wrong a force field was that was learnt on the fly, by its ML_LOGFILE; or nothing."""
+    path = folder / "ML_LOGFILE"
+    if not path.is_file():
+        return ""
+    rows = [line.split() for line in path.read_text(errors="replace").splitlines()]
+    errors = [row[1:] for row in rows if row[:1] == ["ERR"] and len(row) == _ERR_COLUMNS]
+    if not errors:
+        return ""
+    step, energy, force, stress = (float(value) for value in errors[-1])
+    return (
+        f"force field at step {step:.0f}: training errors {1000 * energy:.2g} meV/atom, "
+        f"{1000 * force:.3g} meV/A, {_GPA_PER_KBAR * stress:.2g} GPa"
+    )
+
+
+def _require_electrons(run: Vasprun, folder: Path) -> str:
+    """Refuse molecular dynamics whose electrons did not converge, or of a single step."""
+    most = int(run.parameters.get("NELM", 60))
+    loose = sum(len(step["electronic_steps"]) >= most for step in run.ionic_steps)
+    n_steps = len(run.md_data) or len(run.ionic_steps)
+    if loose > _MOST_UNCONVERGED * len(run.ionic_steps) or n_steps < _FEWEST_STEPS:
+        raise InputError(
+            "molecular dynamics by VASP cannot be taken",
+            given=f"{folder}: {n_steps} steps, electrons not converged in {loose}",
+            allowed="two steps or more, electrons converged in 99 % of those of DFT",
+            remedy="go on with it, or leave it out",
+        )
+    asked = int(run.parameters.get("NSW", 0))
+    return f"{n_steps} of {asked} steps" if n_steps < asked else ""
+
+
+def _segment_of(run: Vasprun) -> MDSegment:
+    """Return what molecular dynamics did, by its INCAR."""
+    known = {**run.parameters, **run.incar}
+    mass = float(known.get("SMASS", _MICROCANONICAL))
+    algorithm = int(known.get("MDALGO", 0))
+    ensemble: Ensemble = "nvt"
+    if int(known.get("ISIF", 2)) >= _FULL_CELL:
+        ensemble = "npt"
+    elif algorithm == 0 and mass == _RESCALED:
+        ensemble = "rescale"
+    elif (algorithm == 0 and mass == _MICROCANONICAL) or (
+        algorithm == _ANDERSEN and not known.get("ANDERSEN_PROB")
+    ):
+        ensemble = "nve"
+    start = float(known.get("TEBEG", 0.0))
+    return MDSegment(
+        "production",
+        len(run.md_data) or len(run.ionic_steps),
+        start,
+        float(known.get("TEEND", start)),
+        float(known["POTIM"]),
+        ensemble,
+        pressure_gpa=_GPA_PER_KBAR * float(known.get("PSTRESS", 0.0)),
+        learning="train" if known.get("ML_LMLFF") else None,
+    )
+
+
+def _kind_of(run: Vasprun, folder: Path) -> Kind:
     steps, motion = int(run.parameters.get("NSW", 0)), int(run.parameters.get("IBRION", -1))
     if steps == 0 or motion == -1:
         return "static"
+    if motion == 0:
+        return "md"
     if motion in {1, 2, 3}:
         return "relax"
     raise InputError(
-        "a VASP run is neither a relaxation nor an energy",
+        "a VASP run is no relaxation, energy or molecular dynamics",
         given=f"{folder} with IBRION = {motion}",
-        allowed="NSW = 0, or IBRION = 1, 2, 3",
-        remedy="look at molecular dynamics with `haloflow analyze`",
+        allowed="NSW = 0, or IBRION = 0, 1, 2, 3",
+        remedy="leave it out",
     )
 
 
@@ -117,9 +204,8 @@ def _level_of(run: Vasprun, kind: str, folder: Path) -> VaspLevel:
 
 def _differences(run: Vasprun, level: VaspLevel, kind: str) -> list[str]:
     """Say in what a run differs from a calculation of `level`, as far as its energy goes."""
-    make = relaxation if kind == "relax" else static
     start = run.initial_structure
-    inputs = make(level.name, start)
+    inputs = _inputs(run, level, kind)
     pairs = {key: (run.incar.get(key, default), default) for key, default in _WORDS.items()}
     known = {**run.incar, **run.parameters}
     pairs |= {key: (known.get(key, False), False) for key in _SWITCHES}
@@ -134,10 +220,19 @@ def _differences(run: Vasprun, level: VaspLevel, kind: str) -> list[str]:
     accuracy = float(run.parameters.get("EDIFF", 1e-4))
     if accuracy > float(inputs.incar["EDIFF"]) * 1.001:
         said.append(f"EDIFF {accuracy:g} above {inputs.incar['EDIFF']:g}")
-    mesh, least = tuple(run.kpoints.kpts[0]), mesh_of(level.name, start)
+    mesh = tuple(run.kpoints.kpts[0])
+    least = _GAMMA if kind == "md" else mesh_of(level.name, start)
     if len(mesh) != len(least) or any(n < m for n, m in zip(mesh, least, strict=True)):
         said.append(f"mesh {mesh} below {least}")
     return said
+
+
+def _inputs(run: Vasprun, level: VaspLevel, kind: str) -> VaspInputs:
+    """Return the input that a calculation of `level` would have."""
+    if kind == "md":
+        return dynamics(level.name, run.initial_structure, _segment_of(run), seed=0)
+    make = relaxation if kind == "relax" else static
+    return make(level.name, run.initial_structure)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  (tags have any type)

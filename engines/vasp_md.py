@@ -137,6 +137,27 @@ def run_segments(
     return results
 
 
+def trajectory_of(
+    run: Path, segment: MDSegment, start: Structure, folder: Path, *, signature: str
+) -> SegmentResult:
+    """Write the trajectory of one run that is there, as `run_segments` does of its own.
+
+    Parameters
+    ----------
+    run
+        Folder with a vasprun.xml.
+    segment
+        What it did.
+    start
+        In the order of its POSCAR, which is that of the trajectory.
+    folder, signature
+        Of the trajectory.
+    """
+    path = _Path(start, tuple(range(len(start))))
+    end = last_structure(run) or start
+    return path.store(segment, [run], folder, signature=signature, interval=1, end=end)
+
+
 def _run_segment(
     segment: MDSegment,
     start: Structure,

@@ -9,15 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from ..engines.potentials import identify
+from ..engines.trajectory import TrajectoryReader
 from ..engines.vasp_ingest import examine
+from ..engines.vasp_md import trajectory_of
 from ..identity import file_sha256
 from ..quantity import Quantity
-from ..stores.documents import RelaxDocument, StaticDocument
+from ..stores.documents import MDDocument, RelaxDocument, StaticDocument
+from ..units import density_g_cm3
 from .chemistry import oxygen_states
 from .references import reference_to
 from .step import StepContext, StepMaker, step_job
 from .vasp import OUTPUT_ROLE, with_origin
+from .vasp_md import judged
 
 if TYPE_CHECKING:
     from ..engines.vasp_ingest import ForeignRun
@@ -38,7 +44,7 @@ class IngestMaker(StepMaker):
     @step_job()
     def make(
         self, folder: str, parents: dict[str, str] | None = None
-    ) -> RelaxDocument | StaticDocument | dict[str, Any]:
+    ) -> RelaxDocument | StaticDocument | MDDocument | dict[str, Any]:
         """Take the run in `folder`; its vasprun.xml is copied into the store's files.
 
         Raises
@@ -47,15 +53,19 @@ class IngestMaker(StepMaker):
             If it cannot be taken, with the reason.
         """
 
-        def work(context: StepContext) -> RelaxDocument | StaticDocument:
+        def work(context: StepContext) -> RelaxDocument | StaticDocument | MDDocument:
             run = examine(Path(folder), for_tests=context.for_tests)
             return self._document(run, context)
 
         return self.run_step(work, parents or parents_of_folder(Path(folder)))
 
-    def _document(self, run: ForeignRun, context: StepContext) -> RelaxDocument | StaticDocument:
+    def _document(
+        self, run: ForeignRun, context: StepContext
+    ) -> RelaxDocument | StaticDocument | MDDocument:
         outcome = run.outcome
         context.evaluated_by = identify(run.level)
+        if run.kind == "md":
+            return self._dynamics(run, context)
         structure = outcome.structure
         shared: dict[str, Any] = {
             "identity": context.identity,
@@ -75,6 +85,40 @@ class IngestMaker(StepMaker):
             n_steps=outcome.n_steps,
             density_g_cm3=float(structure.density),
             oxygen=oxygen_states(structure),
+        )
+
+    def _dynamics(self, run: ForeignRun, context: StepContext) -> MDDocument:
+        """Return a run of MD with its trajectory, every step of it."""
+        segment = run.segment
+        assert segment is not None
+        context.directory.mkdir(parents=True, exist_ok=True)
+        found = trajectory_of(
+            run.path.parent,
+            segment,
+            run.start,
+            context.directory / "production",
+            signature=context.identity,
+        )
+        thermo = TrajectoryReader(list(found.trajectory)).thermo()
+        mass = float(run.outcome.structure.composition.weight)
+        densities = [density_g_cm3(mass, float(volume)) for volume in thermo["volume_a3"]]
+        parts = {"production": judged(found, ())}
+        return MDDocument(
+            identity=context.identity,
+            note=run.note,
+            provenance=with_origin(self, run.outcome, context),
+            files=[_copied(run, context), *context.trajectories(parts)],
+            level=run.level,
+            ensemble=f"{segment.ensemble} (VASP)",
+            temperature_k=segment.end_k,
+            temperature_mean_k=float(np.mean(found.temperatures_k)),
+            timestep_fs=segment.timestep_fs,
+            n_steps=found.n_steps,
+            n_steps_target=run.outcome.n_steps_asked,
+            seed=0,
+            density_g_cm3=Quantity(float(np.mean(densities))),
+            trajectory_interval_steps=1,
+            structure=run.outcome.structure,
         )
 
 

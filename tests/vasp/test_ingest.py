@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import shutil
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 from vasp_cells import rock_salt
@@ -12,13 +14,18 @@ from vasp_cells import rock_salt
 from haloflow.cli.main import app
 from haloflow.engines.interrupts import StopRequest
 from haloflow.engines.vasp_host import vasp_host
-from haloflow.engines.vasp_ingest import _plain
+from haloflow.engines.vasp_ingest import _plain, _segment_of
 from haloflow.engines.vasp_inputs import MDSegment, dynamics, relaxation, static
+from haloflow.engines.vasp_output import read_frames
 from haloflow.engines.vasp_relax import VaspTask
 from haloflow.errors import InputError
+from haloflow.makers.run_data import production_of
 from haloflow.stores.connection import open_store
+from haloflow.stores.documents import MDDocument
 from haloflow.stores.purpose import mark_for_tests
+from haloflow.stores.records import step_of
 from haloflow.stores.results import stored_outputs
+from haloflow.units import density_g_cm3
 from haloflow.workflows.ingest import find_runs, ingest
 
 LEVEL = "vasp-pbe-d3"
@@ -33,13 +40,20 @@ def runs(stand_in_environment, tmp_path_factory):
     work.run("relax", relaxation(LEVEL, salt))
     early = relaxation(LEVEL, salt, max_steps=2)
     work.run("early", early)
-    moving = dynamics(LEVEL, salt, MDSegment("md", 3, 300, 300, 1.0), seed=1)
-    work.execute(work.prepare("md", moving), is_dynamics=True)
+    moving = dynamics(LEVEL, salt, MDSegment("md", 12, 300, 300, 1.0, learning="train"), seed=1)
+    learnt = work.prepare("md", moving)
+    work.execute(learnt, is_dynamics=True)
+    (learnt / "ML_LOGFILE").write_text(
+        "# ERR nstep rmse_energy rmse_force rmse_stress\n"
+        "ERR 2 1.0E-03 5.0E-02 9.0E-01\nERR 12 2.5E-03 4.0E-02 6.0E-01\n"
+    )
+    short = dynamics(LEVEL, salt, MDSegment("short", 1, 300, 300, 1.0), seed=1)
+    work.execute(work.prepare("short", short), is_dynamics=True)
     coarse = static(LEVEL, salt)
     coarse.incar["ENCUT"] = 400
     work.run("coarse", coarse)
     old = tmp_path_factory.mktemp("old")
-    for name in ("static", "early", "md", "coarse"):
+    for name in ("static", "early", "md", "short", "coarse"):
         shutil.copytree(work.directory / name / "run-001", old / name)
     shutil.copytree(work.directory / "static" / "run-001", old / "cut")
     path = old / "cut" / "vasprun.xml"
@@ -58,10 +72,10 @@ def test_good_runs_become_documents_and_bad_ones_leave_nothing(runs, tmp_path):
     with open_store(tmp_path / "store") as store:
         mark_for_tests(store)
         found = {one.folder.name: one for one in ingest(store, [runs])}
-        assert {name for name, one in found.items() if one.is_new} == {"static", "relax"}
+        assert {name for name, one in found.items() if one.is_new} == {"static", "relax", "md"}
         for name, reason in {
             "early": "did not converge",
-            "md": "neither a relaxation nor an energy",
+            "short": "molecular dynamics by VASP cannot be taken",
             "coarse": "nearest is vasp-pbe-d3: ENCUT 400 instead of 680",
             "cut": "damaged or cut short",
             "torn": "",
@@ -70,17 +84,61 @@ def test_good_runs_become_documents_and_bad_ones_leave_nothing(runs, tmp_path):
             assert reason in found[name].words
             assert found[name].words
         documents = stored_outputs(store, [one.identity for one in found.values() if one.identity])
-        assert sorted(d["kind"] for d in documents.values()) == ["relax", "static"]
+        assert sorted(d["kind"] for d in documents.values()) == ["md", "relax", "static"]
         assert all(d["level"] == LEVEL for d in documents.values())
         for document in documents.values():
-            (file,) = document["files"]
+            file = document["files"][0]
             assert (store.files_dir / file["path"]).stat().st_size == file["n_bytes"]
         left = {path.name for path in store.files_dir.rglob("vasprun*")}
         assert left == {"vasprun.xml", "vasprun.xml.gz"}
-        assert len(list(store.files_dir.rglob("vasprun*"))) == 2
+        assert len(list(store.files_dir.rglob("vasprun*"))) == 3
         assert store.failures.count() == 0
         again = [one for one in ingest(store, [runs, runs / "static"]) if one.identity]
-        assert [one.is_new for one in again] == [False, False]
+        assert [one.is_new for one in again] == [False, False, False]
+
+
+def test_molecular_dynamics_becomes_a_trajectory_of_all_its_steps(runs, tmp_path):
+    with open_store(tmp_path / "store") as store:
+        mark_for_tests(store)
+        (taken,) = ingest(store, [runs / "md"])
+        document = step_of(stored_outputs(store, [taken.identity])[taken.identity])
+        reader = production_of(document, store.files)
+    assert isinstance(document, MDDocument)
+    assert (document.n_steps, document.n_steps_target, document.timestep_fs) == (12, 12, 1.0)
+    assert (document.level, document.temperature_k) == (LEVEL, 300.0)
+    assert document.ensemble == "nvt (VASP)"
+    assert "training errors 2.5 meV/atom, 40 meV/A, 0.06 GPa" in document.note
+    assert reader.n_frames == 12  # the steps of the force field too, not those of DFT alone
+    volume = float(np.linalg.det(reader.cells(0, 1)[0]))
+    assert document.density_g_cm3.value == pytest.approx(
+        density_g_cm3(document.structure.composition.weight, volume)
+    )
+    frames = list(read_frames(runs / "md"))
+    apart = reader.positions(11, 12)[0] @ np.linalg.inv(frames[-1].cell) - frames[-1].frac
+    assert np.allclose(apart, np.rint(apart), atol=1e-5)
+    thermo = reader.thermo()
+    assert thermo["energy_ev"] == pytest.approx([frame.energy_ev for frame in frames], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("tags", "ensemble"),
+    [
+        ({"MDALGO": 2, "SMASS": 0}, "nvt"),  # Nose-Hoover
+        ({"MDALGO": 3, "SMASS": -3}, "nvt"),  # Langevin
+        ({"MDALGO": 3, "SMASS": -3, "ISIF": 3}, "npt"),
+        ({"MDALGO": 0, "SMASS": -1}, "rescale"),
+        ({"MDALGO": 0, "SMASS": -3}, "nve"),
+        ({"MDALGO": 1, "ANDERSEN_PROB": 0.0}, "nve"),
+        ({"MDALGO": 1, "ANDERSEN_PROB": 0.1}, "nvt"),
+    ],
+)
+def test_ensembles_are_told_by_their_tags(tags, ensemble):
+    known = {"POTIM": 2.0, "TEBEG": 600.0, "TEEND": 300.0, "PSTRESS": 10.0}
+    run = SimpleNamespace(parameters=known, incar=tags, md_data=[], ionic_steps=[{}] * 4)
+    segment = _segment_of(run)
+    assert segment.ensemble == ensemble
+    assert (segment.n_steps, segment.start_k, segment.end_k) == (4, 600.0, 300.0)
+    assert segment.pressure_gpa == pytest.approx(1.0)
 
 
 def test_a_stand_in_is_refused_by_a_store_of_results(runs, tmp_path):
@@ -98,7 +156,7 @@ def test_the_command_names_what_it_takes_and_skips(runs, tmp_path, monkeypatch):
     done = CliRunner().invoke(app, ["ingest", str(runs), "--store", str(store)])
     assert done.exit_code == 1
     assert "NaCl, relax at vasp-pbe-d3" in done.output
-    assert "2 taken, 0 there already, 5 skipped" in done.output
+    assert "3 taken, 0 there already, 5 skipped" in done.output
     done = CliRunner().invoke(app, ["ingest", str(runs / "static"), "--store", str(store)])
     assert done.exit_code == 0
     assert "0 taken, 1 there already, 0 skipped" in done.output

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from ..errors import AnalysisError
 from ..quantity import Quantity, Status, worst
@@ -282,7 +282,7 @@ class _Line:
 
     @property
     def quantile(self) -> float:
-        return float(stats.t.ppf(_UPPER_TAIL, self.freedom))
+        return float(special.stdtrit(self.freedom, _UPPER_TAIL))
 
     @property
     def activation_energy_ev(self) -> Quantity:

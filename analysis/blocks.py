@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import fft, stats
+from scipy import fft, special
 
 from ..errors import AnalysisError
 from ..quantity import Quantity, Status
@@ -123,7 +123,7 @@ def block_quantity(
     if len(means) == 1:
         return Quantity(mean, note="one frame or block: no error")
     sd = float(block_error(means))
-    half = float(stats.t.ppf(0.975, len(means) - 1)) * sd
+    half = float(special.stdtrit(len(means) - 1, 0.975)) * sd
     return Quantity(mean, sd, max(least, mean - half), min(most, mean + half))
 
 
@@ -183,7 +183,7 @@ def mean_quantity(values: ArrayLike, *, least: float = -np.inf, most: float = np
     if (least, most) == (0.0, 1.0) and set(measured.tolist()) in ({0.0}, {1.0}):
         return certain_share(float(measured[0]), len(measured))
     found = series_mean(measured)
-    half = float(stats.t.ppf(0.975, max(found.n_effective - 1.0, 1.0))) * found.standard_error
+    half = float(special.stdtrit(max(found.n_effective - 1.0, 1.0), 0.975)) * found.standard_error
     few = found.n_effective < _LEAST_INDEPENDENT and found.standard_error > 0.0
     return Quantity(
         found.mean,
@@ -208,8 +208,9 @@ def certain_share(value: float, n_independent: float) -> Quantity:
     n_independent
         Observations; with fewer than five the share is ``unconverged``.
     """
-    unseen = stats.beta(0.5, n_independent + 0.5)
-    most, sd = float(unseen.ppf(0.975)), float(unseen.std())
+    seen, unseen = 0.5, n_independent + 0.5
+    most = float(special.betaincinv(seen, unseen, 0.975))
+    sd = float(np.sqrt(seen * unseen / (n_independent + 2.0))) / (n_independent + 1.0)
     few = n_independent < _LEAST_INDEPENDENT
     return Quantity(
         value,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from ..errors import AnalysisError
 from ..quantity import Quantity, Status
@@ -247,7 +247,7 @@ def positive_quantity(
 
     With doubts it is `unconverged` and keeps its upper end alone, no lower than `bound`.
     """
-    quantile = float(stats.t.ppf(_UPPER_TAIL, freedom))
+    quantile = float(special.stdtrit(freedom, _UPPER_TAIL))
     if not doubts:
         factor = math.exp(quantile * sd / value)
         return Quantity(value, sd, value / factor, value * factor)

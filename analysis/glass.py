@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from ..errors import AnalysisError
 from ..quantity import Quantity, Status
@@ -258,9 +258,9 @@ def _profile(grid: FloatArray, squares: FloatArray, n: int) -> Quantity:
     """Return the kink with the interval of its profile likelihood."""
     best = int(squares.argmin())
     n_free = n - _KINK_PARAMETERS
-    inside = grid[squares <= (1.0 + stats.f.ppf(0.95, 1, n_free) / n_free) * squares[best]]
+    inside = grid[squares <= (1.0 + special.fdtri(1, n_free, 0.95) / n_free) * squares[best]]
     lower, upper = float(inside.min()), float(inside.max())
-    sd = (upper - lower) / (2.0 * float(stats.t.ppf(0.975, n_free)))
+    sd = (upper - lower) / (2.0 * float(special.stdtrit(n_free, 0.975)))
     return Quantity(float(grid[best]), sd, lower, upper)
 
 

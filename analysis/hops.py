@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from ..errors import AnalysisError
 from ..quantity import Quantity, Status
@@ -230,8 +230,8 @@ def _residence_time(counts: IntArray, duration_ps: float) -> Quantity:
         return Quantity(lower=bound, status=Status.UNCONVERGED, note=note)
     effective = _effective_hops(counts)
     value = total / n_hops
-    most = float(stats.chi2.ppf(_UPPER_TAIL, 2.0 * effective + 2.0)) / 2.0
-    least = float(stats.chi2.ppf(1.0 - _UPPER_TAIL, 2.0 * effective)) / 2.0
+    most = float(special.gammaincinv(effective + 1.0, _UPPER_TAIL))
+    least = float(special.gammaincinv(effective, 1.0 - _UPPER_TAIL))
     few = effective < _LEAST_HOPS
     return Quantity(
         value,
@@ -258,7 +258,7 @@ def _mean_over_ions(each: FloatArray, doubts: list[str]) -> Quantity:
         note = "; ".join([*doubts, "one ion gives no error"])
         return Quantity(mean, status=Status.UNCONVERGED, note=note)
     sd = float(each.std(ddof=1)) / float(np.sqrt(n_ions))
-    reach = float(stats.t.ppf(_UPPER_TAIL, n_ions - 1)) * sd
+    reach = float(special.stdtrit(n_ions - 1, _UPPER_TAIL)) * sd
     status = Status.UNCONVERGED if doubts else Status.OK
     return Quantity(mean, sd, max(0.0, mean - reach), mean + reach, status, "; ".join(doubts))
 

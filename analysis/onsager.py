@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from ..errors import AnalysisError
 from ..units import BOLTZMANN_J_PER_K, ELEMENTARY_CHARGE_C
@@ -143,6 +143,6 @@ def onsager_matrix(
         per_j_m_s=slope * unit,
         sd_per_j_m_s=sd * unit,
         n_blocks=n_blocks,
-        quantile=float(stats.t.ppf(0.975, n_blocks - 1)),
+        quantile=float(special.stdtrit(n_blocks - 1, 0.975)),
         window_ps=(float(lags[0] * frame_ps), float(lags[-1] * frame_ps)),
     )

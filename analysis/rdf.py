@@ -7,7 +7,7 @@ from itertools import combinations_with_replacement, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage, signal
+from scipy import ndimage
 
 from ..errors import AnalysisError
 from .blocks import N_BLOCKS, block_error, block_quantity
@@ -377,6 +377,8 @@ def _smooth(rdf: PartialRdf) -> FloatArray:
 
 def _peaks(rdf: PartialRdf) -> IntArray:
     """Return indices of peaks that stand out by a tenth of the highest."""
+    from scipy import signal  # noqa: PLC0415  (brings all of scipy.stats)
+
     smoothed = _smooth(rdf)
     prominence = _PROMINENCE * float(smoothed.max())
     peaks, _ = signal.find_peaks(smoothed, height=prominence, prominence=prominence or None)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import linprog
 
 from ..errors import AnalysisError
 from .competition import composition_of, total_composition
@@ -189,6 +188,8 @@ def _combination(
     target = np.array([float(composition[symbol]) for symbol in elements])
     scale = target.sum()
     objective = np.zeros(len(parts)) if costs is None else costs
+    from scipy.optimize import linprog  # noqa: PLC0415  (dear to import, and makers all do)
+
     solution = linprog(objective, A_eq=matrix, b_eq=target / scale, bounds=(0, None))
     if solution.status != 0 or np.abs(matrix @ solution.x - target / scale).max() > _FEASIBLE:
         return None

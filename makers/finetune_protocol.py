@@ -12,7 +12,7 @@ from ..errors import InputError
 from .finetune import FineTuneMaker
 from .frames_protocol import FramesProtocol
 
-_TrainingValues: TypeAlias = dict[str, int | float | str | list[str] | None]
+TrainingValues: TypeAlias = dict[str, int | float | str | list[str] | None]
 
 
 class FineTuneProtocol(FramesProtocol):
@@ -21,7 +21,7 @@ class FineTuneProtocol(FramesProtocol):
     parent: str = Field(
         "chgnet-r2scan", description="CHGNet or MACE to begin with, without added dispersion."
     )
-    mace: _TrainingValues | None = Field(
+    mace: TrainingValues | None = Field(
         None,
         description="Begin with a small MACE of random weights instead: {} for the defaults; "
         "channels, n_layers, cutoff_a...",
@@ -30,13 +30,13 @@ class FineTuneProtocol(FramesProtocol):
         "candidate",
         description="One model per candidate (a composition and phase), or one for all.",
     )
-    training: _TrainingValues = Field(
+    training: TrainingValues = Field(
         default={}, description="Schedule and loss: epochs, learning_rate, weight_force..."
     )
 
     @field_validator("training")
     @classmethod
-    def _known_settings(cls, training: _TrainingValues) -> _TrainingValues:
+    def _known_settings(cls, training: TrainingValues) -> TrainingValues:
         try:
             finetune_settings(training)
         except (InputError, TypeError) as error:
@@ -45,7 +45,7 @@ class FineTuneProtocol(FramesProtocol):
 
     @field_validator("mace")
     @classmethod
-    def _known_shape(cls, mace: _TrainingValues | None) -> _TrainingValues | None:
+    def _known_shape(cls, mace: TrainingValues | None) -> TrainingValues | None:
         try:
             mace_shape(mace or {})
         except (InputError, TypeError) as error:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..engines.nep_settings import nep_settings
 from ..errors import InputError
 from .distill import DistillMaker
+from .finetune import FineTuneMaker
+from .finetune_protocol import TrainingValues  # noqa: TC001  (pydantic reads it at run time)
 from .frames_protocol import FramesProtocol
 from .student_check import StudentCheckMaker
 
@@ -50,13 +52,22 @@ class CheckProtocol(BaseModel):
 
 
 class StudentProtocol(FramesProtocol):
-    """Train a NEP student on all runs of the sweep, and let it try itself until it is sound."""
+    """Train a student on all runs of the sweep: a NEP, which tries itself, or a small MACE."""
 
     parent: str | None = Field(
         None, description="Student of the store to go on with, e.g. nep:0123456789ab."
     )
     last_frames: int = Field(
         10, ge=0, description="Of a run that left the parent's domain, before its end."
+    )
+    architecture: Literal["nep", "mace"] = Field(
+        "nep", description="A MACE learns from the same frames, but grades none and tries no MD."
+    )
+    mace: dict[str, int | float] = Field(
+        default={}, description="Shape of a MACE: channels, n_layers, cutoff_a..."
+    )
+    training: TrainingValues = Field(
+        default={}, description="Of a MACE, as in `fine_tune`: epochs, learning_rate..."
     )
     nep: _NepValues = Field(
         default={}, description="Architecture and training: epochs, neurons, cutoffs..."
@@ -87,6 +98,25 @@ class StudentProtocol(FramesProtocol):
         except (InputError, TypeError) as error:
             raise ValueError(str(error)) from None
         return nep
+
+    @model_validator(mode="after")
+    def _possible(self) -> StudentProtocol:
+        if self.architecture == "mace":
+            for name in ("parent", "check", "nep"):
+                if getattr(self, name):
+                    raise ValueError(f"{name} is for students of the architecture nep")
+            try:
+                self.small_mace().physics()
+            except (InputError, TypeError) as error:
+                raise ValueError(str(error)) from None
+        elif self.mace or self.training:
+            raise ValueError("mace and training are for students of the architecture mace")
+        return self
+
+    def small_mace(self) -> FineTuneMaker:
+        """Return the Maker of a student that is a MACE."""
+        seed = {"seed": self.seed}
+        return FineTuneMaker(mace=seed | self.mace, training=seed | self.training)
 
     def training_set(self, teacher: str) -> TrainingSetMaker:
         """Return the Maker of the frames, labelled by `teacher`."""

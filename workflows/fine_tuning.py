@@ -17,7 +17,9 @@ from .training_frames import frames_step, n_frames_of, runs_of, teacher_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..makers.finetune import FineTuneMaker
     from ..makers.finetune_protocol import FineTuneProtocol
+    from ..makers.frames_protocol import FramesProtocol
     from .chain import PlannedStep
     from .plan import CandidatePlan
     from .sweep import Sweep
@@ -62,20 +64,32 @@ def _steps(
         )
     chain = StepChain()
     frames = frames_step(chain, "fine_tune_frames", drafts, asked, teacher)
+    trained_step(chain, _SECTION, asked.fine_tuning(), frames, drafts=drafts, asked=asked)
+    return list(chain.steps.values())
+
+
+def trained_step(
+    chain: StepChain,
+    name: str,
+    maker: FineTuneMaker,
+    frames: PlannedStep,
+    *,
+    drafts: Sequence[CandidatePlan],
+    asked: FramesProtocol,
+) -> None:
+    """Add the training of a network on the `frames` of some candidates."""
     n_atoms = max(draft.document.n_atoms for draft in drafts)
-    n_frames, epochs = n_frames_of(drafts, asked), finetune_settings(asked.training).epochs
-    ms = _TRAIN_MS[architecture_of(asked.parent) if asked.mace is None else "new"]
+    n_frames, epochs = n_frames_of(drafts, asked), finetune_settings(maker.training).epochs
+    ms = _TRAIN_MS["new" if maker.mace is not None else architecture_of(maker.parent)]
+    hours = 1e-3 * ms * n_atoms * n_frames * epochs / SECONDS_PER_HOUR
     chain.add(
-        _SECTION,
-        asked.fine_tuning(),
+        name,
+        maker,
         inputs={"training_set": output_of(frames)},
         parents={"set0": frames.identity},
         after=(frames,),
-        cost=Cost(
-            1e-3 * ms * n_atoms * n_frames * epochs / SECONDS_PER_HOUR, _DISK_GB, epochs, n_atoms
-        ),
+        cost=Cost(hours, _DISK_GB, epochs, n_atoms),
     )
-    return list(chain.steps.values())
 
 
 def _require_possible(

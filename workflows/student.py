@@ -5,19 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from jobflow import OutputReference
-
 from ..engines.nep_settings import nep_settings
 from ..engines.potentials import level_of
 from ..errors import SweepError, UnknownNameError
-from ..identity import content_hash, step_uuid, structure_hash
 from ..makers.md import MDMaker
 from ..makers.trained_models import stored_model
-from ..systems.phases import get_phase
 from ..units import SECONDS_PER_HOUR
 from .cost import Cost, dynamics_cost
-from .models import AUTO
+from .fine_tuning import trained_step
 from .steps import PlannedStep, StepChain, output_of
+from .training_frames import frames_step, n_frames_of, stored, teacher_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
     from .plan import CandidatePlan
     from .sweep import Sweep
 
-_RUNS = ("melt_quench", "md")
 _TRAIN_MS = 0.15
 """Milliseconds per atom, frame and epoch on one thread, 84-atom frames of four elements."""
 _NEP = "nep"
@@ -88,38 +84,15 @@ def student_steps(
     asked = sweep.student
     if asked is None:
         return []
-    teacher = asked.teacher or (parent.document.teacher if parent else sweep.stages.md)
-    if teacher == AUTO:
-        raise SweepError(
-            "student.teacher: a student needs a teacher that is named",
-            given="stages.md: auto",
-            allowed="the name of a potential",
-            remedy="write student: {teacher: chgnet-r2scan-d3}",
-        )
-    runs = {s.identity: s for draft in drafts for s in draft.steps if s.kind in _RUNS}
-    ids = {i for draft in drafts for i in (draft.candidate.phase_id, *draft.candidate.crystal_ids)}
-    crystals = {i: get_phase(i).structure() for i in sorted(filter(None, ids))}
-    mixtures = [d.candidate.mixture.canonical() for d in drafts if d.candidate.phase == "glass"]
+    teacher = teacher_of(sweep, asked, "student", parent.document.teacher if parent else None)
     chain = StepChain()
-    maker = asked.training_set(teacher)
+    earlier = parent.training_set if parent else None
+    frames = frames_step(chain, "training_set", drafts, asked, teacher, earlier=earlier)
+    if asked.architecture == "mace":
+        trained_step(chain, "student", asked.small_mace(), frames, drafts=drafts, asked=asked)
+        return list(chain.steps.values())
     n_atoms = max(draft.document.n_atoms for draft in drafts)
-    n_frames = asked.frames_per_run * len(runs) + len(crystals) * len(asked.strains)
-    frames = chain.add(
-        "training_set",
-        maker,
-        inputs={
-            "runs": [output_of(run) for run in runs.values()],
-            "crystals": crystals,
-            "mixtures": mixtures,
-            **({"earlier": [_stored(parent.training_set)]} if parent else {}),
-        },
-        parents={f"run{index}": identity for index, identity in enumerate(runs)}
-        | ({"set0": parent.training_set} if parent else {})
-        | {phase_id: structure_hash(crystal) for phase_id, crystal in crystals.items()}
-        | {f"mixture{index}": content_hash(one) for index, one in enumerate(mixtures)},
-        after=tuple(runs.values()),
-        cost=dynamics_cost(teacher, n_atoms, n_frames, 1),
-    )
+    n_frames = n_frames_of(drafts, asked)
     cold = min([*sweep.md.temperatures_k, *(sweep.md.crystal_temperatures_k or ())])
     hot = max(*sweep.md.temperatures_k, sweep.melt_quench.melt_temperature_k)
     middle = round((cold + hot) / 2, 1)
@@ -132,7 +105,7 @@ def student_steps(
         "student",
         student,
         inputs={"training_set": output_of(frames)}
-        | ({"parent": _stored(parent.document.identity)} if parent else {}),
+        | ({"parent": stored(parent.document.identity)} if parent else {}),
         parents={"training_set": frames.identity}
         | ({"parent": parent.document.identity} if parent else {}),
         after=(frames,),
@@ -150,11 +123,6 @@ def student_steps(
             temperatures_k=student.temperatures_k,
         )
     return list(chain.steps.values())
-
-
-def _stored(identity: str) -> OutputReference:
-    """Refer to the document of a step that is in the store already."""
-    return OutputReference(step_uuid(identity))
 
 
 def _check(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jobflow import OutputReference
+
 from ..errors import SweepError
-from ..identity import content_hash, structure_hash
+from ..identity import content_hash, step_uuid, structure_hash
 from ..systems.phases import get_phase
 from .chain import PlannedStep, StepChain, output_of
 from .cost import dynamics_cost
@@ -21,15 +23,19 @@ if TYPE_CHECKING:
 _RUNS = ("melt_quench", "md")
 
 
-def teacher_of(sweep: Sweep, asked: FramesProtocol, section: str) -> str:
+def teacher_of(
+    sweep: Sweep, asked: FramesProtocol, section: str, default: str | None = None
+) -> str:
     """Return the level that labels the frames of a section of the sweep file.
+
+    Where the section names none, it is the `default`, or else the level of MD.
 
     Raises
     ------
     SweepError
         If it is not named.
     """
-    teacher = asked.teacher or sweep.stages.md
+    teacher = asked.teacher or default or sweep.stages.md
     if teacher == AUTO:
         raise SweepError(
             f"{section}.teacher: a {section.replace('_', '-')} needs a teacher that is named",
@@ -57,8 +63,13 @@ def frames_step(
     drafts: Sequence[CandidatePlan],
     asked: FramesProtocol,
     teacher: str,
+    *,
+    earlier: str | None = None,
 ) -> PlannedStep:
-    """Add the training set of some candidates: their runs, crystals, packings of mixtures."""
+    """Add the training set of some candidates: their runs, crystals, packings of mixtures.
+
+    The set of identity `earlier`, which the store holds, is taken along.
+    """
     runs = runs_of(drafts)
     crystals = {i: get_phase(i).structure() for i in _crystal_ids(drafts)}
     mixtures = [d.candidate.mixture.canonical() for d in drafts if d.candidate.phase == "glass"]
@@ -70,13 +81,20 @@ def frames_step(
             "runs": [output_of(run) for run in runs],
             "crystals": crystals,
             "mixtures": mixtures,
+            **({"earlier": [stored(earlier)]} if earlier else {}),
         },
         parents={f"run{index}": run.identity for index, run in enumerate(runs)}
+        | ({"set0": earlier} if earlier else {})
         | {phase_id: structure_hash(crystal) for phase_id, crystal in crystals.items()}
         | {f"mixture{index}": content_hash(one) for index, one in enumerate(mixtures)},
         after=tuple(runs),
         cost=dynamics_cost(teacher, n_atoms, n_frames_of(drafts, asked), 1),
     )
+
+
+def stored(identity: str) -> OutputReference:
+    """Refer to the document of a step that is in the store already."""
+    return OutputReference(step_uuid(identity))
 
 
 def _crystal_ids(drafts: Sequence[CandidatePlan]) -> list[str]:

@@ -71,6 +71,27 @@ def test_a_small_mace_instead():
     assert model.maker.levels == ()
 
 
+def test_a_student_may_be_a_mace():
+    section = {key: value for key, value in FINE_TUNE.items() if key != "training"}
+    asked = section | {"architecture": "mace", "mace": {"channels": 8}, "training": {"epochs": 3}}
+    plan = plan_sweep(tiny_sweep(systems=[GLASS], student=asked))
+    steps = {step.name: step for step in plan.candidates[0].steps}
+    maker = steps["student"].maker
+    assert isinstance(maker, FineTuneMaker)
+    assert maker.mace == {"seed": 1, "channels": 8}
+    assert maker.training == {"seed": 1, "epochs": 3}
+    assert steps["student"].after == (steps["training_set"].identity,)
+    for wrong, said in (
+        ({"mace": {"layers": 1}}, "unknown settings of a MACE student"),
+        ({"training": {"epoch": 1}}, "unknown settings of a fine-tuning"),
+        ({"check": {"long_steps": 20}}, "check is for students of the architecture nep"),
+        ({"architecture": "nep"}, "mace and training are for students of the architecture mace"),
+    ):
+        with pytest.raises(SweepError) as caught:
+            tiny_sweep(systems=[GLASS], student=asked | wrong)
+        assert said in str(caught.value)
+
+
 def test_a_candidate_with_too_few_runs():
     with pytest.raises(SweepError, match="has too few runs to learn from") as caught:
         plan_sweep(asking(systems=[CRYSTAL]))
@@ -125,6 +146,11 @@ def test_a_sweep_fine_tunes_and_auto_finds_the_model(tmp_path):
         cold, hot = model.domain.temperature_k
         run = RunDomain(report.plan.candidates[0].candidate.mixture.composition, (cold, hot))
         assert choose_model([stored], run).name == stored.name
+        pupil = {"teacher": stored.name, "nep": {"epochs": 4}, "max_rounds": 1}
+        steps = plan_sweep(tiny_sweep(systems=[GLASS], student=pupil), store).candidates[0].steps
+        assert {s.maker.level for s in steps if s.name in ("training_set", "student")} == {
+            stored.name
+        }
         page = render_report(collect_report(store))
     assert "Potential against labels" in page
     assert "Training of the potential" in page

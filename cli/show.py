@@ -149,6 +149,7 @@ def _provenance(step: StepState, document: StepDocument | None) -> list[str]:
     lines += [packages] if packages else []
     if p.potential is not None:
         made_by = f"{p.potential.package} {p.potential.package_version}"
+        made_by += f", evaluated by {p.runner}" if p.runner != "ase" else ""
         lines.append(f"potential {p.potential.name} (level {p.potential.level}), {made_by}")
         lines.append(f"weights sha256 {p.potential.weights_sha256}")
     lines += [f"from {parent}" for parent in p.parents]

@@ -221,6 +221,17 @@ def test_show_compares_windows_on_the_scale_of_the_published_electrode(haloflow,
     assert "NaCl that leaves" in out
 
 
+def test_show_says_what_evaluated_a_potential(haloflow, tmp_path):
+    candidate, documents = sample_sweeps.glass("nayzrcl", 1.625, -0.03)
+    for name, document in documents.items():
+        provenance = document.provenance.model_copy(update={"runner": "torch-sim"})
+        documents[name] = document.model_copy(update={"provenance": provenance})
+    with open_store(tmp_path / "store") as store:
+        sample_candidates.fill(store, [(candidate, documents)])
+    result = haloflow("show", candidate.candidate_id, "--store", tmp_path / "store", columns=220)
+    assert "chgnet 0.4.2, evaluated by torch-sim" in words(result.stdout)
+
+
 def test_show_gives_reasons_and_cautions(haloflow, store_folder):
     out = words(haloflow("show", "NaTaCl-crystal", "--store", store_folder).stdout)
     assert "! searched model, not a measured structure" in out

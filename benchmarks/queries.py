@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from haloflow.dashboard.api.filters import criteria_of
 from haloflow.stores.connection import open_store
 from haloflow.stores.facets import count_facets
 from haloflow.stores.fields import get_field
@@ -39,6 +40,9 @@ FILTERS: dict[str, dict[str, Any]] = {
     "nothing": {},
     "range": {f"{_HULL}.value": {"$gte": 0.0, "$lte": 0.05}},
     "status and phase": {f"{_SIGMA}.status": "ok", "phase": "glass"},
+    "system": criteria_of([("elements_all", "Na,Ta"), ("elements_none", "S")]),
+    "system and range": criteria_of([("elements_all", "Na,Ta"), ("e_hull_max", "0.05")]),
+    "level": criteria_of([("level", "chgnet-r2scan")]),
     "elements": {"elements": {"$all": ["Na", "Ta"], "$nin": ["S"]}},
     "text": {"label": {"$regex": "zr", "$options": "i"}},
     "variable": {"variables.x": {"$gte": 0.2, "$lte": 0.8}},

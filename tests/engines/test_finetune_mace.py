@@ -36,7 +36,9 @@ def settings(**more):
 def small(sets, tmp_path_factory):
     """A MACE that has learned a little: the foundation of these tests."""
     folder = tmp_path_factory.mktemp("small")
-    return fine_tune(SHAPE, *sets, folder, settings(epochs=10, learning_rate=0.03), signature="small")
+    return fine_tune(
+        SHAPE, *sets, folder, settings(epochs=10, learning_rate=0.03), signature="small"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +168,20 @@ def test_one_head_of_several(sets, tmp_path):
     energies = state_of(done.path)["atomic_energies_fn.atomic_energies"]
     assert energies.flatten().tolist() == [-3.0, -4.0]
     assert load_potential(f"mace:{done.path}").identity.elements == ELEMENTS
+
+
+@pytest.mark.parametrize("parent", ["chgnet-r2scan", SHAPE])
+def test_on_a_gpu(sets, tmp_path, parent):
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU that torch can use is in this machine")
+    losses = [
+        fine_tune(parent, *sets, tmp_path / device, settings(), signature="d", device=device)
+        .history[-1].validation_loss
+        for device in ("cpu", "cuda")
+    ]  # fmt: skip
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from haloflow.stores.connection import open_store
 from haloflow.stores.models import TrainedModelDocument
 from haloflow.stores.records import step_of
 from haloflow.stores.results import stored_output
+from haloflow.workflows.managers.resources import Usual, resources_of
 from haloflow.workflows.models import RunDomain, choose_model, stored_models
 from haloflow.workflows.plan import plan_sweep
 from haloflow.workflows.run import run_sweep
@@ -69,6 +70,8 @@ def test_a_small_mace_instead():
     (model,) = (step for step in plan.candidates[0].steps if step.name == "fine_tune")
     assert model.maker.mace == {"seed": 1, "channels": 8}
     assert model.maker.levels == ()
+    asked = resources_of(model, plan.sweep, Usual(threads=2, device="cuda"))
+    assert (asked.cores, asked.gpus) == (2, 1)
 
 
 def test_a_student_may_be_a_mace():

@@ -99,13 +99,15 @@ def resources_of(step: PlannedStep, sweep: Sweep, usual: Usual | None = None) ->
     """Return what the job of `step` asks for.
 
     Without a word in the sweep: the worker's threads, a GPU where it has one and the step
-    evaluates a potential, and five times the estimated time, between half an hour and a day.
+    evaluates or trains a potential, and five times the estimated time, between half an hour and
+    a day.
     """
     usual = usual or Usual.of(None)
     asked: dict[str, Any] = {}
     if (section := sweep.resources.get(stage_of(step))) is not None:
         asked = section.model_dump(exclude_none=True)
-    on_gpu = bool(step.maker.levels) and usual.device == "cuda"
+    uses_torch = bool(step.maker.levels) or step.kind == "trained_model"
+    on_gpu = uses_torch and usual.device == "cuda"
     cores = asked.get("cores", usual.threads)
     estimate_s = _SAFETY * _estimate_s(step, cores) + _START_S
     hours = asked.get("walltime_h")

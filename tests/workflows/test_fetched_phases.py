@@ -7,14 +7,20 @@ import shutil
 
 import pytest
 import yaml
+from jobflow import run_locally
 from mp_api.client.core.client import _Rester
 from phase_server import KEY, VERSION, PhaseServer, entry, thermo_document
+from sample_documents import relaxed
 from tiny_sweeps import CRYSTAL, tiny_data
 from typer.testing import CliRunner
 
 from haloflow.cli.main import app
 from haloflow.errors import InputError, MissingDependencyError, SweepError
 from haloflow.makers.hull import HullMaker
+from haloflow.makers.step import release_claims
+from haloflow.stores.connection import open_store
+from haloflow.stores.records import step_of
+from haloflow.systems.phases import get_phase
 from haloflow.workflows.fetched_phases import (
     MIXING,
     fetch,
@@ -153,6 +159,29 @@ def test_a_hull_is_made_of_the_snapshot_alone(snapshot, tmp_path):
     del data["hull"]
     own = plan_sweep(parse_sweep(data))
     assert own.candidates[0].document.candidate_id != plan.candidates[0].document.candidate_id
+
+
+def test_a_candidate_is_placed_among_fetched_phases(snapshot, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    known = read_snapshot(snapshot)
+    phase = get_phase("NaCl_B1").structure()
+    candidate = relaxed(phase, "c" * 64, "vasp-r2scan", -3.30)
+    maker = HullMaker(
+        level="vasp-r2scan",
+        fetched=known.within(phase.composition.elements),
+        fetched_from=known.said,
+        oxidation_states={"Na": [1.0], "Cl": [-1.0]},
+    )
+    job = maker.make(candidate)
+    with open_store(tmp_path / "store") as store:
+        run_locally(job, log=False, raise_immediately=True, store=store.jobstore)
+        release_claims()
+        document = step_of(store.outputs.query_one({"uuid": job.uuid})["output"])
+    assert document.formation_energy_ev_per_atom == pytest.approx(-3.30 - (-1.30 - 1.80) / 2)
+    others = (4 * -2.40 / 3 + 2 * -1.30 / 3) / 2  # NaCl = NaCl3 / 3 + 2 Na / 3; not its own
+    assert document.energy_above_hull_ev_per_atom.value == pytest.approx(-3.30 - others)
+    assert {p.phase_id for p in document.decomposition} == {"mp-1-r2SCAN", "mp-5-r2SCAN"}
+    assert "Materials Project 2026.10.1" in document.note
 
 
 def test_snapshots_that_do_not_fit_are_refused(snapshot, tmp_path):

@@ -31,7 +31,7 @@ from haloflow.errors import (
 
 PARENT = "chgnet-r2scan"
 DEADLINE_S = 120
-N_TRAIN, BATCH, EPOCHS = 8, 4, 3
+N_TRAIN, BATCH, EPOCHS = 4, 2, 3
 N_BATCHES = N_TRAIN // BATCH * EPOCHS
 
 

@@ -166,6 +166,10 @@ class SortQuery(DescribedQuery):
         return {"sort": [f"-{n}" if down else n for n, down in zip(names, downwards, strict=True)]}
 
 
+_MOST_FIELDS: Final = len(FIELDS) + values.MAX_ITEMS
+"""All that there are, and as many of sweep variables and temperatures."""
+
+
 class FieldsQuery(DescribedQuery):
     """What of each: fields by their short names, or the whole summary."""
 
@@ -174,7 +178,7 @@ class FieldsQuery(DescribedQuery):
             "_fields",
             f"Fields of each row. Default: {', '.join(DEFAULT_FIELDS)}.",
             list(FIELDS),
-            values.MAX_ITEMS,
+            _MOST_FIELDS,
         ),
         _parameter(
             "_all_fields", "Give the whole summary of each instead.", type="boolean", default=False
@@ -201,5 +205,7 @@ class FieldsQuery(DescribedQuery):
                     allowed="one of them",
                 )
             return {"fields": None}
-        names = DEFAULT_FIELDS if given is None else values.words("_fields", given)
+        names = (
+            DEFAULT_FIELDS if given is None else values.words("_fields", given, most=_MOST_FIELDS)
+        )
         return {"fields": list(dict.fromkeys(field.name for field in get_fields(names)))}

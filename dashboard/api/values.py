@@ -57,7 +57,7 @@ def plain_text(name: str, text: str) -> str:
     return text
 
 
-def words(name: str, text: str, allowed: Sequence[str] = ()) -> list[str]:
+def words(name: str, text: str, allowed: Sequence[str] = (), most: int = MAX_ITEMS) -> list[str]:
     """Return the parts between commas; a part within double quotes may hold commas itself.
 
     Raises
@@ -70,10 +70,8 @@ def words(name: str, text: str, allowed: Sequence[str] = ()) -> list[str]:
     if _CONTROL.search(text):
         plain_text(name, text)
     found = next(csv.reader([text], skipinitialspace=True), [])
-    if len(found) > MAX_ITEMS:
-        raise InputError(
-            f"too many values for {name}", given=len(found), allowed=f"up to {MAX_ITEMS}"
-        )
+    if len(found) > most:
+        raise InputError(f"too many values for {name}", given=len(found), allowed=f"up to {most}")
     kept = [plain_text(name, part.strip()) for part in found] or [plain_text(name, "")]
     for part in kept:
         if allowed and part not in allowed:

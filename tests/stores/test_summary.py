@@ -346,8 +346,7 @@ def test_records_are_read_back_equal():
     [
         (
             {"kind": "phonon"},
-            "a step's document is of an unknown kind. Given: phonon. Allowed: diffusion, "
-            "ensemble, hull, ",
+            "a step's document is of an unknown kind. Given: phonon. Allowed: diffusion, ensemble",
         ),
         (
             {"schema_version": 99},

@@ -14,13 +14,13 @@ from .db import app as db_app
 from .ingest import app as ingest_app
 from .looking import app as looking_app
 from .models import app as models_app
-from .phases import app as phases_app
 from .options import (
     OutputFormat,
     StoreOption,
     SweepFile,
     SweepName,
 )
+from .phases import app as phases_app
 from .queue import app as queue_app
 from .setup import app as setup_app
 

@@ -2,7 +2,8 @@
 
 A MongoDB server finds the values of such a field in its index with a step for each, and counts
 by them without reading a document; a pattern it would compare with every entry. What is
-excluded, too, is said by what is left.
+excluded, too, is said by what is left. Which values meet a condition the server itself says:
+its patterns are not those of Python.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bson import Regex
 
-from .matching import compile_filter, is_operators, normalized
+from .matching import is_operators, normalized
 from .memory import remembered
 
 if TYPE_CHECKING:
@@ -35,10 +36,12 @@ _MOST_VALUES = 2000
 def by_values(collection: Any, criteria: Criteria) -> Document:
     """Return a filter for the same documents that an index answers best; perhaps as it was.
 
+    A value that nobody had when the values were read, just before, is not among them.
+
     Raises
     ------
     StoreError
-        It is no filter.
+        A value has no BSON form, or the server does not know the filter.
     """
     clauses = list(_clauses(normalized(criteria)))
     paths = [_path_of(*clause) for clause in clauses]
@@ -57,25 +60,28 @@ def by_values(collection: Any, criteria: Criteria) -> Document:
 
 def _matching(collection: Any, path: str, conditions: list[Document]) -> list[str | None] | None:
     """Return the values that meet all conditions; ``None`` where they are many, or no texts."""
-    asked = {"values": path}
-    values = remembered(collection, asked, lambda: _values(collection, path))
-    if values is None:
+    if not remembered(collection, {"values": path}, lambda: _are_few_texts(collection, path)):
         return None
-    holds = compile_filter({"$and": conditions})
     first, _, rest = path.partition(".")
-    return [value for value in values if holds({first: {rest: value} if rest else value})]
+    alone = {"_id": 1, first: {rest: "$_id"} if rest else "$_id"}
+    stages = [*_values(path), {"$project": alone}, {"$match": {"$and": conditions}}]
+    return [row["_id"] for row in collection.aggregate(stages)]
 
 
-def _values(collection: Any, path: str) -> list[str | None] | None:
-    stages = [{"$group": {"_id": f"${path}"}}, {"$limit": _MOST_VALUES + 1}]
-    values = [row["_id"] for row in collection.aggregate(stages)]
+def _are_few_texts(collection: Any, path: str) -> bool:
+    values = [row["_id"] for row in collection.aggregate(_values(path))]
     are_texts = all(value is None or isinstance(value, str) for value in values)
-    return values if are_texts and len(values) <= _MOST_VALUES else None
+    return are_texts and len(values) <= _MOST_VALUES
+
+
+def _values(path: str) -> list[Document]:
+    """Return what gives the values; the limit also keeps conditions from the documents."""
+    return [{"$group": {"_id": f"${path}"}}, {"$limit": _MOST_VALUES + 1}]
 
 
 def _clauses(condition: Criteria) -> Iterator[Clause]:
     for key, test in condition.items():
-        if key == "$and":
+        if key == "$and" and _are_filters(test):
             for part in test:
                 yield from _clauses(part)
         else:
@@ -85,9 +91,15 @@ def _clauses(condition: Criteria) -> Iterator[Clause]:
 def _path_of(key: str, test: Any) -> str | None:
     """Return the one field that a clause is of, if it has few values."""
     if key in _JOINING:
+        if not _are_filters(test):  # for the server to refuse
+            return None
         found = {_path_of(*clause) for part in test for clause in part.items()}
         return found.pop() if len(found) == 1 else None
     return key if key in FEW_VALUED and (not is_operators(test) or _is_known(test)) else None
+
+
+def _are_filters(parts: Any) -> bool:
+    return isinstance(parts, list) and bool(parts) and all(isinstance(one, dict) for one in parts)
 
 
 def _is_known(test: Mapping[str, Any]) -> bool:

@@ -55,7 +55,9 @@ def tally(summaries: Store, criteria: Criteria, names: Sequence[str]) -> Tally:
     """Count the summaries that pass `criteria`, and collect the values of some fields.
 
     All numbers are of one moment on the embedded store; on a server, of one pass over the
-    summaries, so that they agree with each other whoever writes meanwhile.
+    summaries, so that they agree with each other whoever writes meanwhile. Which values of a
+    field a filter means, e.g. by a pattern, is read just before: a summary with a value that
+    is new since is in none of them.
 
     Parameters
     ----------

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections import Counter
 
 import many_candidates
 import pytest
+from bson import Regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymongo import MongoClient
 
+from haloflow.errors import StoreError
 from haloflow.stores import few_values
 from haloflow.stores.connection import open_store
 from haloflow.stores.facets import count_facets
 from haloflow.stores.few_values import by_values
+from haloflow.stores.fields import get_field
+from haloflow.stores.paging import find_page
 from haloflow.stores.tally import tally
 
 SIGMA, HULL = "sigma_300k_ms_cm", "energy_above_hull_ev_per_atom"
 VALUES = {
     "chemsys": ["Cl-Na-Ta", "Cl-Na-Y-Zr", None, "none"],
     "phase": ["glass", "crystal", "neither"],
-    "family": [*many_candidates.HOSTILE[:2], "nayzrcl", None],
+    "family": [*many_candidates.HOSTILE[:2], "nayzrcl", "naßcl", None],
     f"{SIGMA}.status": ["ok", "failed", "unconverged"],
 }
+PATTERNS = [
+    *("(^|-)(Zr|Ta)(-|$)", "^o", "s$", "Na", r"^\w+$", r"\bna", "^n.ß", "K", "."),
+    *("^[[:alpha:]]+$", r"^\p{L}+$", "^na(?i)CL$", r"\Ana", r"l\z", "^(?>na)", r"^\h|\R"),
+]
+"""Those of the last line Python reads in another way, or not at all."""
 OTHERS = [
     {"elements": {"$all": ["Na", "Ta"]}},
     {f"{HULL}.value": {"$lte": 0.05}},
@@ -36,13 +47,17 @@ def clauses(draw):
     if path == "another":
         return draw(st.sampled_from(OTHERS))
     one, some = st.sampled_from(VALUES[path]), st.lists(st.sampled_from(VALUES[path]), max_size=3)
-    pattern = st.sampled_from(["(^|-)(Zr|Ta)(-|$)", "^o", "s$", "Na"])
+    pattern, options = st.sampled_from(PATTERNS), st.sampled_from(["", "i"])
+    regex = st.builds(Regex, pattern, options)
     test = st.one_of(
         one,
         *(st.fixed_dictionaries({operator: one}) for operator in ("$eq", "$ne")),
         *(st.fixed_dictionaries({operator: some}) for operator in ("$in", "$nin")),
-        st.fixed_dictionaries({"$regex": pattern, "$options": st.sampled_from(["", "i"])}),
-        st.fixed_dictionaries({"$not": st.fixed_dictionaries({"$in": some})}),
+        st.fixed_dictionaries({"$regex": pattern, "$options": options}),
+        regex,
+        st.fixed_dictionaries({"$all": st.lists(st.one_of(one, regex), max_size=2)}),
+        st.fixed_dictionaries({"$nin": st.lists(regex, min_size=1, max_size=2)}),
+        st.fixed_dictionaries({"$not": st.one_of(regex, st.fixed_dictionaries({"$in": some}))}),
         st.fixed_dictionaries({"$exists": st.booleans()}),
     )
     return {path: draw(test)}
@@ -68,6 +83,9 @@ def place(mongod_uri, tmp_path_factory):
         for row, path in zip(rows, ("chemsys", "family", "phase", SIGMA), strict=True):
             store.summaries._collection.update_one({"_id": row["_id"]}, {"$unset": {path: ""}})
         store.summaries._collection.update_one({"_id": rows[3]["_id"]}, {"$set": {"family": None}})
+        for row, family in zip(rows, ["naßcl", "nacl", "NACL", "na cl"], strict=True):
+            other = {**row, "candidate_id": f"{family} {row['candidate_id']}", "family": family}
+            store.summaries.update([{key: other[key] for key in other.keys() - {"_id"}}])
     yield uri, folder
     with MongoClient(uri) as client:
         client.drop_database(client.get_default_database())
@@ -92,15 +110,80 @@ def test_counts_are_those_of_the_filter_itself(reader, server, criteria):
     assert reader.count(criteria) == server.count_documents(criteria)
 
 
+def texts(rows, path):
+    first, _, rest = path.partition(".")
+    found = ((row.get(first) or {}).get(rest) if rest else row.get(first) for row in rows)
+    return Counter(one for one in found if isinstance(one, str))
+
+
 @settings(max_examples=20, deadline=None)
 @given(FILTERS)
 def test_facets_and_statistics_are_those_of_the_filter_itself(reader, server, criteria):
     rows = list(server.find(criteria))
     counts = count_facets(reader, criteria)
-    for phase in ("glass", "crystal"):
-        assert counts["phase"].get(phase, 0) == sum(row.get("phase") == phase for row in rows)
+    for name in ("family", "phase", "chemsys", "sigma_status", "e_hull_status", "density_status"):
+        assert counts[name] == texts(rows, get_field(name).path)
+    for name, path in (("element", "elements"), ("sweep", "sweeps")):
+        assert counts[name] == Counter(one for row in rows for one in row[path])
+    of_levels = [row["levels"] for row in rows if "levels" in row]
+    assert counts["level"] == Counter(one for held in of_levels for one in {*held.values()})
     found = tally(reader, criteria, ["sigma"])
     assert (found.n_candidates, found.counts) == (len(rows), counts)
+    for number, flag, value in (
+        (found.n_complete, "complete", True),
+        (found.n_passing, "passes_screen", True),
+        (found.n_failing, "passes_screen", False),
+    ):
+        assert number == sum(row.get(flag) is value for row in rows)
+    sigmas = [row[SIGMA] for row in rows if row.get(SIGMA, {}).get("status") == "ok"]
+    known = sorted(one["value"] for one in sigmas if one["value"] is not None)
+    assert found.values["sigma"] == known
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("path", ["family", "chemsys"])
+def test_pages_of_a_pattern_hold_each_row_once(reader, server, path, pattern):
+    criteria = {path: {"$regex": pattern}}
+    wanted = sorted(row["candidate_id"] for row in server.find(criteria))
+    pages, total = [], None
+    while total is None or 50 * len(pages) < total:
+        page = find_page(
+            reader, criteria, sort=[(get_field("sigma"), True)], skip=50 * len(pages), limit=50
+        )
+        total = page.total
+        pages.append([row["candidate_id"] for row in page.rows])
+    assert total == len(wanted)
+    assert sorted(one for page in pages for one in page) == wanted
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_pattern_of_python_is_counted_as_it_is_found(reader, server, compiled):
+    pattern = re.compile("^na.cl$", re.IGNORECASE) if compiled else Regex("^na.cl$", "i")
+    for criteria in ({"family": pattern}, {"family": {"$not": pattern}}):
+        assert reader.count(criteria) == server.count_documents(criteria)
+    assert reader.count({"family": pattern}) == 2
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        *({word: value} for word in ("$and", "$or", "$nor") for value in ("x", [], {"a": 1}, [1])),
+        {"$and": [], "phase": {"$ne": "glass"}},
+        {"$or": [{"phase": {"$ne": "glass"}}, "x"]},
+        {"chemsys": {"$regex": "("}},
+        {"chemsys": {"$options": "i"}},
+        {"chemsys": {"$not": "Na"}},
+        {"chemsys": {"$nin": "Na"}},
+    ],
+)
+def test_what_is_no_filter_is_refused(reader, malformed):
+    for use in (
+        reader.count,
+        lambda it: count_facets(reader, it),
+        lambda it: tally(reader, it, ()),
+    ):
+        with pytest.raises(StoreError, match="the MongoDB server cannot be used"):
+            use(malformed)
 
 
 ZR = {"chemsys": {"$regex": "(^|-)(Zr)(-|$)"}}

@@ -28,6 +28,7 @@ from ..stores.fine_tuning import (
 from ..stores.models import WEIGHTS_ROLE, TrainedModelDocument
 from ..stores.training import SPLITS
 from .learned import WITHOUT_TEMPERATURE
+from .model_verdict import model_verdict
 from .parity import parity_file, parity_points
 from .references import reference_to
 from .step import StepContext, StepMaker, step_job
@@ -202,8 +203,18 @@ class FineTuneMaker(StepMaker):
         }
         parity = parity_file(compared, context.directory / "parity.npz")
         hashes = [one.content_hash for one in sets]
+        errors = {split: table_of(one) for split, one in compared.items()}
+        training = self._training_document(
+            trained,
+            self._errors_before(trained, frames["test"], context),
+            tables,
+            {split: parity_points(one) for split, one in compared.items()},
+        )
+        status, note = model_verdict(errors, training)
         return TrainedModelDocument(
             identity=context.identity,
+            status=status,
+            note=note,
             provenance=self.provenance(context),
             files=[
                 reference_to(path, WEIGHTS_ROLE, context),
@@ -216,15 +227,10 @@ class FineTuneMaker(StepMaker):
             teacher_sha256=sets[0].level_sha256,
             data_hash=hashes[0] if len(hashes) == 1 else content_hash(hashes),
             parent=identify(self.parent).weights_sha256 if self.mace is None else None,
-            errors={split: table_of(one) for split, one in compared.items()},
+            errors=errors,
             errors_by_temperature={_at(row.temperature_k): row.errors for row in tables["test"]},
             domain=domain_of(frames["train"]),
-            fine_tuning=self._training_document(
-                trained,
-                self._errors_before(trained, frames["test"], context),
-                tables,
-                {split: parity_points(one) for split, one in compared.items()},
-            ),
+            fine_tuning=training,
             repulsion_ev_a=weakest_repulsion_ev_a(
                 model.calculator, sorted({s for f in frames["train"] for s in f.symbols})
             ),

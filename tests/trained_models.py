@@ -15,6 +15,7 @@ from haloflow.quantity import Quantity, Status
 from haloflow.settings import get_settings
 from haloflow.stores.documents import FileReference
 from haloflow.stores.domain_report import ErrorTable
+from haloflow.stores.fine_tuning import FineTuning, TrainingEpoch
 from haloflow.stores.models import TrainedModelDocument
 from haloflow.stores.student_checks import (
     Agreement,
@@ -30,6 +31,22 @@ ERRORS = ErrorTable(
     force_rmse_mev_a=110.0, stress_mae_gpa=0.1, stress_rmse_gpa=0.2, force_rms_mev_a=900.0,
     force_mae_of_element_mev_a={"Na": 60.0}, n_frames=20,
 )  # fmt: skip
+
+
+def fine_tuning(losses, *, stopped_early=False):
+    """Return a training whose validation losses were these, that of its start first."""
+    history = [
+        TrainingEpoch(
+            epoch=epoch, learning_rate=1e-3, train_loss=None, validation_loss=loss,
+            energy_mev_per_atom=1.0, force_mev_a=50.0, stress_gpa=None,
+        )
+        for epoch, loss in enumerate(losses)
+    ]  # fmt: skip
+    return FineTuning(
+        parent_level="chgnet-r2scan", settings={}, n_parameters_trained=1, reference_shift_ev={},
+        best_epoch=losses.index(min(losses)), stopped_early=stopped_early, history=history,
+        parent_errors=None, errors_at={},
+    )  # fmt: skip
 
 
 def change_machine(monkeypatch, folder):

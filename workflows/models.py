@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from pymatgen.core import Composition
 
+from ..engines.potentials import level_of
 from ..engines.trained_models import digits_of, models_here, name_of
 from ..errors import DocumentError, InputError, PotentialError, StoreError, UnknownNameError
+from ..makers.model_verdict import model_verdict
 from ..makers.trained_models import bring_model, bring_models
 from ..quantity import Status
 from ..stores.models import TrainedModelDocument
@@ -119,7 +121,7 @@ def known_models(store: HaloflowStore | None) -> KnownModels:
         found[model.weights_sha256] = StoredModel(
             document, model.name, is_shipped=True, check=document.check
         )
-    checks = _checks(store) if store else {}
+    checks = _checks(store, unreadable) if store else {}
     rows = store.outputs.query({"output.kind": "trained_model"}, ["output"]) if store else ()
     for row in rows:
         try:
@@ -137,12 +139,16 @@ def known_models(store: HaloflowStore | None) -> KnownModels:
     return KnownModels(models, unreadable)
 
 
-def _checks(store: HaloflowStore) -> dict[str, StudentCheck]:
+def _checks(store: HaloflowStore, unreadable: dict[str, str]) -> dict[str, StudentCheck]:
     """Return the newest check of each student of a store, by the sha256 of its weights."""
     criteria = {"output.kind": "student_check"}
     found: dict[str, StudentCheck] = {}
     for row in store.outputs.query(criteria, ["output"], sort={"completed_at": 1}):
-        document = step_of(row["output"])
+        try:
+            document = step_of(row["output"])
+        except DocumentError as error:
+            unreadable[f"check {str(row['output'].get('identity'))[:_DIGITS]}"] = error.problem
+            continue
         assert isinstance(document, StudentCheckDocument)
         found[document.weights_sha256] = document.check
     return found
@@ -177,6 +183,9 @@ def misses(model: TrainedModelDocument, run: RunDomain) -> list[str]:
     """
     if model.status is not Status.OK:
         return [f"it is {model.status.value}: {model.note}"]
+    status, why = model_verdict(model.errors, model.fine_tuning)
+    if status is not Status.OK:
+        return [f"it is {status.value}: {why}"]
     elements = {element.symbol for element in run.composition.elements}
     if strange := sorted(elements - set(model.domain.elements)):
         return [f"it does not know {', '.join(strange)}"]
@@ -207,7 +216,9 @@ def _knows_elements(model: TrainedModelDocument, run: RunDomain) -> bool:
 def choose_model(
     models: Sequence[StoredModel], run: RunDomain, fallback: str | None = None
 ) -> LevelChoice:
-    """Return the fastest model whose domain covers a run, or the fallback.
+    """Return the fastest sound model whose domain covers a run, or the fallback.
+
+    A model that a check found to differ from its teacher is not taken.
 
     Parameters
     ----------
@@ -216,7 +227,8 @@ def choose_model(
     run
         What is asked.
     fallback
-        Potential to take where no model covers the run.
+        Potential to take where no model covers the run; only models that it has taught are
+        taken, so that results stay at one level of theory.
 
     Raises
     ------
@@ -227,6 +239,10 @@ def choose_model(
     n_others = 0
     for model in models:
         missed = misses(model.document, run)
+        if fallback is not None and model.document.teacher != level_of(fallback):
+            missed.append(f"its teacher is {model.document.teacher}, not {fallback}")
+        if model.check is not None and model.check.problems:
+            missed.append(f"it differs from its teacher: {'; '.join(model.check.problems)}")
         if not missed:
             document = model.document
             table = document.errors.get("test")
@@ -236,8 +252,6 @@ def choose_model(
                 f"({document.us_per_atom_step:.0f} us per atom and step{error}; "
                 f"teacher {document.teacher})"
             )
-            if model.check is not None and model.check.problems:
-                reason += f"; it differs from its teacher: {'; '.join(model.check.problems)}"
             return LevelChoice(model.name, reason, document)
         if model.is_shipped and not _knows_elements(model.document, run):
             n_others += 1

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pair_potential import LEVEL
 from tiny_sweeps import CRYSTAL, GLASS, tiny_sweep
+from trained_models import ERRORS
 from typer.testing import CliRunner
 
 from haloflow.cli.main import app
@@ -13,6 +16,7 @@ from haloflow.dashboard.report import render_report
 from haloflow.errors import CoverageError, InputError, SweepError
 from haloflow.makers.finetune import FineTuneMaker
 from haloflow.makers.training_set import TrainingSetMaker
+from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
 from haloflow.stores.models import TrainedModelDocument
 from haloflow.stores.records import step_of
@@ -132,7 +136,7 @@ def test_levels_that_cannot_teach_or_learn():
         plan_sweep(asking(systems=[radium]))
 
 
-def test_a_sweep_fine_tunes_and_auto_finds_the_model(tmp_path):
+def test_a_sweep_fine_tunes_and_auto_finds_out_how_good_the_model_is(tmp_path):
     sweep = asking()
     store_folder = str(tmp_path / "store")
     report = run_sweep(sweep, store_folder, workers=1)
@@ -148,7 +152,15 @@ def test_a_sweep_fine_tunes_and_auto_finds_the_model(tmp_path):
         assert stored.name == f"chgnet:{model.weights_sha256[:12]}"
         cold, hot = model.domain.temperature_k
         run = RunDomain(report.plan.candidates[0].candidate.mixture.composition, (cold, hot))
-        assert choose_model([stored], run).name == stored.name
+        assert (model.status, model.errors["test"].force_mae_mev_a > 120) == (
+            Status.OUT_OF_DOMAIN, True,
+        ), "two epochs are no training"  # fmt: skip
+        with pytest.raises(InputError, match="no trained model covers NaCl") as caught:
+            choose_model([stored], run)
+        assert f"it is out_of_domain: {model.note}" in str(caught.value)
+        trained = {"status": Status.OK, "errors": {"test": ERRORS}, "fine_tuning": None}
+        good = replace(stored, document=model.model_copy(update=trained))
+        assert choose_model([good], run).name == stored.name
         pupil = {"teacher": stored.name, "nep": {"epochs": 4}, "max_rounds": 1}
         steps = plan_sweep(tiny_sweep(systems=[GLASS], student=pupil), store).candidates[0].steps
         assert {s.maker.level for s in steps if s.name in ("training_set", "student")} == {

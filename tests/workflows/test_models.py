@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pymatgen.core import Composition
 from tiny_frames import rattled_salt
 from tiny_sweeps import CRYSTAL, GLASS, tiny_sweep
 from trained_models import (  # noqa: F401  (a fixture)
+    ERRORS,
     change_machine,
+    fine_tuning,
     own_machine,
     put_check,
     put_model,
@@ -17,6 +21,7 @@ from trained_models import (  # noqa: F401  (a fixture)
 from haloflow.engines.domain import NepDomain
 from haloflow.engines.potentials import identify
 from haloflow.errors import CoverageError, InputError, UnknownNameError
+from haloflow.identity import step_uuid
 from haloflow.makers.domain_check import student_domain
 from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
@@ -57,14 +62,53 @@ def test_the_fastest_that_covers_the_run(store):
     )
 
 
-def test_what_a_check_found_is_said_where_the_student_is_taken(store):
-    document = put_model(store, 1)
-    put_check(store, document)
-    choice = choose_model(stored_models(store), salt())
-    assert choice.model.identity == document.identity
-    assert choice.reason.endswith(
-        "; it differs from its teacher: NaCl at 300 K: density / g/cm3 2.3, teacher 2"
+def test_a_student_that_a_check_found_wrong_is_not_taken(store):
+    fast, slow = put_model(store, 1, us=5.0), put_model(store, 2, us=60.0)
+    put_check(store, fast)
+    assert choose_model(stored_models(store), salt()).model.identity == slow.identity
+    (checked, _) = stored_models(store)
+    choice = choose_model([checked], salt(), "chgnet-r2scan-d3")
+    assert choice.model is None
+    assert (
+        "it differs from its teacher: NaCl at 300 K: density / g/cm3 2.3, teacher 2"
+        in choice.reason
     )
+
+
+def test_a_check_that_cannot_be_read_is_named(store):
+    document = put_check(store, put_model(store, 1))
+    damaged = document.model_dump(mode="json") | {"check": "gone"}
+    store.outputs.update(
+        [{"uuid": step_uuid(document.identity), "index": 1, "output": damaged}], key="uuid"
+    )
+    known = known_models(store)
+    assert len(known.models) == 1
+    (note,) = known.notes
+    assert note.startswith(f"check {document.identity[:12]} cannot be used: ")
+
+
+def test_auto_takes_no_bad_model_and_none_of_another_teacher(store):
+    """Forces 5 eV/A off, an unfinished training, labels of another functional."""
+    good = put_model(store, 1, us=60.0)
+    (sound,) = stored_models(store)
+    wrong = ERRORS.model_copy(update={"force_mae_mev_a": 5000.0})
+    bad = {
+        "its test forces are 5000 meV/A off, 120 allowed": {"errors": {"test": wrong}},
+        "its errors on test frames are not known": {"errors": {}},
+        "no epoch of its training was better": {"fine_tuning": fine_tuning([1.0, 2.0])},
+        "its teacher is chgnet-0.3.0, not chgnet-r2scan-d3": {"teacher": "chgnet-0.3.0"},
+    }
+    models = [
+        replace(sound, document=good.model_copy(update={"us_per_atom_step": 1.0, **changes}))
+        for changes in bad.values()
+    ]
+    choice = choose_model([*models, sound], salt(), "chgnet-r2scan-d3")
+    assert choice.model.identity == good.identity
+    assert choice.model.us_per_atom_step == 60.0
+    choice = choose_model(models, salt(), "chgnet-r2scan-d3")
+    assert choice.model is None
+    for why in bad:
+        assert why in choice.reason
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def fetch(
         Scheme,
         typer.Option(
             "--scheme",
-            help="r2scan: entries of r2SCAN alone; mixed: those of PBE(+U) too, on one scale.",
+            help="r2scan: entries of r2SCAN alone; mixed: those of PBE(+U) too, on its scale.",
         ),
     ] = Scheme.R2SCAN,
     to: Annotated[
@@ -53,7 +53,8 @@ def fetch(
     Example: `haloflow phases fetch --chemsys Na-Ta-O-Cl`
     """
     from ..workflows.fetched_phases import fetch as fetch_phases
-    from ..workflows.fetched_phases import read_snapshot, write_snapshot
+    from ..workflows.fetched_phases import write_snapshot
+    from ..workflows.phase_snapshots import read_snapshot
     from .console import console
 
     content = fetch_phases(chemsys, scheme=scheme.value, endpoint=endpoint)

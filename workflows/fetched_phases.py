@@ -3,141 +3,32 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from importlib import metadata
 from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pymatgen.core import Composition, Element
 
 from ..engines.durable import write_durably
-from ..errors import InputError, MissingDependencyError, SweepError
-from ..identity import content_hash
+from ..errors import InputError, MissingDependencyError
+from .phase_snapshots import FORMAT, SCALE, content_sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
-    from .candidates import Candidate
-    from .sweep import Sweep
-
-LEVEL: Final = "vasp-r2scan"
-"""Of a hull that takes energies of the Materials Project: the one functional they share."""
-FORMAT: Final = "haloflow phases 1"
 Scheme = Literal["r2scan", "mixed"]
 THERMO_TYPES: Final = {"r2scan": ("R2SCAN",), "mixed": ("GGA_GGA+U", "R2SCAN")}
 MIXING: Final = "MaterialsProjectDFTMixingScheme"
+_R2SCAN: Final = ("r2SCAN", "R2SCAN")
 _DIGITS: Final = 12
 _MOST_ELEMENTS: Final = 8
-_NOT_CONTENT: Final = ("sha256", "fetched_at")
-
-
-@dataclass(frozen=True)
-class FetchedPhase:
-    """A phase of a snapshot.
-
-    Attributes
-    ----------
-    phase_id, formula
-        Identifier of the Materials Project, and the reduced formula.
-    energy_ev_per_atom
-        Corrected, as the scheme has it.
-    """
-
-    phase_id: str
-    formula: str
-    energy_ev_per_atom: float
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What was fetched, once and for all.
-
-    Attributes
-    ----------
-    sha256
-        Of the content, without when it was fetched.
-    chemsys
-        Elements, sorted, joined by ``-``.
-    scheme, scheme_version
-        How energies of several functionals were put on one scale: a class of pymatgen and its
-        version, or none.
-    database
-        Version of the Materials Project's database.
-    phases
-        The lowest entry of each formula and structure, in the order of the file.
-    """
-
-    sha256: str
-    chemsys: str
-    scheme: str
-    scheme_version: str
-    database: str
-    phases: tuple[FetchedPhase, ...]
-
-    @property
-    def said(self) -> str:
-        """Where the phases are from, in words for a note."""
-        scheme = f", {self.scheme} of pymatgen {self.scheme_version}" if self.scheme else ""
-        return (
-            f"competing phases from the Materials Project {self.database}{scheme} "
-            f"(snapshot {self.sha256[:_DIGITS]}); its settings and POTCARs may differ from "
-            "the candidate's"
-        )
-
-    def within(self, elements: Iterable[Element]) -> dict[str, tuple[str, float]]:
-        """Return the phases of these elements alone: id to formula and energy (eV/atom)."""
-        known = set(elements)
-        return {
-            phase.phase_id: (phase.formula, phase.energy_ev_per_atom)
-            for phase in self.phases
-            if set(Composition(phase.formula).elements) <= known
-        }
-
-    def require_elements(self, elements: Iterable[str]) -> None:
-        """Refuse a candidate that holds elements which were not fetched.
-
-        Raises
-        ------
-        SweepError
-            Naming them.
-        """
-        known, wanted = set(self.chemsys.split("-")), set(elements)
-        if missing := sorted(wanted - known):
-            raise SweepError(
-                f"hull.phases: the snapshot holds no {', '.join(missing)}",
-                given=self.chemsys,
-                remedy="fetch one of all elements: haloflow phases fetch --chemsys "
-                + "-".join(sorted(known | wanted)),
-            )
-
-
-def snapshot_of(sweep: Sweep, candidate: Candidate) -> Snapshot | None:
-    """Return the snapshot that a sweep takes its competing phases from, if it has one.
-
-    Raises
-    ------
-    SweepError
-        It cannot be read, was changed, lacks an element, or is of another level than the hull.
-    """
-    if sweep.hull.phases is None:
-        return None
-    if sweep.stages.hull != LEVEL:
-        raise SweepError(
-            "hull.phases: energies of the Materials Project go on no hull of another level",
-            given=f"stages.hull: {sweep.stages.hull}",
-            allowed=LEVEL,
-            remedy="leave hull.phases out, or compute candidates with VASP r2SCAN",
-        )
-    snapshot = read_snapshot(Path(sweep.hull.phases))
-    snapshot.require_elements(e.symbol for e in candidate.mixture.composition.elements)
-    return snapshot
 
 
 def subsystems(chemsys: str) -> list[str]:
@@ -176,7 +67,7 @@ def fetch(
         Elements, joined by ``-``; all systems within it are fetched.
     scheme
         ``r2scan``: entries computed with r2SCAN alone, as they are. ``mixed``: those of PBE and
-        PBE+U too, on one scale by pymatgen's `MaterialsProjectDFTMixingScheme`.
+        PBE+U too, put on the scale of r2SCAN by pymatgen's `MaterialsProjectDFTMixingScheme`.
     api_key, endpoint
         Default: ``MP_API_KEY``, and the Materials Project's own.
 
@@ -185,7 +76,8 @@ def fetch(
     MissingDependencyError
         There is no mp-api.
     InputError
-        No key, no network, an answer that is an error, or no entry; says which.
+        No key, no network, an answer that is an error, or no entry; says which. Or energies
+        cannot come on r2SCAN's scale.
     """
     systems = subsystems(chemsys)
     found, database = _download(systems, THERMO_TYPES[scheme], api_key, endpoint)
@@ -198,6 +90,7 @@ def fetch(
         )
     content = {
         "format": FORMAT,
+        "scale": SCALE,
         "source": "Materials Project",
         "endpoint": endpoint or "https://api.materialsproject.org/",
         "database_version": database,
@@ -205,13 +98,13 @@ def fetch(
         "thermo_types": list(THERMO_TYPES[scheme]),
         "mixing_scheme": {
             "name": MIXING if scheme == "mixed" else "",
-            "version": metadata.version("pymatgen-core"),
+            "version": metadata.version("pymatgen-core") if scheme == "mixed" else "",
             "said": said,
         },
         "mp_api_version": metadata.version("mp-api"),
         "entries": sorted(map(_described, entries), key=lambda one: (one["formula"], one["id"])),
     }
-    content["sha256"] = _content_sha256(content)
+    content["sha256"] = content_sha256(content)
     content["fetched_at"] = datetime.now(UTC).isoformat(timespec="seconds")
     return content
 
@@ -223,58 +116,6 @@ def write_snapshot(content: dict[str, Any], folder: Path) -> Path:
     if not path.exists():
         write_durably(path, json.dumps(content, indent=1, sort_keys=True).encode())
     return path
-
-
-@lru_cache(maxsize=8)
-def read_snapshot(path: Path) -> Snapshot:
-    """Read a snapshot, and hold its content against the hash that it carries.
-
-    Raises
-    ------
-    SweepError
-        It is missing, no snapshot, or was changed.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        known = content["format"] == FORMAT and content["sha256"] == _content_sha256(content)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SweepError(
-            "hull.phases: the snapshot cannot be read",
-            given=f"{path}: {type(error).__name__}: {error}",
-            allowed="a file that `haloflow phases fetch` wrote",
-            remedy="give its path, relative to the sweep's folder or whole",
-        ) from None
-    if not known:
-        raise SweepError(
-            "hull.phases: the snapshot was changed since it was fetched",
-            given=str(path),
-            allowed=f"{FORMAT}, with the content of its sha256",
-            remedy="fetch it again, or restore it from a backup",
-        )
-    mixing = content["mixing_scheme"]
-    return Snapshot(
-        sha256=content["sha256"],
-        chemsys=content["chemsys"],
-        scheme=mixing["name"],
-        scheme_version=mixing["version"],
-        database=content["database_version"],
-        phases=tuple(_lowest(content["entries"])),
-    )
-
-
-def _lowest(entries: Sequence[dict[str, Any]]) -> Iterator[FetchedPhase]:
-    """Yield the lowest entry of each formula: others lie above the hull anyway."""
-    best: dict[str, dict[str, Any]] = {}
-    for entry in entries:
-        other = best.get(entry["formula"])
-        if other is None or entry["energy_ev_per_atom"] < other["energy_ev_per_atom"]:
-            best[entry["formula"]] = entry
-    for formula, entry in best.items():
-        yield FetchedPhase(entry["id"], formula, entry["energy_ev_per_atom"])
-
-
-def _content_sha256(content: dict[str, Any]) -> str:
-    return content_hash({k: v for k, v in content.items() if k not in _NOT_CONTENT})
 
 
 def _download(
@@ -331,7 +172,7 @@ def _without(kind: type[Warning]) -> Iterator[None]:
 def _refused(error: Exception, endpoint: str | None) -> InputError:
     """Say what the client or the server said, and what to do."""
     said = " ".join(str(error).split())
-    words = said.lower()
+    words = re.sub(r":\d+|port=\d+", "", said.lower())  # a port is no status
     if "api key" in words or "api_key" in words or "401" in words:
         remedy = "set MP_API_KEY to your key of https://next-gen.materialsproject.org/api"
     elif "403" in words or "429" in words:
@@ -350,14 +191,36 @@ def _refused(error: Exception, endpoint: str | None) -> InputError:
 def _mixed(
     entries: list[ComputedStructureEntry],
 ) -> tuple[list[ComputedStructureEntry], list[str]]:
-    """Put entries of several functionals on one scale; return them, and what the scheme says."""
+    """Put entries of both functionals on r2SCAN's scale; return them, and what the scheme says.
+
+    The scheme does so only where every phase of the hull of PBE is computed with r2SCAN too;
+    otherwise it puts r2SCAN on the scale of PBE.
+    """
     from pymatgen.analysis.compatibility.mixing_scheme import (  # noqa: PLC0415  (a second)
         MaterialsProjectDFTMixingScheme,
     )
 
+    if not entries:
+        return [], []
+    scheme = MaterialsProjectDFTMixingScheme()
+    r2scan = [one for one in entries if one.parameters.get("run_type") in _R2SCAN]
+    others = [one for one in entries if one.parameters.get("run_type") not in _R2SCAN]
+    unknown = [one for one in others if not one.data.get("oxidation_states")]
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        mixed = list(MaterialsProjectDFTMixingScheme().process_entries(entries, verbose=False))
+        state = scheme.get_mixing_state_data([*scheme.compat_1.process_entries(others), *r2scan])
+        lacking = state[state["is_stable_1"] & state["entry_id_2"].isna()]
+        if len(lacking):
+            raise InputError(
+                "phases of the hull of PBE lack r2SCAN, so that energies would be on PBE's scale",
+                given=", ".join(sorted(set(lacking["formula"]))),
+                allowed="r2SCAN for each phase that is stable with PBE",
+                remedy="try --scheme r2scan, or a smaller system",
+            )
+        mixed = list(scheme.process_entries(entries, verbose=False, mixing_state_data=state))
+    for entry in unknown:
+        if entry.data.get("oxidation_states"):
+            entry.data["oxidation_states_from"] = "guessed by MaterialsProject2020Compatibility"
     return mixed, list(dict.fromkeys(" ".join(str(one.message).split()) for one in said))
 
 
@@ -381,6 +244,8 @@ def _described(entry: ComputedStructureEntry) -> dict[str, Any]:
             str(spec.get("titel", "")) for spec in entry.parameters.get("potcar_spec") or []
         ),
         "oxidation_states": {str(k): float(v) for k, v in states.items()},
-        "oxidation_states_from": "Materials Project" if states else "not stated",
+        "oxidation_states_from": entry.data.get(
+            "oxidation_states_from", "Materials Project" if states else "not stated"
+        ),
         "structure": entry.structure.as_dict(),
     }

@@ -17,9 +17,9 @@ from ..systems.crystals import crystal_model
 from ..systems.mixture import DEFAULT_N_MOBILE
 from ..systems.phases import get_phase
 from .candidates import Candidate, expand
-from .fetched_phases import read_snapshot
 from .fine_tuning import fine_tuning_steps
 from .models import by_levels, models_for, resolve_levels
+from .phase_snapshots import read_snapshot
 from .references import library_gaps
 from .requirements import require_levels, require_protocol
 from .steps import (

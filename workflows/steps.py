@@ -23,8 +23,8 @@ from ..systems.phases import get_phase
 from ..systems.registries import chain_registries, find_chains
 from .chain import PlannedStep, StepChain, output_of
 from .cost import analysis_cost, dynamics_cost
-from .fetched_phases import snapshot_of
 from .further_steps import further_steps
+from .phase_snapshots import snapshot_of
 from .references import competing_phases, lowest_crystal, missing_phases, shipped_energies
 from .relaxations import add_relaxation, phase_cell
 
@@ -238,7 +238,7 @@ def _hull(
         mobile=candidate.mobile,
         library_gap=missing_phases({e.symbol for e in candidate.mixture.composition.elements})
         if fetched is None
-        else "",
+        else fetched.foreign_potcars(candidate.mixture.composition.elements),
         fetched=fetched.within(candidate.mixture.composition.elements) if fetched else {},
         fetched_from=fetched.said if fetched else "",
     )

@@ -24,10 +24,10 @@ from haloflow.systems.phases import get_phase
 from haloflow.workflows.fetched_phases import (
     MIXING,
     fetch,
-    read_snapshot,
     subsystems,
     write_snapshot,
 )
+from haloflow.workflows.phase_snapshots import content_sha256, read_snapshot
 from haloflow.workflows.plan import plan_sweep
 from haloflow.workflows.sweep import load_sweep, parse_sweep
 
@@ -58,7 +58,8 @@ def test_what_is_fetched_is_kept_with_all_that_it_rests_on(server, tmp_path):
     assert set(asked["chemsys"].split(",")) == {"Na", "Cl", "Cl-Na"}
     assert asked["key"] == KEY
     assert content["database_version"] == VERSION
-    assert content["mixing_scheme"]["name"] == ""
+    assert content["mixing_scheme"] == {"name": "", "version": "", "said": []}
+    assert content["scale"] == "r2SCAN"
     assert [one["id"] for one in content["entries"]][:1] == ["mp-3-r2SCAN"]
     salt = next(one for one in content["entries"] if one["formula"] == "NaCl")
     assert salt["energy_ev_per_atom"] == -3.4
@@ -68,6 +69,9 @@ def test_what_is_fetched_is_kept_with_all_that_it_rests_on(server, tmp_path):
     path = write_snapshot(content, tmp_path)
     assert content["sha256"][:12] in path.name
     again = fetch("Cl-Na", api_key=KEY, endpoint=server.endpoint)
+    again["mp_api_version"] = "another"
+    again["endpoint"] = "https://a.mirror/"
+    assert content_sha256(again) == content["sha256"]  # what it came through is not what it is
     assert write_snapshot(again, tmp_path) == path  # the same content, the same file
     known = read_snapshot(path)
     assert known.sha256 == content["sha256"]
@@ -78,7 +82,9 @@ def test_what_is_fetched_is_kept_with_all_that_it_rests_on(server, tmp_path):
 
 def test_mixed_entries_come_on_one_scale_by_a_named_scheme():
     pbe = [entry(10 + i, f, e, "GGA_GGA+U") for i, (f, e) in enumerate(
-        [("Na", -1.0), ("Cl", -1.5), ("NaCl", -2.9), ("NaCl3", -2.0)])]  # fmt: skip
+        [("Na", -1.0), ("Cl", -1.5), ("NaCl", -2.9), ("NaCl3", -1.7),
+         ("Na2Cl2", -2.8)])]  # fmt: skip
+    del pbe[-1].data["oxidation_states"]
     documents = [thermo_document(one) for one in R2SCAN[:4]]
     documents += [thermo_document(one, "GGA_GGA+U") for one in pbe]
     with PhaseServer(documents) as running:
@@ -86,6 +92,13 @@ def test_mixed_entries_come_on_one_scale_by_a_named_scheme():
     assert content["mixing_scheme"]["name"] == MIXING
     assert content["mixing_scheme"]["version"]
     assert any("oxidation states" in words for words in content["mixing_scheme"]["said"])
+    guessed = {one["formula"]: one["oxidation_states_from"] for one in content["entries"]
+               if one["run_type"] == "GGA"}  # fmt: skip
+    assert guessed == {
+        "NaCl3": "not stated", "NaCl": "guessed by MaterialsProject2020Compatibility"
+    }  # fmt: skip
+    assert all(one["correction_ev"] == 0 for one in content["entries"]
+               if one["run_type"] == "r2SCAN")  # fmt: skip
     assert {one["run_type"] for one in content["entries"]} == {"GGA", "r2SCAN"}
     corrected = [one for one in content["entries"] if one["correction_ev"]]
     assert corrected
@@ -94,6 +107,47 @@ def test_mixed_entries_come_on_one_scale_by_a_named_scheme():
             one["energy_ev_per_atom"] * sum(one["composition"].values())
         )
         assert sum(c["value_ev"] for c in one["corrections"]) == pytest.approx(one["correction_ev"])
+
+
+def test_a_scheme_that_would_leave_the_scale_of_r2scan_is_refused():
+    pbe = [entry(10 + i, f, e, "GGA_GGA+U") for i, (f, e) in enumerate(
+        [("Na", -1.0), ("Cl", -1.5), ("NaCl", -2.9), ("NaCl3", -2.9)])]  # fmt: skip
+    documents = [thermo_document(one) for one in R2SCAN[:4]]
+    documents += [thermo_document(one, "GGA_GGA+U") for one in pbe]
+    for found in (documents, documents[4:]):
+        with (
+            PhaseServer(found) as running,
+            pytest.raises(InputError, match="phases of the hull of PBE lack r2SCAN") as refused,
+        ):
+            fetch("Na-Cl", scheme="mixed", api_key=KEY, endpoint=running.endpoint)
+        assert "NaCl3" in str(refused.value)
+
+
+def test_a_snapshot_of_no_stated_scale_is_refused(snapshot, tmp_path):
+    content = json.loads(snapshot.read_text())
+    del content["scale"]
+    content["sha256"] = content_sha256(content)
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(content))
+    with pytest.raises(SweepError, match="its energies are on another scale"):
+        read_snapshot(other)
+
+
+def test_foreign_potcars_and_missing_elements_are_told_before_anything_runs(server, tmp_path):
+    server.documents[3]["entries"]["r2SCAN"]["parameters"]["potcar_spec"][0]["titel"] = (
+        "PAW_PBE Na 08Apr2002"
+    )
+    foreign = write_snapshot(fetch("Cl-Na", api_key=KEY, endpoint=server.endpoint), tmp_path)
+    data = tiny_data(systems=[CRYSTAL], hull={"phases": str(foreign)})
+    del data["level"]
+    data["stages"] = {"relax": "vasp-r2scan", "hull": "vasp-r2scan"}
+    plan = plan_sweep(parse_sweep(data))
+    (maker,) = (step.maker for step in plan.steps.values() if step.name == "hull")
+    assert maker.library_gap == ("other POTCARs than the candidate's: NaCl (PAW_PBE Na 08Apr2002)")
+    server.documents[:] = server.documents[2:]
+    bare = write_snapshot(fetch("Cl-Na", api_key=KEY, endpoint=server.endpoint), tmp_path)
+    with pytest.raises(SweepError, match="the snapshot has no phase of Na itself"):
+        plan_sweep(parse_sweep(data | {"hull": {"phases": str(bare)}}))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +175,7 @@ def test_no_key_no_network_no_entries_and_no_client_are_said(server, monkeypatch
     server.__exit__()
     _Rester._get_heartbeat_info.cache_clear()
     with pytest.raises(InputError, match="gave no phases") as refused:
-        fetch("Na-Cl", api_key=KEY, endpoint=gone)
+        fetch("Na-Cl", api_key=KEY, endpoint="http://127.0.0.1:42917/")  # 429, and nobody there
     assert "fetch where there is a network" in str(refused.value)
     with PhaseServer([]) as empty, pytest.raises(InputError, match="has no entries of this kind"):
         fetch("Na-Cl", api_key=KEY, endpoint=empty.endpoint)

@@ -13,7 +13,7 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from ..errors import EngineError
 from .gpaw_host import parts
-from .gpaw_levels import NONMETALS, PBE
+from .gpaw_levels import PBE, has_closed_shells
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +53,12 @@ class GpawCalculator(Calculator):
     def parts(self) -> dict[str, str]:
         """What the last numbers were made with, for the provenance."""
         return parts([] if self.atoms is None else self.atoms.get_chemical_symbols())
+
+    @property
+    def kspacing(self) -> float:
+        """Largest distance of k-points in 1/A, for these atoms."""
+        has_gap = has_closed_shells(self.atoms.get_chemical_symbols())
+        return self.level.kspacing if has_gap else self.level.metal_kspacing
 
     def calculate(
         self,
@@ -113,12 +119,10 @@ class GpawCalculator(Calculator):
 
         level = self.level
         moments = moments_of(self.atoms)
-        is_metal = NONMETALS.isdisjoint(self.atoms.get_chemical_symbols())
-        spacing = level.metal_kspacing if is_metal else level.kspacing
         return Parameters(
             mode=PW(level.cutoff_ev),
             xc=xc,
-            kpts={"density": 1.0 / spacing, "gamma": True},
+            kpts={"density": 1.0 / self.kspacing, "gamma": True},
             occupations={"name": "marzari-vanderbilt", "width": level.smearing_ev},
             convergence={
                 "energy": level.energy_ev_per_electron,

@@ -267,11 +267,16 @@ def _vasp_identity(name: str) -> PotentialIdentity:
 
 
 def _gpaw_identity(name: str) -> PotentialIdentity:
-    """Identify a level of GPAW by its settings, its PAW datasets and its libxc."""
+    """Identify a level of GPAW by its settings, its PAW datasets, its own version and libxc's."""
     from .gpaw_host import dataset_elements, datasets_hash, gpaw_host  # noqa: PLC0415  (one level's)
 
     level, host = gpaw_level(name), gpaw_host()
-    known = {"settings": level.settings(), "datasets": datasets_hash(), "libxc": host.libxc}
+    known = {
+        "settings": level.settings(),
+        "datasets": datasets_hash(),
+        "libxc": host.libxc,
+        "gpaw": host.version,
+    }
     return PotentialIdentity(
         name, name, level.theory, "gpaw", host.version, content_hash(known), dataset_elements()
     )

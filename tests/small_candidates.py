@@ -44,8 +44,8 @@ def put_as_before(store, name, steps):
     store.candidates._collection.replace_one(same, record, upsert=True)
 
 
-def output(step, note):
-    document = StaticDocument(
+def output(step, note, document=None):
+    document = document or StaticDocument(
         identity=step,
         provenance=MADE,
         structure=CELL,

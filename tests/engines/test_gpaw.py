@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -15,15 +16,17 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from gpaw_here import coarse, needs_gpaw, relax_salt
+from pymatgen.io.ase import AseAtomsAdaptor
 
-from haloflow.engines import gpaw_check, gpaw_host
-from haloflow.engines.gpaw_calculator import moments_of
-from haloflow.engines.gpaw_levels import GPAW_LEVELS, gpaw_level
+from haloflow.engines import gpaw_check, gpaw_host, gpaw_levels
+from haloflow.engines.gpaw_calculator import GpawCalculator, moments_of
+from haloflow.engines.gpaw_levels import GPAW_LEVELS, gpaw_level, has_closed_shells
 from haloflow.engines.labels import label_frames
 from haloflow.engines.potentials import identify, load_potential
 from haloflow.engines.weights import package_version
 from haloflow.errors import EngineError, MissingDependencyError, PotentialError, UnknownNameError
 from haloflow.quantity import Status
+from haloflow.systems.phases import get_phase
 
 
 @needs_gpaw
@@ -167,8 +170,18 @@ def test_identity_holds_settings_libxc_and_datasets(monkeypatch):
     known = load_potential("gpaw-r2scan").identity
     assert (known.level, known.package) == ("gpaw-r2scan", "gpaw")
     assert {"Na", "Ta", "Nb", "Zr", "Hf", "Y", "O", "S", "Cl"} <= set(known.elements)
-    monkeypatch.setattr(gpaw_host, "datasets_hash", lambda: "others")
-    assert identify("gpaw-r2scan").weights_sha256 != known.weights_sha256
+    host = gpaw_host.gpaw_host()
+    others = {
+        "datasets_hash": lambda: "others",
+        "gpaw_host": lambda: replace(host, version="27.1.0"),
+    }
+    for name, other in others.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(gpaw_host, name, other)
+            assert identify("gpaw-r2scan").weights_sha256 != known.weights_sha256, name
+    with monkeypatch.context() as patch:
+        patch.setattr(gpaw_levels, "COMMON", {**gpaw_levels.COMMON, "charges": {"Na": 1}})
+        assert identify("gpaw-r2scan").weights_sha256 != known.weights_sha256
 
 
 @needs_gpaw
@@ -222,6 +235,28 @@ def test_datasets_that_are_not_there(monkeypatch, tmp_path):
 def test_a_level_that_gpaw_does_not_evaluate():
     with pytest.raises(UnknownNameError, match="unknown level of GPAW"):
         gpaw_level("gpaw-scan")
+
+
+@pytest.mark.parametrize(
+    ("phase_id", "has_gap"),
+    [
+        *((name, True) for name in ("NaCl_B1", "Na2O_antiCaF2", "NaTaOCl4_Cmc21", "Ta2O5_lambda")),
+        *((name, True) for name in ("Na3YCl6_R-3", "HfO2_P21c", "Cl2_Cmce", "O2_alpha")),
+        *((name, False) for name in ("Na_bcc", "Ta_bcc", "Zr_hcp", "NbO_Pm-3m", "TaS2_1T")),
+        *((name, False) for name in ("NbO2_rutile", "Zr3O_R-3c", "ZrCl_R-3m", "NaO2_Pa-3")),
+    ],
+)
+def test_only_what_has_a_gap_gets_few_k_points(phase_id, has_gap):
+    level = gpaw_level("gpaw-r2scan")
+    calculator = GpawCalculator(level)
+    cell = get_phase(phase_id).structure().get_primitive_structure()
+    calculator.atoms = AseAtomsAdaptor.get_atoms(cell, msonable=False)
+    assert calculator.kspacing == (level.kspacing if has_gap else level.metal_kspacing)
+
+
+def test_an_element_of_unknown_charge_may_make_a_metal():
+    assert has_closed_shells(["Na", "Cl"])
+    assert not has_closed_shells(["Na", "Cl", "Fe"])
 
 
 def test_only_oxygen_in_pairs_has_moments():

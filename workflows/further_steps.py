@@ -12,7 +12,7 @@ from ..makers.neb import NebMaker
 from ..makers.vasp_neb import VaspNebMaker
 from .chain import output_of
 from .cost import analysis_cost, dynamics_cost
-from .references import competing_phases, shipped_energies
+from .references import competing_phases, missing_phases, shipped_energies
 from .relaxations import add_relaxation, phase_cell
 
 if TYPE_CHECKING:
@@ -110,9 +110,12 @@ def _ensemble(
         )
         for number, share in enumerate(shares(asked.n_frames), start=1)
     ]
-    phases = competing_phases(candidate, sweep.hull.include_hypothetical)
-    shipped = shipped_energies(phases, level)
+    hull = chain.steps[f"hull{suffix}"].maker
+    assert isinstance(hull, HullMaker)
     same = level_of(level) == level_of(sweep.stages.hull)
+    fetched = hull.fetched if same else {}
+    phases = [] if fetched else competing_phases(candidate, sweep.hull.include_hypothetical)
+    shipped = shipped_energies(phases, level)
     computed = {
         phase_id: chain.steps[f"phase-{phase_id}"]
         if same
@@ -122,8 +125,7 @@ def _ensemble(
         for phase_id in phases
         if phase_id not in shipped
     }
-    hull = chain.steps[f"hull{suffix}"].maker
-    assert isinstance(hull, HullMaker)
+    elements = {e.symbol for e in candidate.mixture.composition.elements}
     maker = EnsembleMaker(
         level=level,
         include_hypothetical=hull.include_hypothetical,
@@ -131,7 +133,9 @@ def _ensemble(
         oxidation_states=hull.oxidation_states,
         shipped_energies=shipped,
         mobile=hull.mobile,
-        library_gap=hull.library_gap,
+        library_gap=hull.library_gap if same else missing_phases(elements),
+        fetched=fetched,
+        fetched_from=hull.fetched_from if same else "",
         temperature_k=kelvin,
     )
     chain.add(

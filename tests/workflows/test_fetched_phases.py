@@ -11,7 +11,7 @@ from jobflow import run_locally
 from mp_api.client.core.client import _Rester
 from phase_server import KEY, VERSION, PhaseServer, entry, thermo_document
 from sample_documents import relaxed
-from tiny_sweeps import CRYSTAL, tiny_data
+from tiny_sweeps import CRYSTAL, GLASS, tiny_data
 from typer.testing import CliRunner
 
 from haloflow.cli.main import app
@@ -29,6 +29,7 @@ from haloflow.workflows.fetched_phases import (
 )
 from haloflow.workflows.phase_snapshots import content_sha256, read_snapshot
 from haloflow.workflows.plan import plan_sweep
+from haloflow.workflows.references import missing_phases
 from haloflow.workflows.sweep import load_sweep, parse_sweep
 
 R2SCAN = [
@@ -236,6 +237,30 @@ def test_a_candidate_is_placed_among_fetched_phases(snapshot, tmp_path, monkeypa
     assert document.energy_above_hull_ev_per_atom.value == pytest.approx(-3.30 - others)
     assert {p.phase_id for p in document.decomposition} == {"mp-1-r2SCAN", "mp-5-r2SCAN"}
     assert "Materials Project 2026.10.1" in document.note
+
+
+def test_frames_compete_with_the_same_phases_as_the_hull_and_elsewhere_with_the_librarys(
+    snapshot,
+):
+    for level in (None, "chgnet-r2scan"):
+        data = tiny_data(systems=[GLASS], hull={"phases": str(snapshot)})
+        data["ensemble"] = {"n_frames": 2} | ({"level": level} if level else {})
+        md = data.pop("level")
+        data["stages"] = {"relax": md, "hull": "vasp-r2scan", "melt_quench": md, "md": md}
+        plan = plan_sweep(parse_sweep(data))
+        makers = {step.name: step.maker for step in plan.steps.values()}
+        hull, ensemble = makers["hull-seed1"], makers["ensemble-seed1"]
+        assert hull.fetched
+        assert ensemble.level == (level or "vasp-r2scan")
+        if level is None:
+            assert ensemble.fetched == hull.fetched
+            assert ensemble.fetched_from == hull.fetched_from
+            assert ensemble.shipped_energies == {}
+        else:
+            assert ensemble.fetched == {}
+            assert ensemble.fetched_from == ""
+            assert ensemble.shipped_energies
+            assert ensemble.library_gap == missing_phases({"Na", "Cl"})
 
 
 def test_snapshots_that_do_not_fit_are_refused(snapshot, tmp_path):

@@ -26,7 +26,7 @@ from haloflow.engines.checkpoint import CheckpointFolder
 from haloflow.engines.labels import label_frames
 from haloflow.engines.md import run_md
 from haloflow.engines.md_settings import MDSettings
-from haloflow.engines.potentials import load_potential
+from haloflow.engines.potentials import identify, load_potential
 from haloflow.engines.relax import relax
 from haloflow.engines.relax_settings import RelaxSettings
 from haloflow.errors import EngineError, InterruptedRunError
@@ -109,47 +109,57 @@ def label(frames: dict[int, Atoms], folder: Path, level: str) -> dict[int, Atoms
     return found
 
 
-def formation_energy(frame: Atoms, references: dict[str, float]) -> float:
-    """Return the energy from the elements in eV/atom; NaN where one is not known."""
-    symbols = frame.get_chemical_symbols()
-    from_elements = sum(references.get(ELEMENTS.get(s, ""), np.nan) for s in symbols)
+def formation_energy(frame: Atoms, references: dict[str, float]) -> float | None:
+    """Return the energy from the elements in eV/atom; nothing where one is not known."""
+    phases = [ELEMENTS[symbol] for symbol in frame.get_chemical_symbols()]
+    if not references.keys() >= set(phases):
+        return None
+    from_elements = sum(references[phase] for phase in phases)
     return float(frame.get_potential_energy() - from_elements) / len(frame)
 
 
 def table(by_gpaw: dict[int, Atoms], by_chgnet: dict[int, Atoms]) -> None:
     """Print errors of CHGNet per frame, and over all."""
-    weights = load_potential(GPAW).identity.weights_sha256
-    known = computed_energies(GPAW, weights)
+    known = computed_energies(GPAW, identify(GPAW).weights_sha256)
     ours = {p: get_phase(p).energy_per_atom_ev[REFERENCE_LEVEL] for p in ELEMENTS.values()}
     print("| frame | atoms | E_form GPAW, eV/atom | CHGNet - GPAW, meV/atom | force MAE, meV/A |"
           " force RMSE | largest force, eV/A |")  # fmt: skip
     print("|---|---|---|---|---|---|---|")
     errors, relative, forces, references = [], {}, [], []
-    for index in sorted(by_gpaw.keys() & by_chgnet.keys()):
+    both = sorted(by_gpaw.keys() & by_chgnet.keys())
+    for index in both:
         dft, model = by_gpaw[index], by_chgnet[index]
-        energy = formation_energy(dft, known)
-        error = 1e3 * (formation_energy(model, ours) - energy)
+        energy, error = formation_energy(dft, known), "-"
+        if energy is not None:
+            errors.append(1e3 * (formation_energy(model, ours) - energy))
+            error = f"{errors[-1]:+.0f}"
         bare = 1e3 * (model.get_potential_energy() - dft.get_potential_energy()) / len(dft)
         relative.setdefault(dft.get_chemical_formula(empirical=True), []).append(bare)
         difference = 1e3 * (model.get_forces() - dft.get_forces())
         largest = np.linalg.norm(dft.get_forces(), axis=1).max()
-        errors.append(error)
         forces.append(difference.ravel())
         references.append(dft.get_forces().ravel())
         name = f"{dft.info['box']} {dft.info['part']}"
         rmse = np.sqrt(np.mean(difference**2))
-        print(f"| {name} | {len(dft)} | {energy:.3f} | {error:+.0f} | "
+        print(f"| {name} | {len(dft)} | {'-' if energy is None else f'{energy:.3f}'} | {error} | "
               f"{np.abs(difference).mean():.0f} | {rmse:.0f} | {largest:.2f} |")  # fmt: skip
-    if not errors:
+    if not both:
         print("nothing is evaluated by both yet")
         return
     every, true = np.concatenate(forces), np.concatenate(references)
     slope = 1 + np.dot(every / 1e3, true) / np.dot(true, true)
     spread = np.concatenate([np.array(e) - np.mean(e) for e in relative.values()])
-    print(f"\n{len(errors)} frames: formation energy MAE {np.mean(np.abs(errors)):.0f}, mean "
-          f"{np.mean(errors):+.0f} meV/atom; within a composition MAE {np.abs(spread).mean():.0f} "
-          f"meV/atom; force MAE {np.abs(every).mean():.0f}, RMSE {np.sqrt(np.mean(every**2)):.0f} "
-          f"meV/A; slope of CHGNet's forces on GPAW's {slope:.2f}")  # fmt: skip
+    mean = "-"
+    if errors:
+        mean = (f"MAE {np.mean(np.abs(errors)):.0f}, mean {np.mean(errors):+.0f} meV/atom of "
+                f"{len(errors)} frames")  # fmt: skip
+    print(f"\n{len(both)} frames: formation energy {mean}; within a composition MAE "
+          f"{np.abs(spread).mean():.0f} meV/atom; force MAE {np.abs(every).mean():.0f}, RMSE "
+          f"{np.sqrt(np.mean(every**2)):.0f} meV/A; slope of CHGNet's forces on GPAW's "
+          f"{slope:.2f}")  # fmt: skip
+    if missing := [phase for phase in ELEMENTS.values() if phase not in known]:
+        print(f"-: GPAW's energy of {', '.join(missing)} is not shipped for the GPAW that is "
+              "installed; see docs/gpaw.md")  # fmt: skip
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from ..workflows.managers.campaigns import (
     retry,
     submit_sweep,
 )
+from ..workflows.managers.campaigns import recover as recover_campaigns
 from ..workflows.managers.follow import STATES, campaign_state
 from ..workflows.managers.watching import recover_all, start_watchdog, watch
 from ..workflows.status import update_summaries
@@ -143,8 +144,7 @@ def _watch(out: Console, store: HaloflowStore, found: list[Campaign], every_s: f
     with Live(console=out, auto_refresh=False, transient=False) as live:
         while True:
             if time.monotonic() >= recover_at:
-                for campaign in found:
-                    campaign.recover(store)
+                recover_campaigns(found, store)
                 update_summaries(store)
                 recover_at = time.monotonic() + _RECOVER_S
             states = [campaign_state(campaign, store) for campaign in found]

@@ -19,8 +19,14 @@ _ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)
 
 @contextmanager
 def limited_to(walltime_s: float | None) -> Iterator[None]:
-    """Let what runs in a ``with`` block stop with a checkpoint after this many seconds."""
-    token = _ends_at.set(None if walltime_s is None else time.monotonic() + walltime_s)
+    """Let what runs in a ``with`` block stop with a checkpoint after this many seconds.
+
+    It does not stretch the limit of a block around it.
+    """
+    ends_at = [] if walltime_s is None else [time.monotonic() + walltime_s]
+    if (outer := _ends_at.get()) is not None:
+        ends_at.append(outer)
+    token = _ends_at.set(min(ends_at, default=None))
     try:
         yield
     finally:

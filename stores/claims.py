@@ -212,24 +212,27 @@ class Claims:
 
     def live(self, identities: Iterable[str] | None = None) -> dict[str, Claim]:
         """Return the claims that are not stale, by identity."""
-        criteria = {} if identities is None else {"_id": {"$in": list(identities)}}
-        claims = self._found(criteria)
+        wanted = None if identities is None else set(identities)
+        claims = self._found({}, wanted)
         return {one.identity: one for one in claims if not one.is_stale(self.stale_after_s)}
 
     def abandoned(self, identities: Iterable[str]) -> dict[str, datetime]:
         """Return those steps whose owner is dead or silent for too long: when it claimed them."""
-        criteria = {"_id": {"$in": list(identities)}}
-        stale = self._stale(criteria)
+        wanted = set(identities)
+        stale = self._stale(wanted)
         if any(not one.owner.is_here for one in stale):
             time.sleep(_SETTLE_S)
-            stale = self._stale(criteria)
+            stale = self._stale(wanted)
         return {one.identity: one.claimed_at for one in stale}
 
-    def _stale(self, criteria: Mapping[str, Any]) -> list[Claim]:
-        return [one for one in self._found(criteria) if one.is_stale(self.stale_after_s)]
+    def _stale(self, wanted: set[str]) -> list[Claim]:
+        return [one for one in self._found({}, wanted) if one.is_stale(self.stale_after_s)]
 
-    def _found(self, criteria: Mapping[str, Any]) -> list[Claim]:
-        return [self._looked_at(_claim(row)) for row in list(self._collection.find(criteria))]
+    def _found(self, criteria: Mapping[str, Any], among: set[str] | None = None) -> list[Claim]:
+        """Return claims; those among a sweep's steps are picked here: the steps may be many."""
+        rows = list(self._collection.find(criteria))
+        mine = [row for row in rows if among is None or row["_id"] in among]
+        return [self._looked_at(_claim(row)) for row in mine]
 
     def _looked_at(self, claim: Claim) -> Claim:
         """Note the first look at a claim whose owner is silent: the next heartbeat removes that.

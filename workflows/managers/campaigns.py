@@ -51,9 +51,7 @@ class Campaign:
         Also jobs whose document is stored, if they could not say so: others wait for them. A
         step that a living process has claimed is not lost because its job is silent.
         """
-        identities, claims = self.identities(store), Claims(store.claims)
-        abandoned = claims.abandoned(identities)
-        return self.manager.recover(identities, abandoned, claims.live(identities).keys())
+        return recover([self], store)[self.sweep.name]
 
 
 def submit_sweep(
@@ -113,6 +111,28 @@ def campaigns(
             Campaign(parse_sweep(row["sweep"], name), managers[row["manager"]])
             for name, row in chosen
         ]
+
+
+def recover(several: Collection[Campaign], store: HaloflowStore) -> dict[str, set[str]]:
+    """Find what was lost of several sweeps, and let it run again.
+
+    What lasts, to hear of who is silent, does so once for all of them.
+
+    Returns
+    -------
+    dict
+        Name of the sweep to identities.
+    """
+    of_each = {one.sweep.name: one.identities(store) for one in several}
+    of_managers: dict[Manager, set[str]] = {}
+    for one in several:
+        of_managers.setdefault(one.manager, set()).update(of_each[one.sweep.name])
+    claims, everything = Claims(store.claims), set[str]().union(*of_each.values())
+    abandoned = claims.abandoned(everything)
+    lost: set[str] = set()
+    for manager, identities in of_managers.items():
+        lost |= manager.recover(identities, abandoned, claims.live(identities).keys())
+    return {name: identities & lost for name, identities in of_each.items()}
 
 
 def go_on(campaign: Campaign, store: HaloflowStore) -> dict[str, Any]:

@@ -49,13 +49,17 @@ class FireWorksManager:
     ----------
     launchpad
         Default: that of ``my_launchpad.yaml``, found as FireWorks finds it.
+    stays
+        Whether to recover may last a ping and a half, to hear of jobs that are silent. Without
+        it they are only noted for who stays.
     """
 
     name = "fireworks"
     watch_log: Path | None = None  # its workers look after each other
 
-    def __init__(self, launchpad: LaunchPad | None = None) -> None:
+    def __init__(self, launchpad: LaunchPad | None = None, *, stays: bool = True) -> None:
         self.launchpad = launchpad or configured_launchpad()
+        self._stays = stays
 
     def close(self) -> None:
         """Close the connection of the LaunchPad."""
@@ -85,7 +89,7 @@ class FireWorksManager:
 
     @cached_property
     def _recovery(self) -> Recovery:
-        return Recovery(self.launchpad, self._scheduler)
+        return Recovery(self.launchpad, self._scheduler, stays=self._stays)
 
     def submit(self, plan: Plan, store: HaloflowStore) -> Submission:
         """Add the steps of `plan` without a result; what the LaunchPad has is left there."""

@@ -31,7 +31,7 @@ _OUTLASTS_OUTAGES = timedelta(hours=6)
 _STAY_PINGS, _MOST_STAY_S = 1.5, 90.0
 """How long the second look lasts."""
 _LOOK_S, _PROMPT_S = 1.0, 5.0
-"""From one question in it to the next, and in which time a server that is there answers."""
+"""From one question in it to the next, and in which time a server that is there says so."""
 _LOCK_S = 10.0
 """Longest time that FireWorks itself keeps a workflow to itself, some times over."""
 
@@ -43,11 +43,14 @@ class Recovery:
     ----------
     scheduler
         Of the queue that this machine submits to, as FireWorks calls it.
+    stays
+        Whether there is the time for a second look that lasts.
     """
 
-    def __init__(self, launchpad: LaunchPad, scheduler: str | None) -> None:
+    def __init__(self, launchpad: LaunchPad, scheduler: str | None, *, stays: bool = True) -> None:
         self._pad = launchpad
         self._scheduler = scheduler
+        self._stays = stays
 
     def put_back(
         self, running: Mapping[int, str], abandoned: Mapping[str, datetime], after_s: float
@@ -154,7 +157,8 @@ class Recovery:
         """Yield the launches that were as silent at a look more than two pings ago.
 
         What is silent for the first time is noted: after an outage of the server all are for a
-        moment. It may have been away again since, so the second look lasts.
+        moment. It may have been away again since, so the second look lasts: it is left to those
+        who have the time.
         """
         now = datetime.now(UTC)
         pause = timedelta(seconds=_PINGS_BETWEEN_LOOKS * fw_config.PING_TIME_SECS)
@@ -170,7 +174,8 @@ class Recovery:
                 self._pad.launches.update_one(running, {"$set": {_FIRST_LOOK: look}})
             elif now - time_of(seen["at"]) > pause:
                 again.append(launch)
-        yield from self._unheard(again)
+        if self._stays:
+            yield from self._unheard(again)
 
     def _unheard(self, launches: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return those that send no ping in the time of one, while the server is there."""
@@ -179,12 +184,13 @@ class Recovery:
         until = time.monotonic() + min(_STAY_PINGS * fw_config.PING_TIME_SECS, _MOST_STAY_S)
         while silent and (left_s := until - time.monotonic()) > 0:
             time.sleep(min(_LOOK_S, left_s))
-            asked = time.monotonic()
             found = [
                 one
                 for one in self._launches_by_id(silent)
                 if one["state_history"][-1]["updated_on"] == silent[one["launch_id"]]
             ]
+            asked = time.monotonic()
+            self._pad.db.command("ping")
             if time.monotonic() - asked > _PROMPT_S:  # nobody could be heard
                 return []
             silent = {one["launch_id"]: silent[one["launch_id"]] for one in found}
@@ -192,7 +198,7 @@ class Recovery:
 
     def _launches_by_id(self, launch_ids: Iterable[int]) -> Iterator[dict[str, Any]]:
         wanted = list(launch_ids)
-        fields = {"launch_id": 1, "state_history": 1, _FIRST_LOOK: 1}
+        fields = {"launch_id": 1, "state_history": {"$slice": -1}, _FIRST_LOOK: 1}
         for start in range(0, len(wanted), BATCH):
             some = {"$in": wanted[start : start + BATCH]}
             yield from self._pad.launches.find({"launch_id": some}, fields)

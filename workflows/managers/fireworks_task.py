@@ -10,6 +10,7 @@ from fireworks.utilities.fw_serializers import recursive_serialize, serialize_fw
 from jobflow.managers.fireworks import JobFiretask
 from monty.json import jsanitize
 
+from ...makers.walltime import limited_to
 from ...stores.connection import HaloflowStore
 from .sharing import own_share
 from .task import Ending, Orders, look_after_others, run_queued
@@ -56,10 +57,14 @@ class StepFiretask(JobFiretask):
         again = self.to_dict()  # to run a job resolves its references in place
         orders = Orders.of(fw_spec[ORDERS])
         said: list[str] = []
-        with HaloflowStore.of_jobstore(self["store"]) as store:
+        with (
+            HaloflowStore.of_jobstore(self["store"]) as store,
+            limited_to(orders.walltime_s),  # the look at others is part of the job's time
+        ):
             self._look_after_others(store)
             ending = run_queued(self["job"], orders, store, said.append)
-            self._look_after_others(store)
+            if ending is not Ending.INTERRUPTED:  # what goes on is told while there is time
+                self._look_after_others(store)
         detours = None
         if ending is Ending.INTERRUPTED:
             spec = {key: value for key, value in fw_spec.items() if key not in _OF_THIS_RUN}
@@ -73,4 +78,4 @@ class StepFiretask(JobFiretask):
         from .fireworks import FireWorksManager  # noqa: PLC0415  (which uses this task)
 
         if (launchpad := getattr(self, "launchpad", None)) is not None:
-            look_after_others(store, lambda: FireWorksManager(launchpad))
+            look_after_others(store, lambda: FireWorksManager(launchpad, stays=False))

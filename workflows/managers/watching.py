@@ -15,7 +15,7 @@ from ...errors import HaloflowError
 from ...settings import get_settings
 from ...stores.claims import Claims, Owner
 from ...stores.results import clear_failures
-from .campaigns import campaigns
+from .campaigns import campaigns, recover
 from .follow import campaign_state
 
 if TYPE_CHECKING:
@@ -43,12 +43,9 @@ def recover_all(store: HaloflowStore, manager: Manager | None = None) -> dict[st
     dict
         Name of the sweep to identities.
     """
-    found = {}
     with campaigns(store, manager=manager) as submitted:
-        for campaign in submitted:
-            lost = campaign.recover(store)
-            clear_failures(store, lost)
-            found[campaign.sweep.name] = lost
+        found = recover(submitted, store)
+    clear_failures(store, set[str]().union(*found.values()))
     return found
 
 

@@ -12,11 +12,13 @@ from optimade.server.config import ServerConfig
 from optimade.server.create_app import create_app
 from optimade.server.exception_handlers import general_exception
 from optimade.server.routers import landing
+from pymongo.errors import PyMongoError
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.cors import CORSMiddleware
 
 from ... import __version__
+from ...errors import StoreError
 from .entries import PREFIX, described_fields
 from .mirror import EntryMirror
 from .structures import StoredStructures
@@ -114,11 +116,14 @@ class _WhenReady(BaseHTTPMiddleware):
         self, request: Request, call_next: Callable[[Request], Awaitable[Response]]
     ) -> Response:
         """Wait a moment for the entries, then answer."""
-        if await run_in_threadpool(self._mirror.wait, WAIT_S):
-            return await call_next(request)
-        error = {
-            "status": "503",
-            "title": "Service Unavailable",
-            "detail": "the structures of the store are being prepared; ask again in a moment",
-        }
-        return JSONResponse({"errors": [error]}, 503, {"Retry-After": "5"})
+        try:
+            if await run_in_threadpool(self._mirror.wait, WAIT_S):
+                return await call_next(request)
+        except (StoreError, PyMongoError):
+            return _unavailable("the store cannot be used now; ask again in a moment")
+        return _unavailable("the structures of the store are being prepared; ask again in a moment")
+
+
+def _unavailable(detail: str) -> JSONResponse:
+    error = {"status": "503", "title": "Service Unavailable", "detail": detail}
+    return JSONResponse({"errors": [error]}, 503, {"Retry-After": "5"})

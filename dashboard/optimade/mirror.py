@@ -20,16 +20,21 @@ from ...stores.results import stored_outputs
 from .entries import entries_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
+    from maggma.core import Sort
     from pymatgen.core import Structure
 
     from ...stores.connection import HaloflowStore
 
 REFRESH_S: Final = 30.0
 _BATCH: Final = 100
+_ROWS: Final = 5000
+"""Of a first look at the summaries, one part of which has to come within the store's time."""
 _REST: Final = 0.5
 """Between two batches others have this part of the time that the last one took."""
+_DATED: Final = ["candidate_id", "last_updated"]
 _MARGIN: Final = timedelta(minutes=10)
 _STRUCTURE_STEP: Final = re.compile(r"(relax|melt_quench)(-seed\d+)?")
 _INDEXED: Final = ("id", "candidate_id", "elements", "nelements", "chemical_formula_reduced")
@@ -60,7 +65,8 @@ class EntryMirror:
         self._lock = threading.Lock()
         self._worker: threading.Thread | None = None
         self._refreshed_at = 0.0
-        self._complete = threading.Event()
+        self._is_complete = False
+        self._looked = threading.Event()
         self._trouble: Exception | None = None
 
     def close(self) -> None:
@@ -72,24 +78,28 @@ class EntryMirror:
     def wait(self, timeout_s: float) -> bool:
         """Start to follow, and tell whether all entries are there within `timeout_s`.
 
-        Later calls look for changes of the store at most every `REFRESH_S` seconds.
+        Later calls look for changes of the store at most every `REFRESH_S` seconds. What went
+        wrong in the last look is raised.
         """
         due = time.monotonic() - self._refreshed_at > REFRESH_S
         if (due or self._trouble) and (self._worker is None or not self._worker.is_alive()):
             self._trouble = None
+            self._looked.clear()
             self._worker = threading.Thread(target=self._follow, daemon=True)
             self._worker.start()
-        done = self._complete.wait(timeout_s)
+        if not self._is_complete:
+            self._looked.wait(timeout_s)
         if self._trouble is not None:
             raise self._trouble
-        return done
+        return self._is_complete
 
     def _follow(self) -> None:
         try:
             self.refresh()
         except Exception as error:  # noqa: BLE001  (whoever waits gets it)
             self._trouble = error
-            self._complete.set()
+        finally:
+            self._looked.set()
 
     def refresh(self) -> None:
         """Bring the entries up to date with the store."""
@@ -103,15 +113,33 @@ class EntryMirror:
                 self._seen.update({name: changed[name] for name in some})
                 time.sleep(_REST * (time.monotonic() - started))
             self._refreshed_at = time.monotonic()
-            self._complete.set()
+            self._is_complete = True
 
     def _changed(self) -> dict[str, datetime]:
         """Return when the candidates changed that are not as they were seen last."""
+        known = self._known() if self._is_complete else self._all_known()
+        return {name: at for name, at in known.items() if self._seen.get(name) != at}
+
+    def _known(self) -> dict[str, datetime]:
         newest = max(self._seen.values(), default=None)
         since = {} if newest is None else {"last_updated": {"$gte": newest - _MARGIN}}
-        rows = self._store.summaries.query(since, ["candidate_id", "last_updated"])
-        known = {row["candidate_id"]: row["last_updated"] for row in rows}
-        return {name: at for name, at in known.items() if self._seen.get(name) != at}
+        return self._dated(self._store.summaries.query(since, _DATED))
+
+    def _all_known(self) -> dict[str, datetime]:
+        found: dict[str, datetime] = {}
+        last = ""
+        while True:
+            after = {"candidate_id": {"$gt": last}}
+            order: dict[str, Sort | int] = {"candidate_id": 1}
+            part = self._dated(self._store.summaries.query(after, _DATED, order, limit=_ROWS))
+            if not part:
+                return found
+            found |= part
+            last = max(part)
+
+    @staticmethod
+    def _dated(rows: Iterable[dict[str, Any]]) -> dict[str, datetime]:
+        return {row["candidate_id"]: row["last_updated"] for row in rows}
 
     def _renew(self, ids: list[str]) -> None:
         one_of = {"candidate_id": {"$in": ids}}

@@ -19,9 +19,10 @@ from optimade.validator import ImplementationValidator
 
 from haloflow.dashboard.app import create_app
 from haloflow.dashboard.optimade import mirror as mirror_module
+from haloflow.dashboard.optimade.app import create_optimade_app
 from haloflow.dashboard.optimade.entries import described_fields
 from haloflow.dashboard.optimade.mirror import EntryMirror
-from haloflow.errors import DocumentError
+from haloflow.errors import DocumentError, StoreTimeoutError
 from haloflow.stores.connection import open_store
 from haloflow.stores.query import find_summaries
 from haloflow.stores.records import summary_of
@@ -252,3 +253,30 @@ def test_settings_of_another_server_are_not_obeyed(tmp_path):
     )
     assert shown.stdout == "False None mongomock 500\n"
     assert not (tmp_path / "logs").exists()
+
+
+def test_a_store_that_is_late_is_no_fault_and_leaves_no_half_answer(tmp_path, monkeypatch):
+    monkeypatch.setattr(mirror_module, "_BATCH", 3)
+    with (
+        filled_store(tmp_path / "store") as store,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+    ):
+        app = create_optimade_app(store)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1/structures"
+        with closing(app.state.mirror) as mirror, answering(app, listening):
+            renew, asked = mirror._renew, []
+
+            def late_once(some):
+                asked.append(some)
+                if len(asked) == 2:
+                    raise StoreTimeoutError("the store took longer than 5 s")
+                renew(some)
+
+            monkeypatch.setattr(mirror, "_renew", late_once)
+            first = httpx.get(url)
+            assert first.status_code == 503
+            assert first.headers["Retry-After"] == "5"
+            assert first.json()["errors"][0]["detail"].startswith("the store cannot be used now")
+            second = httpx.get(url, timeout=30)
+            assert second.status_code == 200
+            assert second.json()["meta"]["data_returned"] == mirror.entries.count() > 3

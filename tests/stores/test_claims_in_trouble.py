@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import itertools
 import sqlite3
 import threading
 import time
@@ -87,6 +88,51 @@ def test_a_beat_that_failed_comes_again_long_before_the_next_one(store):
             time.sleep(0.01)
         trouble.refuses = False
     assert beats[-1] - beats[0] < 3 * interval_s
+
+
+class Heard(Claims):
+    """Claims that note when they are asked to beat."""
+
+    def __init__(self, store, stale_after_s):
+        super().__init__(store, stale_after_s)
+        self.beats = []
+
+    def heartbeat(self, identity, owner):
+        self.beats.append(time.monotonic())
+        super().heartbeat(identity, owner)
+
+    def pauses(self):
+        return [after - before for before, after in itertools.pairwise(self.beats)]
+
+
+def test_only_the_beat_that_failed_comes_again_and_less_and_less_often(store, caplog):
+    interval_s = 2.0
+    well, ill = (Heard(store.claims, BEATS_BEFORE_STALE * interval_s) for _ in range(2))
+    owner, trouble = Owner.here(), OutOfOrder(ill._collection, AutoReconnect("away"))
+    ill._collection = trouble
+    with well.held(STEP, owner), ill.held("6" * 64, owner):
+        trouble.refuses = True
+        deadline = time.monotonic() + 60
+        while len(ill.beats) < 6:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        trouble.refuses = False
+        assert min(well.pauses()) > 0.9 * interval_s
+        least = (0.45, 0.9, 1.8, 1.8, 1.8)
+        assert all(pause > one for pause, one in zip(ill.pauses(), least, strict=True))
+        assert caplog.text.count("no heartbeat: away") == 1
+        n = len(ill.beats)
+        while len(ill.beats) < n + 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert ill.holder("6" * 64).heartbeat_at > ill.holder("6" * 64).claimed_at
+        trouble.refuses = True  # it is soon again once more
+        n = len(ill.beats)
+        while len(ill.beats) < n + 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        trouble.refuses = False
+    assert caplog.text.count("no heartbeat: away") == 2
 
 
 def put_down(store, seconds):

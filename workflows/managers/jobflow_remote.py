@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import contextmanager, suppress
 from math import ceil
 from pathlib import Path
@@ -41,7 +40,7 @@ from .jobflow_remote_states import (
     run_s,
 )
 from .jobflow_remote_task import IDENTITY, carrier
-from .queue_words import step_options
+from .queue_words import gpus_in, step_options
 from .resources import Usual, orders_of, resources_of
 
 if TYPE_CHECKING:
@@ -63,8 +62,6 @@ _IDENTITY_FIELD = f"job.metadata.{IDENTITY}"
 _BATCH = 1000
 _LOCK_S = 20
 _NOT_SENT = ("WAITING", "READY", "PAUSED", "FAILED", "REMOTE_ERROR")
-_GPUS = re.compile(r"gpus?[:=](\d+)")
-"""In what workers of Slurm, PBS or SGE ask for."""
 _STATES = {state.value: state for state in RemoteState}
 
 
@@ -310,12 +307,14 @@ def require_room(worker: WorkerBase, orders: Orders) -> None:
     Raises
     ------
     InputError
-        The step allows fewer.
+        The step allows fewer. A worker whose options do not say how many GPUs it has is not
+        refused.
     """
     if worker.batch is None or not orders.gpus:
         return
-    gpus = _GPUS.search(str(worker.resources))
-    on_one = ceil((worker.batch.parallel_jobs or 1) / (int(gpus[1]) if gpus else 1))
+    if (gpus := gpus_in(worker.resources or {})) is None:
+        return
+    on_one = ceil((worker.batch.parallel_jobs or 1) / gpus)
     if on_one > orders.replicas_per_gpu:
         raise InputError(
             "this worker runs more steps at once on a GPU than fit there",

@@ -15,6 +15,12 @@ QUEUE_TYPES = {"slurm": "SLURM", "pbs": "PBS", "sge": "SGE", "lsf": "LoadSharing
 """Schedulers as FireWorks calls them."""
 _MB_PER_GB = 1000
 _MEMORY = re.compile(r"\bmem=\w+|\bh_vmem=\w+")
+_ON_A_NODE = ("gpu", "gpus", "gpus_per_node", "gpus_per_job")
+_MANY_WORDS = ("gres", "select", "nodes")
+_KIND = r"(?:[\w.-]*[A-Za-z][\w.-]*:)?"
+_NUMBER = re.compile(_KIND + r"(\d+)")
+_GPUS = re.compile(r"\bn?gpus?\b(?:[:=]" + _KIND + r"(\d+)\b)?")
+"""``gpu:2``, ``gpu:a100:4``, ``ngpus=3``; without a number it is one."""
 
 _TAIL = """
 $${pre_rocket}
@@ -190,6 +196,25 @@ def _with_estimate(job: Resources, given: Mapping[str, Any]) -> Resources:
     """Return `job` with the memory that it is estimated to need, where nobody names any."""
     named = any(str(key).startswith("mem") for key in given) or _memory_in(given) is not None
     return job if named or job.memory_gb else replace(job, memory_gb=job.estimated_gb)
+
+
+def gpus_in(given: Mapping[str, Any]) -> int | None:
+    """Return how many GPUs a job of a worker has on a node, by its options: 1 if none speaks.
+
+    ``None`` if they speak of GPUs, but not of how many.
+    """
+    found: list[int | None] = []
+    for key, value in given.items():
+        if not value:
+            continue
+        if "gpu" in key:
+            number = _NUMBER.fullmatch(str(value))
+            is_plain = key.removeprefix("n") in _ON_A_NODE
+            found.append(int(number[1]) if number and is_plain else None)
+        elif key in _MANY_WORDS and (counts := _GPUS.findall(str(value))):
+            found.append(sum(int(n or 1) for n in counts))
+    known = [n for n in found if n is not None]
+    return max(known, default=1) if len(known) == len(found) else None
 
 
 def megabytes(job: Resources) -> int | None:

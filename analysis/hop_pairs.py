@@ -141,7 +141,9 @@ class Surroundings:
 
 
 def vacancy_hops(around: Surroundings, max_distance_a: float = MAX_DISTANCE_A) -> list[Hop]:
-    """Return the hops of mobile ions into each other's sites, each pair once.
+    """Return the hops of mobile ions into each other's sites, each way between two sites once.
+
+    In a small cell there are several ways from an ion to the images of another.
 
     Parameters
     ----------
@@ -157,9 +159,12 @@ def vacancy_hops(around: Surroundings, max_distance_a: float = MAX_DISTANCE_A) -
     """
     hops = []
     for ion in around.ions.tolist():
-        vectors, lengths = around.vectors(around.fractional[ion])
-        others = [i for i in around.ions.tolist() if i > ion and lengths[i] <= max_distance_a]
-        hops += [_hop(around, ion, other, vectors[other]) for other in others]
+        images, lengths = around.images(around.fractional[ion])
+        hops += [
+            _hop(around, ion, other, vector)
+            for other in around.ions[around.ions > ion].tolist()
+            for vector in images[other][lengths[other] <= max_distance_a]
+        ]
     return hops
 
 
@@ -169,11 +174,12 @@ def empty_site_hops(
     """Return the hops of mobile ions to `sites` (fractions, shape (n_sites, 3)) without ions."""
     hops = []
     for site in sites:
-        vectors, lengths = around.vectors(site)
+        images, lengths = around.images(site)
+        near = (lengths > _LEAST_HOP_A) & (lengths <= max_distance_a)
         hops += [
-            _hop(around, ion, None, -vectors[ion])
+            _hop(around, ion, None, -vector)
             for ion in around.ions.tolist()
-            if _LEAST_HOP_A < lengths[ion] <= max_distance_a
+            for vector in images[ion][near[ion]]
         ]
     return hops
 
@@ -268,11 +274,12 @@ def _hop(around: Surroundings, ion: int, vacated: int | None, displacement: Floa
 
 def _room_a(around: Surroundings, place: FloatArray) -> float:
     """Return the distance to the nearest anion, or nothing where an ion would not fit."""
-    _, lengths = around.vectors(place)
-    if lengths.min() < _SMALLEST_VOID_A:
+    _, images = around.images(place)
+    if images.min() < _SMALLEST_VOID_A:
         return 0.0
     n_near, nearest = 0, np.inf
-    for symbol, length in zip(around.symbols, lengths.tolist(), strict=True):
+    for symbol, lengths in zip(around.symbols, images, strict=True):
+        length = float(lengths.min())
         if symbol not in around.anions:
             if length < _CATION_ROOM_A:
                 return 0.0
@@ -280,7 +287,7 @@ def _room_a(around: Surroundings, place: FloatArray) -> float:
         bond = around.bond_a(symbol)
         if length < _LEAST_ROOM * bond / BOND_FACTOR:
             return 0.0
-        n_near += length <= bond
+        n_near += int((lengths <= bond).sum())
         nearest = min(nearest, length)
     return nearest if n_near >= _LEAST_ANIONS else 0.0
 

@@ -41,7 +41,7 @@ def _band(hop: HopBarrier, colour: str, *, shown: bool) -> Trace:
         "name": text(hop.kind),
         "legendgroup": text(hop.kind),
         "showlegend": shown,
-        "line": {"color": drawn, "shape": "spline", "width": 2},
+        "line": {"color": drawn, "shape": "linear", "width": 2},
         "marker": {"color": drawn, "size": 6},
         "hovertext": [said] * len(hop.path_a),
         "hoverinfo": "text",

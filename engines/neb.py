@@ -200,7 +200,7 @@ def find_barrier(
         moved(name, rattled(atoms), calculator, settings.relaxation())
         for name, atoms in zip(names, ends, strict=True)
     ]
-    first, last = continuous(relaxed[0].atoms, relaxed[1].atoms)
+    first, last = continuous(ends, (relaxed[0].atoms, relaxed[1].atoms))
     notes = [f"{name}: {one.note}" for name, one in zip(names, relaxed, strict=True) if one.note]
     status = worst(*(one.status for one in relaxed))
     spent = Spent(done)

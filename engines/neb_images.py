@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
 from ase.geometry import find_mic
 from ase.mep.neb import NEB, idpp_interpolate
 from ase.utils.forcecurve import fit_images
@@ -28,6 +29,10 @@ _IDPP_FMAX: Final = 0.1
 _IDPP_STEPS: Final = 200
 _LEAST_SHARE: Final = 0.5
 """Of the hop: an ion that comes less far between the relaxed ends has fallen back."""
+_FROM_ITS_SITE_A: Final = 0.8
+"""An ion that an end takes farther from the asked site sits in another one."""
+_ANOTHER_HOP_A: Final = 1.0
+"""Between the ends; an ion that goes so far has hopped too."""
 _MEV: Final = 1e-3
 _RATTLE_A: Final = 0.05
 """Standard deviation of the displacements that keep ends from resting where symmetry only
@@ -102,7 +107,7 @@ class Spent:
 def interpolated(
     first: Atoms, last: Atoms, n_images: int, ion: int, route: NDArray[np.float64] | None = None
 ) -> list[Atoms]:
-    """Return all images of a band by IDPP, from a straight line or with the ion on `route`."""
+    """Return all images of a band by IDPP, from a straight line or with the ion held on `route`."""
     images = [bare(first) for _ in range(n_images + 2)]
     move = last.positions - first.positions
     for share, image in zip(np.linspace(0, 1, n_images + 2), images, strict=True):
@@ -111,8 +116,11 @@ def interpolated(
         line = np.linspace(0, 1, len(route))[:, None] * (route[-1] - route[0]) + route[0]
         for image, aside in zip(images, route - line, strict=True):
             image.positions[ion] += aside
+            image.set_constraint(FixAtoms([ion]))  # IDPP knows none but the straight way
     band = NEB(images, method="improvedtangent", allow_shared_calculator=True)
     idpp_interpolate(band, traj=None, log=None, fmax=_IDPP_FMAX, mic=True, steps=_IDPP_STEPS)
+    for image in images:
+        image.set_constraint()
     return images
 
 
@@ -158,12 +166,24 @@ def barrier_of(
 
 
 def fell_back(asked: tuple[Atoms, Atoms], relaxed: tuple[Atoms, Atoms], ion: int) -> str:
-    """Say that an ion did not stay at the ends of its hop; nothing where it did."""
-    far = find_mic(asked[1].positions[ion] - asked[0].positions[ion], asked[0].cell)[1]
-    came = float(np.linalg.norm(relaxed[1].positions[ion] - relaxed[0].positions[ion]))
-    if came >= _LEAST_SHARE * far:
-        return ""
-    return f"the ion falls back: {came:.2f} A between the relaxed ends of {far:.2f} A"
+    """Say that the relaxed ends are not those of the asked hop; nothing where they are."""
+    far = float(np.linalg.norm(asked[1].positions[ion] - asked[0].positions[ion]))
+    moves = relaxed[1].positions - relaxed[0].positions
+    came = float(np.linalg.norm(moves[ion]))
+    if came < _LEAST_SHARE * far:
+        return f"the ion falls back: {came:.2f} A between the relaxed ends of {far:.2f} A"
+    for name, end, site in zip(("start", "end"), relaxed, asked, strict=True):
+        off = float(np.linalg.norm(end.positions[ion] - site.positions[ion]))
+        if off > _FROM_ITS_SITE_A:
+            return f"{name}: the ion comes to rest {off:.2f} A from the asked site"
+    alike = relaxed[0].numbers == relaxed[0].numbers[ion]
+    alike[ion] = False
+    lengths = np.where(alike, np.linalg.norm(moves, axis=1), 0.0)
+    other = int(np.argmax(lengths))
+    if lengths[other] > _ANOTHER_HOP_A:
+        symbol = relaxed[0].symbols[other]
+        return f"{symbol}{other} hops too: {lengths[other]:.2f} A between the relaxed ends"
+    return ""
 
 
 def judged(
@@ -222,10 +242,15 @@ def bare(atoms: Atoms) -> Atoms:
     return copy
 
 
-def continuous(first: Atoms, last: Atoms) -> tuple[Atoms, Atoms]:
-    """Return both ends, every atom of the last one at its image next to the first one's."""
-    moved = last.copy()
-    move = find_mic(last.positions - first.positions, first.cell)[0]
-    moved.positions[:] = first.positions + move
-    moved.calc = SinglePointCalculator(moved, **last.calc.results)
-    return first, moved
+def continuous(asked: tuple[Atoms, Atoms], relaxed: tuple[Atoms, Atoms]) -> tuple[Atoms, Atoms]:
+    """Return the relaxed ends, every atom at its image next to where it was asked to be."""
+    first, last = (_next_to(*pair) for pair in zip(asked, relaxed, strict=True))
+    return first, last
+
+
+def _next_to(asked: Atoms, relaxed: Atoms) -> Atoms:
+    moved = relaxed.copy()
+    move = find_mic(relaxed.positions - asked.positions, asked.cell)[0]
+    moved.positions[:] = asked.positions + move
+    moved.calc = SinglePointCalculator(moved, **relaxed.calc.results)
+    return moved

@@ -7,6 +7,7 @@ band say so.
 
 from __future__ import annotations
 
+import gzip
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 from pymatgen.io.ase import AseAtomsAdaptor
 
+from ..errors import EngineError
 from ..quantity import Status
 from .durable import sole_use, write_durably
 from .neb_images import (
@@ -48,7 +50,6 @@ _MOST_RUNS: Final = 10
 _LEVELS_OWN: Final = ("PREC", "NSW")
 _CHAIN_FORCE: Final = re.compile(r"FORCES: max atom, RMS\s+(\S+)")
 """As VTST writes the force across the band into the OUTCAR of an image."""
-NO_VTST: Final = "no forces across the band: this VASP has no VTST, which knows climbing images"
 
 
 def band_inputs(
@@ -106,7 +107,7 @@ def find_barrier_with_vasp(
     InterruptedRunError
         After a signal or the walltime; calling again goes on.
     EngineError, PotentialError
-        VASP failed, or cannot be used; names the cause.
+        VASP failed, or cannot be used (without VTST it knows no bands); names the cause.
     """
     before = Spent(n_steps=-task.n_steps, n_resumes=-task.n_resumes)
 
@@ -120,7 +121,7 @@ def find_barrier_with_vasp(
             relaxed_atoms(rattled(atoms), task, settings, name=f"{name}-{end}")
             for end, atoms in zip(("start", "end"), ends, strict=True)
         ]
-        first, last = continuous(found[0][0], found[1][0])
+        first, last = continuous(ends, (found[0][0], found[1][0]))
         notes = [
             f"{end}: {said}"
             for end, (_, left) in zip(("start", "end"), found, strict=True)
@@ -168,7 +169,8 @@ def _relaxed_band(
     done, ended = 0, None
     for folder in task.runs(name):
         ordered = _last_images(folder, ordered)
-        ended = folder if (folder / FINISHED).exists() else None
+        whole = (folder / FINISHED).exists() and not _without_forces(folder, settings)
+        ended = folder if whole else None
         done += _n_steps(folder) if ended else 0
         task.n_resumes += ended is None
     while True:
@@ -177,6 +179,7 @@ def _relaxed_band(
         if ended is not None and (not left or enough):
             break
         ended = _run(ordered, task, settings, name=name, done=done)
+        _require_forces(ended, settings)
         ordered = _last_images(ended, ordered)
         done += _n_steps(ended)
     task.n_steps += done
@@ -234,8 +237,6 @@ def _left(folder: Path, settings: NebSettings) -> list[str]:
     """Say why a band has not converged; nothing where it has."""
     images = _between(folder, settings)
     force = max(_chain_force(image) for image in images)
-    if np.isnan(force):
-        return [NO_VTST]
     reasons = [] if force <= settings.fmax_ev_a else [
         f"a force of {force:.3g} eV/A is left across it, above {settings.fmax_ev_a:g}"
     ]  # fmt: skip
@@ -244,9 +245,38 @@ def _left(folder: Path, settings: NebSettings) -> list[str]:
     return reasons
 
 
+def _without_forces(folder: Path, settings: NebSettings) -> list[str]:
+    """Return the images of a run that hold no force across the band."""
+    images = _between(folder, settings)
+    return [image.name for image in images if np.isnan(_chain_force(image))]
+
+
+def _require_forces(folder: Path, settings: NebSettings) -> None:
+    """Refuse a band whose forces are not known: nothing tells when it has converged.
+
+    Raises
+    ------
+    EngineError
+        Naming the images.
+    """
+    if lacking := _without_forces(folder, settings):
+        raise EngineError(
+            "VASP wrote no forces across the band",
+            given=f"images {', '.join(lacking)} of {folder.parent.name}/{folder.name}",
+            allowed="a VASP built with VTST, which knows climbing images, and a whole OUTCAR",
+            remedy="build VASP with VTST, or look at the OUTCAR of these images; then run it again",
+        )
+
+
 def _chain_force(image: Path) -> float:
     """Return the largest force across the band in the last step; NaN where VTST wrote none."""
-    found = _CHAIN_FORCE.findall((image / "OUTCAR").read_text(errors="replace"))
+    path = image / "OUTCAR"
+    packed = image / "OUTCAR.gz"
+    if path.is_file():
+        text = path.read_text(errors="replace")
+    else:
+        text = gzip.decompress(packed.read_bytes()).decode(errors="replace")
+    found = _CHAIN_FORCE.findall(text)
     return float(found[-1]) if found else float("nan")
 
 

@@ -347,7 +347,7 @@ def _result(
 ) -> VaspResult:
     files = {}
     for folder in sorted(task.directory.glob("*/run-*")):
-        _tidy(folder)
+        tidy(folder)
         path = folder / "vasprun.xml.gz"
         if path.is_file():
             files[f"{folder.parent.name}/{folder.name}"] = path
@@ -378,7 +378,14 @@ def in_order(structure: Structure, order: tuple[int, ...]) -> Structure:
     return ordered
 
 
-def _tidy(folder: Path) -> None:
+def tidy_step(directory: Path) -> None:
+    """Delete what nothing reads any more of the runs of a step that is done."""
+    for folder in sorted(directory.glob("*/run-*")):
+        for place in (folder, *folder.glob("[0-9][0-9]")):  # images of a band
+            tidy(place)
+
+
+def tidy(folder: Path) -> None:
     """Delete what nothing reads any more, and compress the rest."""
     for name in _NOT_KEPT:
         (folder / name).unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import ase.io
@@ -23,12 +23,14 @@ from ..analysis.hop_pairs import (
     window,
 )
 from ..analysis.hop_routes import least_resistance_route
+from ..engines.domain import SELECT_GRADE
 from ..engines.neb import NebSettings, find_barrier
 from ..engines.potentials import require_coverage
 from ..engines.relax import relax
 from ..errors import InputError
-from ..quantity import Status, worst
+from ..quantity import Quantity, Status, worst
 from ..stores.barrier_documents import BarriersDocument, HopBarrier
+from .domain_check import student_domain
 from .references import reference_to
 from .step import LevelMaker, StepContext, parents_of, start_structure, step_job
 
@@ -50,6 +52,8 @@ _VACANCY: Final = (
 _FULL: Final = "all ions are there"
 _BY_DENSITY: Final = "way of least resistance through the density at {:g} K"
 _STRAIGHT: Final = "straight line"
+_LEAST_CELL_A: Final = 8.0
+"""Between opposite faces: twice the longest hop."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ class NebMaker(LevelMaker):
     checkpoint_interval: int = 10
 
     kind: ClassVar[str] = "neb"
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
     needs_all_inputs: ClassVar[bool] = False
 
     @step_job(needs_all_inputs=False)
@@ -124,8 +128,8 @@ class NebMaker(LevelMaker):
         start
             Its cell is kept.
         landscape
-            Of MD of the same sample: bands start along its density, and empty sites come
-            with it, where it is of these sites.
+            Of MD of the same sample: bands start along its density where that has been at
+            both sites.
 
         Raises
         ------
@@ -182,9 +186,7 @@ class NebMaker(LevelMaker):
         bad = [one for one in found if one.barrier_ev.status is not Status.OK]
         return BarriersDocument(
             identity=context.identity,
-            status=worst(*(one.barrier_ev.status for one in found))
-            if len(bad) == len(found)
-            else Status.OK,
+            status=worst(*(one.barrier_ev.status for one in found)),
             note=f"{len(bad)} of {len(found)} bands gave no sound barrier" if bad else "",
             provenance=self.provenance(context),
             files=files,
@@ -290,6 +292,7 @@ class NebMaker(LevelMaker):
 
     def _document(self, hop: Hop, result: NebResult, route: str) -> HopBarrier:
         known = bool(result.energies_ev)
+        doubts = self._doubts(result) if known else []
         target = "empty site" if hop.vacated is None else f"{self.mobile}{hop.vacated}"
         return HopBarrier(
             label=f"{self.mobile}{hop.ion} to {target}",
@@ -299,8 +302,8 @@ class NebMaker(LevelMaker):
             distance_a=hop.distance_a,
             n_alike=hop.n_alike,
             route=route,
-            barrier_ev=result.forward_ev,
-            backward_barrier_ev=result.backward_ev,
+            barrier_ev=_doubted(result.forward_ev, doubts),
+            backward_barrier_ev=_doubted(result.backward_ev, doubts),
             difference_ev=result.difference_ev if known else None,
             path_a=result.path_a,
             energies_ev=result.energies_ev,
@@ -308,6 +311,23 @@ class NebMaker(LevelMaker):
             max_force_ev_a=result.max_force_ev_a if known else None,
             n_steps=result.n_steps,
         )
+
+    def _doubts(self, result: NebResult) -> list[str]:
+        """Say why a band tells little of this hop, however well it converged."""
+        top, doubts = result.images[result.top], []
+        thinnest = float(min(1 / np.linalg.norm(row) for row in np.linalg.inv(top.cell.array).T))
+        if thinnest < _LEAST_CELL_A:
+            doubts.append(
+                f"the cell is {thinnest:.1f} A thin, less than {_LEAST_CELL_A:g}: "
+                "the ion and the vacancy meet their own images"
+            )
+        domain = student_domain(self.level)
+        if domain is not None and (grade := domain.grade(top)) > SELECT_GRADE:
+            doubts.append(
+                f"the top of the band has grade {grade:.3g}, above {SELECT_GRADE:g}: "
+                "the student was not trained for it"
+            )
+        return doubts
 
     def _window(self, result: NebResult, hop: Hop) -> tuple[tuple[str, float], ...]:
         top = result.images[result.top]
@@ -324,6 +344,13 @@ def ends_of(host: Atoms, hop: Hop) -> tuple[Atoms, Atoms]:
     last = first.copy()
     last.positions[hop.ion] += hop.displacement @ host.cell.array
     return first, last
+
+
+def _doubted(barrier: Quantity, doubts: list[str]) -> Quantity:
+    if not doubts:
+        return barrier
+    note = "; ".join(filter(None, [*doubts, barrier.note]))
+    return replace(barrier, status=worst(barrier.status, Status.OUT_OF_DOMAIN), note=note)
 
 
 def _counted(hops: list[Hop]) -> dict[str, int]:

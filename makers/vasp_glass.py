@@ -12,7 +12,7 @@ from ..engines.md_settings import MDSettings
 from ..engines.potentials import Potential, identify
 from ..engines.vasp_inputs import MDSegment, relaxation
 from ..engines.vasp_md import run_segments
-from ..engines.vasp_relax import in_order, relax_once
+from ..engines.vasp_relax import in_order, relax_once, tidy_step
 from .glass_run import GlassRun
 from .guards import Stage, dynamics_guards
 from .melt_quench import MeltQuenchMaker
@@ -161,4 +161,6 @@ class VaspMeltQuenchMaker(MeltQuenchMaker):
         context.n_resumes = sum(part.n_resumes for part in run.parts.values())
         document = self._document(mixture, box, run, context)
         origin = task.check(task.runs(next(reversed(run.parts)))[-1])
-        return document.model_copy(update={"provenance": with_origin(self, origin, context)})
+        provenance = with_origin(self, origin, context)
+        tidy_step(task.directory)
+        return document.model_copy(update={"provenance": provenance})

@@ -13,6 +13,7 @@ from ..engines.md import MDResult
 from ..engines.trajectory import TrajectoryReader
 from ..engines.vasp_inputs import MDSegment
 from ..engines.vasp_md import run_segments
+from ..engines.vasp_relax import tidy_step
 from ..quantity import Status
 from .guards import dynamics_guards
 from .md import MDMaker
@@ -83,6 +84,7 @@ class VaspMDMaker(MDMaker):
         document = self._document(parts, context)
         origin = task.check(task.runs(next(reversed(parts)))[-1])
         provenance = with_origin(self, origin, context)
+        tidy_step(task.directory)
         return document.model_copy(update={"ensemble": ENSEMBLE, "provenance": provenance})
 
 

@@ -9,6 +9,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from ..engines.durable import sole_use
 from ..engines.vasp_neb import find_barrier_with_vasp, relaxed_atoms
+from ..engines.vasp_relax import tidy_step
 from .neb import NebMaker, ends_of
 from .vasp import vasp_task, with_origin
 
@@ -38,7 +39,7 @@ class VaspNebMaker(NebMaker):
 
     level: str = "vasp-r2scan"
 
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
 
     def physics(self) -> dict[str, Any]:
         """Return what decides the result."""
@@ -55,6 +56,7 @@ class VaspNebMaker(NebMaker):
         found = super()._barriers(structure, landscape, context)
         task = vasp_task(self.level, structure, context)
         origin = task.check(task.runs("host")[-1])
+        tidy_step(task.directory)
         return found.model_copy(update={"provenance": with_origin(self, origin, context)})
 
     def _relaxed(self, structure: Structure, context: StepContext) -> Atoms:

@@ -140,22 +140,27 @@ def _relaxation(known: Steps) -> Quantity | None:
 
 
 def _barrier(known: Steps, elements: frozenset[str]) -> Quantity | None:
-    """Return the mean barrier over hops that share one corner of these elements."""
+    """Return the mean barrier, there and back, over hops that share one corner of these."""
 
     def read(document: BarriersDocument) -> Quantity | None:
         hops = [
-            hop.barrier_ev
+            barrier
             for hop in document.hops
             if hop.linkage == "corner" and set(hop.shared) <= elements
+            for barrier in (hop.barrier_ev, hop.backward_barrier_ev)
         ]
         sound = [hop for hop in hops if is_known(hop) and hop.status is Status.OK]
         if not sound:
-            return Quantity(status=Status.UNCONVERGED, note=f"{len(hops)} bands, none sound") \
+            return Quantity(status=Status.UNCONVERGED, note=f"{len(hops) // 2} bands, none sound") \
                 if hops else None  # fmt: skip
         values = [hop.value for hop in sound if hop.value is not None]
-        said = f"mean of {len(values)} hops, {min(values):.2f} to {max(values):.2f} eV"
+        n_sound, n_hops = len(sound) // 2, len(hops) // 2
+        said = f"mean of {n_sound} hops, {min(values):.2f} to {max(values):.2f} eV"
+        if n_sound < n_hops:
+            said = f"{n_hops - n_sound} of {n_hops} bands gave no sound barrier; {said}"
         found = combine(sound, n_expected=len(sound))
-        return replace(found, note=f"{said}, into {document.into} sites")
+        status = worst(found.status, Status.OK if n_sound == n_hops else Status.UNCONVERGED)
+        return replace(found, status=status, note=f"{said}, into {document.into} sites")
 
     return _combined(known, "neb", BarriersDocument, read)
 

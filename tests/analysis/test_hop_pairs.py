@@ -49,6 +49,24 @@ def test_rock_salt_has_one_hop_over_a_shared_edge():
     assert vacancy_hops(one, 3.5) == []
 
 
+def test_a_small_cell_has_the_hops_to_all_images_of_a_neighbour():
+    small = Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(5.6), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    )
+    one = around(small)
+    hops = vacancy_hops(one, 4.5)
+    assert len(hops) == 4 * 12 / 2
+    assert {hop.kind for hop in hops} == {"Cl edge"}
+    (distinct,) = distinct_hops(hops, one, symmetry(one))
+    assert distinct.n_alike == 24
+    # Na2O: the octahedral site lies between eight Na, and six O of which three pairs are images
+    oxide = around(Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(5.6), ["Na", "O"], [[0.25, 0.25, 0.25], [0, 0, 0]]
+    ).get_primitive_structure())  # fmt: skip
+    (site,) = empty_sites(oxide)
+    assert len(empty_site_hops(oxide, np.array([site]), 2.5)) == 8
+
+
 def test_antifluorite_shares_edges_then_corners_of_oxygen():
     cell = Structure.from_spacegroup(
         "Fm-3m", Lattice.cubic(5.6), ["Na", "O"], [[0.25, 0.25, 0.25], [0, 0, 0]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 
 import numpy as np
@@ -15,7 +16,8 @@ from pymatgen.io.vasp import Incar
 from vasp_cells import wait_for
 
 from haloflow.engines.neb import NebSettings
-from haloflow.engines.vasp_neb import band_inputs, find_barrier_with_vasp
+from haloflow.engines.vasp_neb import _chain_force, band_inputs, find_barrier_with_vasp
+from haloflow.engines.vasp_relax import tidy_step
 from haloflow.engines.vasp_run import images_in
 from haloflow.errors import EngineError
 from haloflow.makers.step import release_claims
@@ -129,11 +131,44 @@ def _stop_at_first_step(folder):
     (folder / "STOPCAR").write_text("LSTOP = .TRUE.\n")
 
 
-def test_a_vasp_without_vtst_is_told_by_its_files(stand_in, task):
-    stand_in.fail(no_vtst={"times": 99})
-    result = find(task(), NebSettings(n_images=1, fmax_ev_a=0.05, max_steps=3))
-    assert result.status is Status.UNCONVERGED
-    assert "this VASP has no VTST, which knows climbing images" in result.note
+def test_a_vasp_without_vtst_is_told_after_its_first_run(stand_in, task):
+    stand_in.fail(no_vtst={"times": 1})
+    few = NebSettings(n_images=1, fmax_ev_a=0.05, max_steps=3)
+    with pytest.raises(EngineError, match="VASP wrote no forces across the band") as refused:
+        find(task(), few)
+    assert "images 01 of hop-000-band/run-001" in str(refused.value)
+    assert "built with VTST" in str(refused.value)
+    work = task()
+    assert find(work, few).energies_ev  # VTST is there now: it goes on
+    assert len(work.runs("hop-000-band")) == 2
+
+
+def test_an_image_that_was_cut_short_is_no_converged_one(task):
+    settings = NebSettings(n_images=2, fmax_ev_a=0.5, max_steps=60)
+    work = task()
+    find(work, settings)
+    last = work.runs("hop-000-band")[-1]
+    for tidied in (False, True):
+        if tidied:
+            tidy_step(work.directory)
+        assert _chain_force(last / "02") <= 0.5
+    text = gzip.decompress((last / "02" / "OUTCAR.gz").read_bytes()).decode()
+    cut = text[: text.index("FORCES: max atom")]
+    (last / "02" / "OUTCAR.gz").write_bytes(gzip.compress(cut.encode()))
+    n_runs = len(work.runs("hop-000-band"))
+    result = find(task(), settings)
+    assert len(work.runs("hop-000-band")) == n_runs + 1
+    assert result.max_force_ev_a <= 0.5
+
+
+def test_nothing_is_left_of_a_step_that_must_not_be_passed_on(tmp_path):
+    run = tmp_path / "hop-000-band" / "run-001"
+    for place in (run, run / "00", run / "01"):
+        place.mkdir(parents=True, exist_ok=True)
+        for name in ("POTCAR", "WAVECAR", "CHGCAR", "OUTCAR", "CONTCAR"):
+            (place / name).write_text("x")
+    tidy_step(tmp_path)
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"OUTCAR.gz", "CONTCAR"}
 
 
 def test_a_maker_of_barriers_by_vasp(stand_in, tmp_path, monkeypatch):
@@ -152,8 +187,11 @@ def test_a_maker_of_barriers_by_vasp(stand_in, tmp_path, monkeypatch):
         document = step_of(store.outputs.query_one({"uuid": job.uuid})["output"])
     assert isinstance(document, BarriersDocument)
     assert document.level == "vasp-pbe-d3"
-    assert document.n_possible == {"Cl edge": 6}
+    assert not [p for p in tmp_path.rglob("*") if p.name in {"WAVECAR", "CHGCAR", "OUTCAR"}]
+    assert document.n_possible == {"Cl edge": 24}  # to the images of each neighbour too
     assert "no charge was added" in document.charge_note
     assert document.provenance.potential.package == "vasp"
     assert document.provenance.packages["POTCAR Na_pv"] == "PAW_PBE Na_pv 19Sep2006"
-    assert [len(hop.energies_ev) for hop in document.hops] in ([3], [0])
+    (hop,) = document.hops
+    assert len(hop.energies_ev) == 3, hop.barrier_ev.note
+    assert "the cell is 5.2 A thin, less than 8" in hop.barrier_ev.note

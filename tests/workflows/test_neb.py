@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from types import SimpleNamespace
+
 import ase.io
 import pytest
+from ase.build import bulk
 from jobflow import run_locally
 from tiny_sweeps import GLASS, tiny_sweep
 
@@ -53,6 +57,7 @@ def test_the_bands_start_along_the_density_of_the_same_glass(glass):
     assert {hop.kind for hop in document.hops} == set(document.n_possible)
     assert all(hop.distance_a <= 3.6 for hop in document.hops)
     assert any("through the density at 300 K" in hop.route for hop in document.hops)
+    assert any(hop.energies_ev for hop in document.hops)
     for hop, file in zip(document.hops, document.files, strict=True):
         images = ase.io.read(files / file.path, ":")
         if hop.energies_ev:
@@ -70,13 +75,15 @@ def test_the_summary_takes_sound_barriers_over_corners_alone(glass):
     hop = document.hops[0]
 
     def summary(*hops):
-        changed = document.model_copy(update={"hops": list(hops)})
-        steps = {d.identity: d for d in made.values()} | {document.identity: changed}
-        return summarize(candidate, steps)
+        ok = {"status": Status.OK, "note": ""}  # what is said of this sample is not the point
+        changed = document.model_copy(update={"hops": list(hops), **ok})
+        steps = {d.identity: d.model_copy(update=ok) for d in made.values()}
+        return summarize(candidate, steps | {document.identity: changed})
 
-    def one(value, shared, linkage="corner", status=Status.OK):
-        barrier = Quantity(value, 0.01, value - 0.02, value + 0.02, status)
-        update = {"barrier_ev": barrier, "shared": shared, "linkage": linkage}
+    def one(value, shared, linkage="corner", status=Status.OK, back=0.0):
+        barriers = [Quantity(v, 0.01, v - 0.02, v + 0.02, status) for v in (value, value + back)]
+        update = {"barrier_ev": barriers[0], "backward_barrier_ev": barriers[1],
+                  "shared": shared, "linkage": linkage}  # fmt: skip
         return hop.model_copy(update=update)
 
     found = summary(
@@ -84,12 +91,44 @@ def test_the_summary_takes_sound_barriers_over_corners_alone(glass):
         one(9.0, {"Cl": 1}, status=Status.UNCONVERGED),
     )  # fmt: skip
     assert found.corner_barrier_halide_ev.value == pytest.approx(0.4)
-    assert "mean of 2 hops, 0.30 to 0.50 eV" in found.corner_barrier_halide_ev.note
+    assert found.corner_barrier_halide_ev.note.startswith(
+        "1 of 3 bands gave no sound barrier; mean of 2 hops, 0.30 to 0.50 eV"
+    )
+    assert found.corner_barrier_halide_ev.status is Status.UNCONVERGED
+    assert found.corner_barrier_chalcogenide_ev.status is Status.OK
+    there_and_back = summary(one(0.3, {"Cl": 1}, back=0.2)).corner_barrier_halide_ev
+    assert there_and_back.value == pytest.approx(0.4)  # which end is the first is chance
+    assert "mean of 1 hops, 0.30 to 0.50 eV" in there_and_back.note
     assert found.corner_barrier_chalcogenide_ev.value == pytest.approx(0.2)
     assert summary(one(9.0, {"Cl": 2}, "edge")).corner_barrier_halide_ev is None
     unsound = summary(one(9.0, {"Cl": 1}, status=Status.UNCONVERGED)).corner_barrier_halide_ev
     assert unsound.value is None
     assert "1 bands, none sound" in unsound.note
+
+
+def test_a_cell_in_which_ions_meet_their_images_is_told(glass):
+    document = glass[1]["neb-seed1"]
+    thin = [hop for hop in document.hops if hop.energies_ev]
+    assert thin
+    for hop in thin:
+        assert hop.barrier_ev.status is not Status.OK
+        assert re.match(r"the cell is \d\.\d A thin, less than 8: ", hop.barrier_ev.note)
+    assert document.status is not Status.OK
+    n = len(document.hops)
+    assert document.note == f"{n} of {n} bands gave no sound barrier"
+
+
+def test_the_top_of_a_band_is_graded_where_a_student_makes_it(monkeypatch):
+    image = bulk("NaCl", "rocksalt", a=5.6, cubic=True) * (2, 2, 2)
+    domain = SimpleNamespace(grade=lambda atoms: len(atoms) / 16)
+    monkeypatch.setattr("haloflow.makers.neb.student_domain", {"nep:s.txt": domain}.get)
+    known, strange = (SimpleNamespace(images=[image[:16], i], top=1) for i in (image[:32], image))
+    student = NebMaker(level="nep:s.txt", anions=("Cl",))
+    assert student._doubts(known) == []
+    assert student._doubts(strange) == [
+        "the top of the band has grade 4, above 2: the student was not trained for it"
+    ]
+    assert NebMaker(anions=("Cl",))._doubts(strange) == []
 
 
 def test_the_figure_pales_what_is_not_sound(glass):
@@ -98,6 +137,7 @@ def test_the_figure_pales_what_is_not_sound(glass):
     sound = known.model_copy(update={"barrier_ev": Quantity(0.3, 0.01, 0.28, 0.32)})
     pale = known.model_copy(update={"barrier_ev": Quantity(status=Status.UNCONVERGED, note="why")})
     figure = barriers_figure(document.model_copy(update={"hops": [sound, pale]}))
+    assert {trace["line"]["shape"] for trace in figure["data"]} == {"linear"}  # none overshoots
     colours = [trace["line"]["color"] for trace in figure["data"]]
     assert colours[0].endswith("0.9)")
     assert colours[1].endswith("0.3)")

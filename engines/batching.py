@@ -7,6 +7,7 @@ a run sees of it: an ASE calculator that waits, in a run beside others, until al
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from numpy.typing import NDArray
 
+_log = logging.getLogger(__name__)
 _VOIGT_SIZE = 6
 
 
@@ -86,11 +88,20 @@ class BatchedModel(ABC):
         structures = [asked[i] for i in sound]
         with np.errstate(all="ignore"):  # guards look after numbers that are not finite
             if len(sound) > 1 and self._room is None:
-                self._room = self._probe(structures) or np.inf
+                self._room = self._probed(structures)
             found = [answer for part in self._parts(structures) for answer in self._attempt(part)]
         for i, answer in zip(sound, found, strict=True):
             answers[i] = answer
         return answers
+
+    def _probed(self, structures: Sequence[Structure]) -> float | None:
+        """Return the room; ``None``, until the next evaluation, where one spoils the probe."""
+        try:
+            return self._probe(structures) or np.inf
+        except Exception as error:  # noqa: BLE001  (any model may raise anything; told below)
+            self._is_out_of_memory(error)
+            _log.warning("the room of a batch could not be probed: %s", error)
+            return None
 
     def _parts(self, structures: Sequence[Structure]) -> list[list[Structure]]:
         """Split structures, in order, into parts that fit; one that never fits stands alone."""

@@ -151,7 +151,11 @@ class Lockstep(Generic[ResultT]):
         answers: dict[greenlet, Evaluation | Exception] = {}
         for members in by_model.values():
             model = waiting[members[0]][0]
-            found = model.evaluate([waiting[member][1] for member in members])
+            found: Sequence[Evaluation | Exception]
+            try:
+                found = model.evaluate([waiting[member][1] for member in members])
+            except Exception as error:  # noqa: BLE001  (raised in each run that asked)
+                found = [error] * len(members)
             answers.update(zip(members, found, strict=True))
         for member in waiting:
             self._go_on(member, answers[member])

@@ -116,6 +116,47 @@ def test_one_that_never_fits_leaves_the_others_their_room(tmp_path, md_cases):
     assert model.sizes[-4:] == [3] * 4
 
 
+def test_a_probe_that_one_member_spoils_is_made_again(tmp_path, md_cases, caplog):
+    class Probing(BatchedArgon):
+        probes = 0
+
+        def _probe(self, structures):
+            self.probes += 1
+            if any((one.numbers == 29).any() for one in structures):
+                msg = "no parameters for Cu"
+                raise ValueError(msg)
+            return 2.0 * self._needs(structures[0])
+
+    model = Probing()
+    copper = argon()
+    copper.symbols[3] = "Cu"
+    settings = md_cases.settings_of("nve", n_steps=4)
+    bad = task(model, settings, tmp_path / "copper", copper)
+    found = together([bad, *(task(model, settings, tmp_path / str(i)) for i in range(3))])
+    assert "no parameters for Cu" in str(found.pop("copper"))
+    assert {result.status for result in found.values()} == {Status.OK}
+    assert model.probes == 2
+    assert model.sizes[-2:] == [2, 1], "the room that the second probe found"
+    assert "the room of a batch could not be probed: no parameters for Cu" in caplog.text
+
+
+def test_a_model_that_fails_as_a_whole_ends_its_own_runs_alone(tmp_path, md_cases):
+    class Broken(BatchedArgon):
+        def evaluate(self, asked):
+            msg = f"lost {len(asked)}"
+            raise RuntimeError(msg)
+
+    settings = md_cases.settings_of("nve", n_steps=4)
+    model = BatchedArgon()
+    tasks = [task(model, settings, tmp_path / "good")]
+    broken = Broken()
+    tasks += [task(broken, settings, tmp_path / f"bad{i}") for i in range(2)]
+    found = together(tasks)
+    assert found["good"].status is Status.OK
+    for name in ("bad0", "bad1"):
+        assert "RuntimeError: lost 2" in str(found[name])
+
+
 def test_a_signal_stops_all_and_all_go_on_bit_for_bit(tmp_path, md_cases):
     cases = ("langevin", "npt-isotropic")
 

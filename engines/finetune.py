@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Architecture = Literal["chgnet", "mace"]
 ARCHITECTURES: Final[dict[str, Architecture]] = {"chgnet": "chgnet", "mace-torch": "mace"}
 """Package that evaluates a potential to the scheme of its files."""
+_DIGITS: Final = 12
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ def fine_tune(
             elements = {s for part in frames.values() for f in part for s in f.symbols}
             require_coverage(identify(parent), elements)
         set_threads(threads, architecture)
-        learner = _learner(parent, settings, frames, device, directory)
+        start = directory / f"start-{own[:_DIGITS]}.mace"
+        learner = _learner(parent, settings, frames, device, start)
         training = Training(learner, settings, CheckpointFolder(directory / "checkpoints"), own)
         training.run(stop, on_progress)
         return _finish(training, directory, architecture)
@@ -197,7 +199,7 @@ def _learner(
     settings: FineTuneSettings,
     frames: Mapping[str, Sequence[Atoms]],
     device: str,
-    directory: Path,
+    start: Path,
 ) -> Learner:
     if isinstance(parent, str) and architecture_of(parent) == "chgnet":
         from .finetune_chgnet import ChgnetLearner  # noqa: PLC0415  (imports torch)
@@ -216,7 +218,7 @@ def _learner(
         recipe = find_recipe(parent)
         return foundation(recipe.weights.obtain(), dict(recipe.settings))
 
-    return MaceLearner(starting_model(directory / "start.mace", make), settings, frames, device)
+    return MaceLearner(starting_model(start, make), settings, frames, device)
 
 
 def _finish(training: Training, directory: Path, architecture: Architecture) -> FineTuned:

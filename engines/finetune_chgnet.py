@@ -47,7 +47,7 @@ class ChgnetLearner(Learner):
         device: str,
     ) -> None:
         with optional_package("chgnet", "chgnet"), third_party_quiet():
-            model: Any = chgnet_network(weights).to(device)
+            model: Any = chgnet_network(weights)[0].to(device)
         model.composition_model.requires_grad_(requires_grad=False)
         model.site_wise.requires_grad_(requires_grad=False)
         super().__init__(model, settings, frames)

@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 _CHECKPOINT_FRAMES: Final = 5
 _NEEDED: Final = ("energy", "forces", "stress")
 SIDECAR: Final = ".sha256"
+_NO_MEMORY: Final = ("out of memory", "allocate memory")
 
 
 def label_frames(
@@ -68,7 +69,7 @@ def label_frames(
     InputError
         If the calculator computes no stress.
     EngineError
-        If it fails on all frames.
+        If it fails on all frames, or for want of memory, files or disk on one of them.
     InterruptedRunError
         If a signal or the walltime stopped it.
     """
@@ -94,11 +95,9 @@ def label_frames(
         labels = [] if saved is None else _unpacked(saved)
         failure = "" if saved is None else str(saved.meta.get("failure", ""))
         while len(labels) < len(frames):
-            try:
-                labels.append(_evaluate(frames[len(labels)], calculator))
-            except Exception as error:  # noqa: BLE001  (any may raise anything; told below)
-                failure = failure or f"{type(error).__name__}: {error}"
-                labels.append(_no_label(len(frames[len(labels)])))
+            label, problem = _attempt(frames, len(labels), calculator)
+            labels.append(label)
+            failure = failure or problem
             done = len(labels)
             if done % _CHECKPOINT_FRAMES == 0 or done == len(frames):
                 folder.save(_packed(labels, own, failure))
@@ -176,6 +175,31 @@ def _evaluate(frame: Atoms, calculator: Any) -> dict[str, np.ndarray[Any, Any]]:
         "forces": np.array(results["forces"], dtype=np.float64),
         "stress": np.array(results["stress"], dtype=np.float64),
     }
+
+
+def _attempt(
+    frames: Sequence[Atoms],
+    index: int,
+    calculator: Any,  # noqa: ANN401  (as above)
+) -> tuple[dict[str, np.ndarray[Any, Any]], str]:
+    """Return the label of a frame, or none and why."""
+    try:
+        return _evaluate(frames[index], calculator), ""
+    except Exception as error:
+        if _is_of_the_machine(error):
+            raise EngineError(
+                "a labelling ran out of what its machine has",
+                given=f"frame {index} of {len(frames)}, {type(error).__name__}: {error}",
+                remedy="run the same command again, on a machine with more memory or disk if "
+                "need be; it goes on from its last checkpoint",
+            ) from error
+        return _no_label(len(frames[index])), f"{type(error).__name__}: {error}"
+
+
+def _is_of_the_machine(error: Exception) -> bool:
+    """Tell whether another try, or another machine, may evaluate what this one did not."""
+    said = str(error).lower()
+    return isinstance(error, (OSError, MemoryError)) or any(text in said for text in _NO_MEMORY)
 
 
 def _no_label(n_atoms: int) -> dict[str, np.ndarray[Any, Any]]:

@@ -1,6 +1,6 @@
 """Make ASE calculators out of weights; every heavy import of the room is in here.
 
-The loaders execute pickled models: give them files that you trust only.
+The loaders of MACE and SevenNet execute pickled models: give them files that you trust only.
 """
 
 from __future__ import annotations
@@ -76,21 +76,24 @@ def load_chgnet(weights: Path, settings: Mapping[str, Setting], device: str) -> 
 def load_chgnet_file(weights: Path, settings: Mapping[str, Setting], device: str) -> Calculator:  # noqa: ARG001  (one signature for all)
     """Load a CHGNet of a user's own, e.g. a fine-tuned one, which may name its elements."""
     with optional_package("chgnet", "chgnet"), third_party_quiet():
-        import torch  # noqa: PLC0415  (heavy)
-
         from .chgnet_fast import FastCHGNetCalculator  # noqa: PLC0415  (imports torch)
 
-        calculator = FastCHGNetCalculator(chgnet_network(weights), device)
-        state = torch.load(weights, map_location="cpu", weights_only=False)
-        calculator.trained_elements = tuple(state.get("elements", ())) or None
+        network, elements = chgnet_network(weights)
+        calculator = FastCHGNetCalculator(network, device)
+        calculator.trained_elements = elements
         return calculator
 
 
-def chgnet_network(weights: Path) -> Any:  # noqa: ANN401  (chgnet is untyped)
-    """Return the network of a file of chgnet, stock or trained here."""
+def chgnet_network(weights: Path) -> tuple[Any, tuple[str, ...] | None]:
+    """Return the network of a file of chgnet, and the elements that it names, if it does.
+
+    Nothing in the file is executed: numbers and plain values are read, nothing else.
+    """
+    import torch  # noqa: PLC0415  (heavy)
     from chgnet.model import CHGNet  # noqa: PLC0415  (heavy)
 
-    return CHGNet.from_file(str(weights))
+    state = torch.load(weights, map_location="cpu", weights_only=True)
+    return CHGNet.from_dict(state["model"]), tuple(state.get("elements", ())) or None
 
 
 def load_sevennet(weights: Path, settings: Mapping[str, Setting], device: str) -> Calculator:  # noqa: ARG001  (one signature for all)

@@ -197,7 +197,8 @@ def _trained(name: str) -> Recipe:
     by_path = find_recipe(f"{model.architecture}:{model.path(WEIGHTS)}{''.join(keywords)}")
     weights = model.file(WEIGHTS)
     assert weights is not None
-    return replace(by_path, name=name, file_name=weights.name)
+    elements = by_path.elements or model.elements or None
+    return replace(by_path, name=name, file_name=weights.name, elements=elements)
 
 
 def _split_keywords(text: str) -> tuple[str, dict[str, Setting]]:

@@ -66,6 +66,8 @@ class TrainedModel:
         What it is known by.
     files
         Weights and, for a student, its domain.
+    elements
+        What it was trained on.
     """
 
     card: Path
@@ -74,6 +76,7 @@ class TrainedModel:
     teacher: str
     weights_sha256: str
     files: tuple[ModelFile, ...]
+    elements: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -141,13 +144,19 @@ def name_of(level: str) -> str:
 
 
 def models_here() -> list[TrainedModel]:
-    """Return the models of the package and of this machine's folder, each checksum once."""
+    """Return the models of the package and of this machine's folder, each checksum once.
+
+    Of two with the same weights it is the one that is whole, or else that of the folder.
+    """
     cards = [*sorted(SHIPPED.glob(f"*{_CARD}")), *sorted(models_folder().glob(f"*/*{_CARD}"))]
     found: dict[str, TrainedModel] = {}
     for card in cards:
         model = _read(card)
-        if model is not None:
-            found.setdefault(model.weights_sha256, model)
+        if model is None:
+            continue
+        before = found.get(model.weights_sha256)
+        if before is None or before.damage():
+            found[model.weights_sha256] = model
     return list(found.values())
 
 
@@ -215,12 +224,18 @@ def keep_model(document: str, sources: Mapping[str, Path]) -> TrainedModel:
     Raises
     ------
     PotentialError
-        A file is not what the document says.
+        A file is not what the document says, or the document names other weights.
     """
     known = json.loads(document)
-    sha256 = str(known["weights_sha256"])
-    assert _SHA256.fullmatch(sha256)
-    files = _files(known)
+    sha256, files = str(known["weights_sha256"]), _files(known)
+    if not _names_its_weights(sha256, files):
+        raise PotentialError(
+            "the document of a trained model names other weights than its files are",
+            given=f"weights {sha256[:DIGITS]}, files "
+            + ", ".join(f"{file.role} {file.sha256[:DIGITS]}" for file in files),
+            allowed="a file of weights of that checksum",
+            remedy="restore the document from a backup, or train the model again",
+        )
     stem = next(file.name for file in files if file.role == WEIGHTS).partition(".")[0]
     folder = models_folder() / sha256
     folder.mkdir(parents=True, exist_ok=True)
@@ -271,14 +286,25 @@ def _read(card: Path) -> TrainedModel | None:
 @lru_cache(maxsize=256)
 def _parsed(card: Path, _size: int, _mtime_ns: int) -> TrainedModel:
     known = json.loads(card.read_text(encoding="utf-8"))
+    sha256, files = str(known["weights_sha256"]), _files(known)
+    if not _names_its_weights(sha256, files):
+        msg = f"{card} names other weights than its files are"
+        raise ValueError(msg)
     return TrainedModel(
         card,
         str(known["architecture"]),
         str(known["level"]),
         str(known["teacher"]),
-        str(known["weights_sha256"]),
-        _files(known),
+        sha256,
+        files,
+        tuple(known["domain"]["elements"]),
     )
+
+
+def _names_its_weights(sha256: str, files: tuple[ModelFile, ...]) -> bool:
+    """Tell whether a checksum is one, and that of the file of weights."""
+    weights = [file.sha256 for file in files if file.role == WEIGHTS]
+    return _SHA256.fullmatch(sha256) is not None and weights == [sha256]
 
 
 def _files(known: Mapping[str, Any]) -> tuple[ModelFile, ...]:

@@ -100,7 +100,7 @@ class DistillMaker(LevelMaker):
         ------
         InputError
             If the labels are not the teacher's, or the parent is of other elements, of another
-            architecture or of another teacher.
+            architecture, of another teacher or of frames that are not in the set.
         MissingDependencyError
             If torchnep or calorine is not installed.
         """
@@ -138,12 +138,18 @@ class DistillMaker(LevelMaker):
             differing.append(f"elements {', '.join(parent.domain.elements)}")
         if parent.teacher_sha256 != training_set.level_sha256:
             differing.append(f"teacher {parent.teacher}")
+        sets = {training_set.identity, *training_set.provenance.parents}
+        if parent.data_hash != training_set.content_hash and not sets & {
+            *parent.provenance.parents
+        }:
+            differing.append("a training set that is not among these frames")
         if parent.architecture != "nep":
             differing.append(f"architecture {parent.architecture}")
         if differing:
             raise InputError(
                 "a student cannot go on with the weights of this one",
                 given=f"{parent.level} with {'; '.join(differing)}",
-                allowed="the same elements, teacher and architecture",
+                allowed="the same elements, teacher and architecture, and frames that its own "
+                "are among (`earlier` of a training set), so that none changes its split",
                 remedy="name another parent, or train a student of its own",
             )

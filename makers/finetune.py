@@ -14,8 +14,10 @@ from ..engines.finetune_settings import finetune_settings
 from ..engines.labels import write_labelled
 from ..engines.mace_shape import MaceShape, mace_shape
 from ..engines.potentials import identify, level_of, load_potential, require_coverage
+from ..engines.trained_models import digits_of, held_model
 from ..errors import InputError
 from ..identity import content_hash
+from ..quantity import Status, worst
 from ..settings import get_settings
 from ..stores.domain_report import ErrorTable
 from ..stores.fine_tuning import (
@@ -42,12 +44,13 @@ if TYPE_CHECKING:
 
     from ..engines.assessment import Comparison
     from ..engines.finetune import Architecture
-    from ..stores.training import TrainingSetDocument
+    from ..stores.training import Split, TrainingSetDocument
 
 ENDINGS: Final = {"chgnet": "chgnet.pth", "mace": "mace.model"}
 _PARTS = 1000
 _TRAIN_SHARE = 0.9
 _TEMPERATURE_STEP_K = 100.0
+_NOT_SAID = "its parent does not say what it was trained on: test frames may be among that"
 
 
 @dataclass
@@ -84,11 +87,13 @@ class FineTuneMaker(StepMaker):
 
     def physics(self) -> dict[str, Any]:
         """Return what decides the model."""
-        begins = (
+        begins: dict[str, Any] = (
             {"parent": level_of(self.parent)}
             if self.mace is None
             else {"mace": asdict(mace_shape(self.mace))}
         )
+        if self.mace is None and digits_of(self.parent) is not None:
+            begins["splits"] = "of the parent"
         return {
             "fine_tuning": finetune_settings(self.training).physics(),
             "formulas": sorted(self.formulas),
@@ -143,14 +148,19 @@ class FineTuneMaker(StepMaker):
     def _frames(
         self, sets: Sequence[TrainingSetDocument], context: StepContext
     ) -> dict[str, list[Atoms]]:
-        """Return the frames of each split; a trajectory of several sets counts once."""
+        """Return the frames of each split; a trajectory of several sets counts once.
+
+        What the parent has seen stays in the split that it saw it in.
+        """
         found: dict[str, list[Atoms]] = {split: [] for split in SPLITS}
+        before = self._splits_before() or {}
         seen: set[str] = set()
         for one in sets:
             new = {g.name for g in one.groups if self._is_asked(g.formula)} - seen
             for split in SPLITS:
-                part = read_set(one, context.files, split)
-                found[split] += [frame for frame in part if frame.info["trajectory"] in new]
+                for frame in read_set(one, context.files, split):
+                    if (name := frame.info["trajectory"]) in new:
+                        found[before.get(name, split)].append(frame)
             seen |= new
         if empty := [split for split in SPLITS if not found[split]]:
             raise InputError(
@@ -161,6 +171,18 @@ class FineTuneMaker(StepMaker):
                 remedy="add runs of other seeds or temperatures to the training set",
             )
         return found
+
+    def _splits_before(self) -> dict[str, Split] | None:
+        """Return the splits of the parent's trajectories; ``None`` where it does not say them.
+
+        A foundation model has seen none.
+        """
+        if self.mace is not None:
+            return {}
+        model = held_model(identify(self.parent).weights_sha256)
+        if model is None:
+            return {}
+        return TrainedModelDocument.model_validate(model.document()).splits or None
 
     def _is_asked(self, formula: str) -> bool:
         return not self.formulas or formula in self.formulas
@@ -211,6 +233,10 @@ class FineTuneMaker(StepMaker):
             {split: parity_points(one) for split, one in compared.items()},
         )
         status, note = model_verdict(errors, training)
+        before = self._splits_before()
+        if before is None:
+            status = worst(status, Status.UNCONVERGED)
+            note = "; ".join(filter(None, [note, _NOT_SAID]))
         return TrainedModelDocument(
             identity=context.identity,
             status=status,
@@ -227,6 +253,8 @@ class FineTuneMaker(StepMaker):
             teacher_sha256=sets[0].level_sha256,
             data_hash=hashes[0] if len(hashes) == 1 else content_hash(hashes),
             parent=identify(self.parent).weights_sha256 if self.mace is None else None,
+            splits=(before or {})
+            | {f.info["trajectory"]: split for split in SPLITS for f in frames[split]},
             errors=errors,
             errors_by_temperature={_at(row.temperature_k): row.errors for row in tables["test"]},
             domain=domain_of(frames["train"]),
@@ -234,7 +262,9 @@ class FineTuneMaker(StepMaker):
             repulsion_ev_a=weakest_repulsion_ev_a(
                 model.calculator, sorted({s for f in frames["train"] for s in f.symbols})
             ),
-            us_per_atom_step=us_per_atom_step(model.calculator, frames["test"][0]),
+            us_per_atom_step=us_per_atom_step(
+                load_potential(name, threads=own.threads_per_worker).calculator, frames["test"][0]
+            ),  # on a processor, whatever it was trained on: models are ranked by it
         )
 
     def _training_document(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
     from ..engines.trajectory import TrajectoryReader
     from ..stores.documents import StepDocument
     from ..stores.step_files import StepFiles
-    from ..stores.training import Split
+    from ..stores.training import Split, SplitBy
 
 _LEAST_FRAMES = 3
+_LEAST_GLASSES = 5
+"""For a split by glasses: of fewer, those held out would be missed in training."""
 
 
 @dataclass
@@ -42,6 +45,8 @@ class Group:
     ----------
     temperatures_k
         Of the frames; NaN where atoms do not move.
+    start
+        What its run began with, which runs of one glass share; empty where it is not known.
     """
 
     name: str
@@ -51,6 +56,7 @@ class Group:
     temperatures_k: list[float]
     stride: int = 1
     n_offered: int = 0
+    start: str = ""
     split: Split = "train"
     fingerprints: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
 
@@ -120,7 +126,7 @@ def run_group(run: StepDocument, files: StepFiles, most: int, n_last: int = 0) -
         return None
     group = Group(
         f"{run.kind}-{run.identity[:12]}", run.kind, run.identity, frames, temperatures,
-        stride=max(strides),
+        stride=max(strides), start=_start_of(run),
     )  # fmt: skip
     if len(frames) > most:
         group.keep(np.unique(np.linspace(0, len(frames) - 1, most).round()).astype(int).tolist())
@@ -128,6 +134,14 @@ def run_group(run: StepDocument, files: StepFiles, most: int, n_last: int = 0) -
     group.temperatures_k += [kelvin for _, kelvin in last]
     group.n_offered += len(last)
     return group
+
+
+def _start_of(run: MDDocument | MeltQuenchDocument) -> str:
+    """Return the glass, or the structure, that a run began with; a melt is one of its own."""
+    if isinstance(run, MeltQuenchDocument):
+        return run.identity
+    parents = run.provenance.parents
+    return parents[0] if len(parents) == 1 else ""
 
 
 def _last_frames(run: StepDocument, files: StepFiles, n: int) -> list[tuple[Atoms, float]]:
@@ -203,37 +217,57 @@ def crystal_group(
     return Group(name, "crystal", source, frames, [float("nan")] * len(frames))
 
 
-def split_groups(groups: Sequence[Group], fractions: Mapping[Split, float]) -> None:
+def split_groups(
+    groups: Sequence[Group], fractions: Mapping[Split, float], by: SplitBy = "glass"
+) -> None:
     """Give each group a split, so that every formula stays in training.
 
-    Groups are taken in the order of the hash of their names, and a group goes to test or
-    validation while that split holds less than its fraction of all frames.
+    Runs are taken in the order of the hash of their names, and go to test or validation while
+    that split holds less than its fraction of all frames. By glass, all runs of one glass go
+    together, where there are five or more; of fewer, and by run, each goes by itself.
 
     Raises
     ------
     InputError
         If there are too few trajectories for validation or test frames.
     """
-    total = sum(len(group.frames) for group in groups)
-    in_training: dict[str, int] = {}
+    moving = [group for group in groups if group.origin not in {"packing", "crystal"}]
+    glasses = {group.start or group.name for group in moving}
+    if by == "glass" and len(glasses) >= _LEAST_GLASSES and not _divide(groups, fractions, by):
+        return
+    if missing := _divide(groups, fractions, "run"):
+        raise InputError(
+            f"there are too few trajectories for frames of {missing}",
+            given=f"{len(moving)} trajectories of {len({one.formula for one in groups})} formulas",
+            allowed="three or more of one formula: a trajectory is never divided",
+            remedy="add runs of other seeds or temperatures",
+        )
+
+
+def _divide(groups: Sequence[Group], fractions: Mapping[Split, float], by: SplitBy) -> Split | None:
+    """Divide what belongs together; return a split that got nothing, if one did not."""
+    together: dict[str, list[Group]] = {}
     for group in groups:
-        in_training[group.formula] = in_training.get(group.formula, 0) + 1
-    order = sorted(groups, key=lambda group: content_hash(group.name))
-    moving = [group for group in order if group.origin not in {"packing", "crystal"}]
+        group.split = "train"
+        key = group.start if by == "glass" and group.start else group.name
+        together.setdefault(key, []).append(group)
+    in_training = Counter(some[0].formula for some in together.values())
+    total = sum(len(group.frames) for group in groups)
     for split in ("test", "validation"):
         held = 0
-        for group in moving:
-            if group.split != "train" or in_training[group.formula] == 1:
+        for key in sorted(together, key=content_hash):
+            some = together[key]
+            first = some[0]
+            if first.origin in {"packing", "crystal"} or first.split != "train":
+                continue
+            if in_training[first.formula] == 1:
                 continue
             if held >= fractions[split] * total:
                 break
-            group.split = split
-            in_training[group.formula] -= 1
-            held += len(group.frames)
+            for group in some:
+                group.split = split
+            in_training[first.formula] -= 1
+            held += sum(len(group.frames) for group in some)
         if not held:
-            raise InputError(
-                f"there are too few trajectories for frames of {split}",
-                given=f"{len(moving)} trajectories of {len(in_training)} formulas",
-                allowed="three or more of one formula: a trajectory is never divided",
-                remedy="add runs of other seeds or temperatures",
-            )
+            return split
+    return None

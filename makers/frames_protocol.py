@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..stores.training import SplitBy
 from .training_set import TrainingSetMaker
 
 
@@ -26,6 +27,10 @@ class FramesProtocol(BaseModel):
     max_force_ev_a: float = Field(25.0, gt=0, description="Frames with stronger ones are left out.")
     validation_fraction: float = Field(0.1, gt=0, lt=0.5, description="Whole trajectories.")
     test_fraction: float = Field(0.1, gt=0, lt=0.5, description="Whole trajectories.")
+    split_by: SplitBy = Field(
+        "glass",
+        description="Whole glasses go to a split, where there are five or more; or whole runs.",
+    )
     seed: int = Field(1, ge=1, description="Of the training, packings and runs.")
 
     def training_set(self, teacher: str) -> TrainingSetMaker:
@@ -41,5 +46,6 @@ class FramesProtocol(BaseModel):
             max_force_ev_a=self.max_force_ev_a,
             validation_fraction=self.validation_fraction,
             test_fraction=self.test_fraction,
+            split_by=self.split_by,
             seed=self.seed,
         )

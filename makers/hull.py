@@ -13,6 +13,7 @@ from ..analysis.electrochemistry import stability_window
 from ..analysis.hull import hull_analysis, reaction
 from ..analysis.segregation import segregation
 from ..engines.potentials import level_of
+from ..engines.trained_models import digits_of
 from ..errors import AnalysisError, InputError
 from ..identity import content_hash
 from ..quantity import TWO_SIDED_95, Quantity, Status, worst
@@ -45,6 +46,7 @@ not shrink it."""
 NOT_MEASURED = "error of this level not measured"
 SAME_COMPOSITION = "difference of equal compositions: most of the level's error cancels"
 _LEAST_COMPONENTS = 2
+_NARROW = "a trained model knows its own compositions, not the phases that compete with them"
 
 
 @dataclass
@@ -100,7 +102,14 @@ class HullMaker(StepMaker):
         found = super().physics() | own
         if not self.fetched:  # hulls of before have no such setting
             del found["fetched"], found["fetched_from"]
+        if self._is_narrow:
+            found["narrow"] = True
         return found
+
+    @property
+    def _is_narrow(self) -> bool:
+        """Whether its level is a model that haloflow trained, by its checksum."""
+        return digits_of(self.level) is not None
 
     def identity(self, parents: dict[str, str]) -> str:
         """Identify the step; a phase that was computed is its energy, formula and role."""
@@ -142,7 +151,7 @@ class HullMaker(StepMaker):
         for document in (candidate, *phases.values()):
             self._require_usable(document)
         energies = self.shipped_energies | {
-            phase_id: _energy(document) for phase_id, document in phases.items()
+            phase_id: energy_of(document) for phase_id, document in phases.items()
         }
         level = level_of(self.level)
         entries = [
@@ -156,7 +165,7 @@ class HullMaker(StepMaker):
         crystals = [energies[phase_id] for phase_id in self.crystal_phase_ids]
         result = hull_analysis(
             candidate.structure.composition.formula,
-            _energy(candidate),
+            energy_of(candidate),
             entries,
             level=level,
             oxidation_states=self.oxidation_states,
@@ -284,13 +293,14 @@ class HullMaker(StepMaker):
         above_hull = _with_level_error(
             result.energy_above_hull_ev_per_atom, status, note, result.level
         )
-        if self.library_gap:
-            above_hull = replace(
-                above_hull,
-                status=worst(status, Status.OUT_OF_DOMAIN),
-                note=_joined([self.library_gap, above_hull.note]),
-            )
         made_from, reaction_energy = self._reaction(result, entries, status, note)
+        if self._is_narrow:
+            above_hull, reaction_energy = (
+                _beyond(above_hull, _NARROW),
+                _beyond(reaction_energy, _NARROW),
+            )
+        if self.library_gap:
+            above_hull = _beyond(above_hull, self.library_gap)
         return HullDocument(
             identity=context.identity,
             status=status,
@@ -328,6 +338,12 @@ class HullMaker(StepMaker):
         )
 
 
+def _beyond(energy: Quantity, why: str) -> Quantity:
+    """Return `energy` with the reason for which it is out of domain."""
+    status = worst(energy.status, Status.OUT_OF_DOMAIN)
+    return replace(energy, status=status, note=_joined([why, energy.note]))
+
+
 def _no_better(limit: Quantity, hull: HullDocument) -> Quantity:
     above_hull = hull.energy_above_hull_ev_per_atom
     return replace(limit, status=above_hull.status, note=above_hull.note)
@@ -351,7 +367,14 @@ def _described(phase_id: str) -> list[str]:
     return [phase.formula, phase.role]
 
 
-def _energy(document: RelaxDocument | StaticDocument) -> float:
+def energy_of(document: RelaxDocument | StaticDocument) -> float:
+    """Return the energy of a step, eV/atom.
+
+    Raises
+    ------
+    InputError
+        It has none.
+    """
     energy = document.energy_ev_per_atom.value
     if energy is None:
         raise InputError(

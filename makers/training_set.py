@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from ..stores.documents import FileReference, StepDocument
     from ..stores.step_files import StepFiles
+    from ..stores.training import SplitBy
 
 FRAMES_ROLE = "frames-"
 
@@ -60,6 +61,9 @@ class TrainingSetMaker(LevelMaker):
         Frames with a larger force teach nothing of what a run meets, and are left out.
     validation_fraction, test_fraction
         Of the frames; whole trajectories.
+    split_by
+        ``glass``: all runs of one glass go to one split, where there are five glasses or more;
+        ``run``: each run by itself.
     seed
         Of packings and distortions.
     """
@@ -77,6 +81,7 @@ class TrainingSetMaker(LevelMaker):
     max_force_ev_a: float = 25.0
     validation_fraction: float = 0.1
     test_fraction: float = 0.1
+    split_by: SplitBy = "glass"
     seed: int = 1
 
     kind: ClassVar[str] = "training_set"
@@ -84,9 +89,13 @@ class TrainingSetMaker(LevelMaker):
     needs_all_inputs: ClassVar[bool] = False
 
     def physics(self) -> dict[str, Any]:
-        """Return what decides the frames; sets without last frames are as they always were."""
+        """Return what decides the frames; sets of before have neither of these settings."""
         found = super().physics()
-        return found if self.last_frames else {k: v for k, v in found.items() if k != "last_frames"}
+        if not self.last_frames:
+            del found["last_frames"]
+        if self.split_by == "run":
+            del found["split_by"]
+        return found
 
     @step_job(needs_all_inputs=False)
     def make(
@@ -187,17 +196,19 @@ class TrainingSetMaker(LevelMaker):
         )
         for group in groups:
             group.frames = [next(labelled) for _ in group.frames]
-        n_strained = self._leave_out_strained(groups)
+        n_failed = sum(not np.isfinite(f.get_forces()).all() for g in groups for f in g.frames)
+        n_strained = self._leave_out_strained(groups) - n_failed
         groups = [group for group in groups if group.frames]
         if not groups and not known:
             raise InputError(
                 "no frame is left for a training set",
-                given=f"{n_strained} frames with forces above {self.max_force_ev_a:g} eV/A",
+                given=f"{n_strained} frames with forces above {self.max_force_ev_a:g} eV/A, "
+                f"{n_failed} that {self.level} could not evaluate",
                 remedy="give other frames, or raise max_force_ev_a",
             )
         if groups:
             self._split(groups, earlier)
-        return self._document(groups, earlier, known, (n_duplicates, n_strained), context)
+        return self._document(groups, earlier, known, (n_duplicates, n_strained, n_failed), context)
 
     def _leave_out_duplicates(
         self, groups: list[Group], known: Sequence[Atoms], elements: list[str]
@@ -230,7 +241,9 @@ class TrainingSetMaker(LevelMaker):
         """Divide new groups; a set that grows keeps its validation and test frames."""
         if not earlier:
             split_groups(
-                groups, {"validation": self.validation_fraction, "test": self.test_fraction}
+                groups,
+                {"validation": self.validation_fraction, "test": self.test_fraction},
+                self.split_by,
             )
             return
         before = {group.name: group.split for one in earlier for group in one.groups}
@@ -242,7 +255,7 @@ class TrainingSetMaker(LevelMaker):
         groups: list[Group],
         earlier: Sequence[TrainingSetDocument],
         known: Sequence[Atoms],
-        left_out: tuple[int, int],
+        left_out: tuple[int, int, int],
         context: StepContext,
     ) -> TrainingSetDocument:
         split_of = {group.name: group.split for one in earlier for group in one.groups}
@@ -272,6 +285,7 @@ class TrainingSetMaker(LevelMaker):
             n_frames={split: len(frames) for split, frames in parts.items()},
             n_duplicates=left_out[0],
             n_strained=left_out[1],
+            n_failed=left_out[2],
             max_force_ev_a=self.max_force_ev_a,
             rms_force_ev_a=float(
                 np.sqrt(np.mean(np.concatenate([f.get_forces().ravel() for f in every]) ** 2))
@@ -343,6 +357,7 @@ def _group_document(group: Group) -> FrameGroup:
         name=group.name,
         origin=group.origin,
         source=group.source,
+        start=group.start,
         formula=group.formula,
         split=group.split,
         n_frames=len(group.frames),

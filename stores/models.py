@@ -11,7 +11,7 @@ from .documents import Model, StepDocument
 from .domain_report import ErrorTable  # noqa: TC001  (idem)
 from .fine_tuning import FineTuning  # noqa: TC001  (idem)
 from .student_checks import StudentCheck  # noqa: TC001  (idem)
-from .training import DataDomain  # noqa: TC001  (idem)
+from .training import DataDomain, Split  # noqa: TC001  (idem)
 
 WEIGHTS_ROLE: Final[str] = "weights"
 DOMAIN_ROLE: Final[str] = "domain"
@@ -65,6 +65,10 @@ class TrainedModelDocument(StepDocument):
     )
     check: StudentCheck | None = Field(
         None, description="Where it came with the package; in a store, a step of its own."
+    )
+    splits: dict[str, Split] = Field(
+        default_factory=dict,
+        description="Trajectory to the split it was in, and its parent's; not told of a NEP.",
     )
     domain: DataDomain = Field(description="Of all frames that it was trained on.")
     fine_tuning: FineTuning | None = Field(None, description="None for a NEP student.")

@@ -9,6 +9,7 @@ from pydantic import Field
 from .documents import Model, StepDocument
 
 Split = Literal["train", "validation", "test"]
+SplitBy = Literal["glass", "run"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
@@ -21,6 +22,9 @@ class FrameGroup(Model):
     name: str = Field(description="Stands in each frame of the files as `trajectory`.")
     origin: str = Field(description="Kind of step, 'packing' or 'crystal'.")
     source: str = Field(description="Identity of the step, or hash of the crystal or mixture.")
+    start: str = Field(
+        "", description="What its run began with, which runs of one glass share; or not known."
+    )
     formula: str
     split: Split
     n_frames: int
@@ -49,7 +53,17 @@ class TrainingSetDocument(StepDocument):
     n_frames: dict[str, int] = Field(description="Per split.")
     n_duplicates: int
     n_strained: int = Field(description="Frames left out for a force above the limit.")
+    n_failed: int = Field(0, description="Frames left out that the level could not evaluate.")
     max_force_ev_a: float = Field(description="The limit.")
     rms_force_ev_a: float = Field(description="Of all frames that stayed.")
     groups: list[FrameGroup]
     domain: DataDomain
+
+    @property
+    def n_test_of_known_glasses(self) -> int | None:
+        """Test trajectories of a glass that other splits hold too; None where not known."""
+        test = [group for group in self.groups if group.split == "test"]
+        if not all(group.start for group in test):
+            return None
+        learned = {group.start for group in self.groups if group.split != "test"}
+        return sum(group.start in learned for group in test)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ..engines.finetune import architecture_of
 from ..engines.finetune_settings import finetune_settings
-from ..engines.potentials import identify, require_coverage
 from ..engines.vasp_levels import is_vasp
 from ..errors import InputError, SweepError
 from ..units import SECONDS_PER_HOUR
@@ -45,7 +44,7 @@ def fine_tuning_steps(sweep: Sweep, drafts: Sequence[CandidatePlan]) -> list[lis
     if asked is None:
         return [[] for _ in drafts]
     teacher = teacher_of(sweep, asked, _SECTION)
-    _require_possible(asked, teacher, drafts)
+    _require_possible(asked, teacher)
     if asked.scope == "candidate":
         return [_steps([draft], asked, teacher) for draft in drafts]
     shared = _steps(drafts, asked, teacher)
@@ -92,9 +91,7 @@ def trained_step(
     )
 
 
-def _require_possible(
-    asked: FineTuneProtocol, teacher: str, drafts: Sequence[CandidatePlan]
-) -> None:
+def _require_possible(asked: FineTuneProtocol, teacher: str) -> None:
     if is_vasp(teacher):
         raise SweepError(
             "fine_tune.teacher: VASP runs relaxations and MD here, it labels no single frames",
@@ -104,10 +101,8 @@ def _require_possible(
         )
     if asked.mace is not None:
         return
-    elements = {e.symbol for d in drafts for e in d.candidate.mixture.composition.elements}
     try:
         architecture_of(asked.parent)
-        require_coverage(identify(asked.parent), elements)
     except InputError as error:
         error.problem = f"fine_tune.parent: {error.problem}"
         raise

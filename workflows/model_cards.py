@@ -106,7 +106,7 @@ class ModelCard:
     def _errors(self) -> Iterable[str]:
         document = self.document
         yield "## Errors against the teacher"
-        yield "Means of absolute values. Test frames are of trajectories that no training saw."
+        yield f"Means of absolute values. {self._test_frames()}"
         yield _table(_ERROR_HEAD, [_error_row(*one) for one in document.errors.items()])
         by_temperature = dict(document.errors_by_temperature)
         if document.fine_tuning is not None:
@@ -124,6 +124,15 @@ class ModelCard:
         if document.repulsion_ev_a:
             pair, force = min(document.repulsion_ev_a.items(), key=lambda one: one[1])
             yield f"Weakest repulsion of two atoms 0.5 to 1.2 Å apart: {pair}, {force:.0f} eV/Å."
+
+    def _test_frames(self) -> str:
+        """Say how far test frames are from what was learned."""
+        alike = None if self.data is None else self.data.n_test_of_known_glasses
+        seen = {
+            None: "; some may be of glasses that it saw at other temperatures",
+            0: ", nor any other of the same glass",
+        }.get(alike, f"; {alike} of these are of glasses that it saw at other temperatures")
+        return f"Test frames are of trajectories that no training saw{seen}."
 
     def _against_teacher(self) -> Iterable[str]:
         yield "## Runs against the teacher's"

@@ -279,12 +279,10 @@ def models_for(sweep: Sweep, store: HaloflowStore | None) -> KnownModels:
     UnknownNameError, PotentialError
         If a model that it names cannot be had.
     """
-    levels = [*sweep.stages.model_dump().values()]
-    if sweep.student is not None and sweep.student.teacher:
-        levels.append(sweep.student.teacher)
+    levels = [*sweep.levels().values()]
     if store is not None:
         bring_models(levels, store)
-    return known_models(store) if AUTO in levels else KnownModels()
+    return known_models(store) if AUTO in sweep.stages.model_dump().values() else KnownModels()
 
 
 def resolve_levels(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from ..engines.potentials import identify, require_coverage
 from ..engines.vasp_levels import is_vasp
 from ..errors import InputError, SweepError
+from ..makers.ensemble import place_of, shares
+from .models import AUTO
 from .steps import chain_former
 
 if TYPE_CHECKING:
@@ -23,12 +25,9 @@ def require_levels(sweep: Sweep, candidates: list[Candidate]) -> None:
         Naming the stage.
     """
     elements = {e.symbol for c in candidates for e in c.mixture.composition.elements}
-    asked = {f"stages.{stage}": level for stage, level in sweep.stages.model_dump().items()}
-    if sweep.neb is not None and sweep.neb.level is not None:
-        asked["neb.level"] = sweep.neb.level
-    if sweep.ensemble is not None and sweep.ensemble.level is not None:
-        asked["ensemble.level"] = sweep.ensemble.level
-    for where, level in asked.items():
+    for where, level in sweep.levels().items():
+        if where.endswith(".teacher") and (is_vasp(level) or level == AUTO):
+            continue  # refused where its section is planned
         try:
             require_coverage(identify(level), elements)
         except InputError as error:
@@ -107,4 +106,14 @@ def _require_run_of_ensemble(sweep: Sweep, candidates: list[Candidate]) -> None:
             given=f"{kelvin:g}",
             allowed=[f"{t:g}" for t in sweep.md.temperatures_k],
             remedy="add it to md.temperatures_k, or leave it out for the hottest",
+        )
+    n_asked = sweep.ensemble.n_frames
+    n_stored = sweep.md.production_steps // sweep.md.trajectory_interval
+    if len({place_of(share, n_stored) for share in shares(n_asked)}) < n_asked:
+        raise SweepError(
+            "ensemble.n_frames: frames would be the same ones of a run again and again",
+            given=f"{n_asked} of {n_stored} stored frames",
+            allowed="fewer than the frames of a production",
+            remedy="lower ensemble.n_frames, lengthen md.production_steps, or store frames more "
+            "often by md.trajectory_interval",
         )

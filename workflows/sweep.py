@@ -260,6 +260,23 @@ class Sweep(_Section):
         description="Which trajectories `haloflow db prune` need not keep; default: all are kept.",
     )
 
+    def levels(self) -> dict[str, str]:
+        """Return the levels that the file names, by field; `auto` may be among them."""
+        found = {f"stages.{stage}": level for stage, level in self.stages.model_dump().items()}
+        for section, field in (
+            ("neb", "level"),
+            ("ensemble", "level"),
+            ("fine_tune", "teacher"),
+            ("fine_tune", "parent"),
+            ("student", "teacher"),
+        ):
+            level = getattr(getattr(self, section), field, None)
+            if level is not None:
+                found[f"{section}.{field}"] = level
+        if self.fine_tune is not None and self.fine_tune.mace is not None:
+            del found["fine_tune.parent"]
+        return found
+
     @field_validator("trajectory_store")
     @classmethod
     def _known_place(cls, text: str | None) -> str | None:

@@ -107,3 +107,34 @@ def test_frames_that_the_level_cannot_label(tmp_path, caplog):
         with pytest.raises(EngineError, match="the level could not label a single frame") as info:
             label_frames(frames, calculator, tmp_path / "b", signature="choosy")
         assert info.value.given == "ValueError: an atom has no neighbour"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        MemoryError("64 GiB"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+    ],
+    ids=["disk", "memory", "GPU", "torch"],
+)
+def test_what_the_machine_lacks_costs_no_frame(error, tmp_path):
+    class Starved(Pair):
+        left = 6
+
+        def calculate(self, *arguments, **keywords):
+            self.left -= 1
+            if self.left < 0:
+                raise error
+            super().calculate(*arguments, **keywords)
+
+    frames = rattled_salt(7, seed=1)
+    with pytest.raises(EngineError, match="ran out of what its machine has") as caught:
+        label_frames(frames, Starved(), tmp_path, signature="pair")
+    assert str(error) in str(caught.value)
+    assert "frame 6 of 7" in str(caught.value)
+    again = Starved()
+    labelled = label_frames(frames, again, tmp_path, signature="pair")
+    assert again.left == 4, "five of seven were kept"
+    assert all(np.isfinite(frame.get_forces()).all() for frame in labelled)

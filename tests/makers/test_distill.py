@@ -208,10 +208,14 @@ def test_a_student_goes_on_with_what_its_runs_found(made):
         ({}, {"nep": {**TINY, "neurons": 7}}, "neurons 6"),
         ({"teacher_sha256": "0" * 64}, {}, f"teacher {LEVEL}"),
         ({"architecture": "mace"}, {}, "architecture mace"),
+        ({"data_hash": "0" * 64, "provenance": None}, {}, "a training set that is not among these"),
     ],
 )
 def test_a_student_does_not_go_on_with_what_is_no_kin(made, changes, settings, said):
     workshop, frames, student = made
+    if "provenance" in changes:
+        stranger = student.provenance.model_copy(update={"parents": ["0" * 64]})
+        changes = changes | {"provenance": stranger}
     other = student.model_copy(update=changes)
     with pytest.raises(InputError, match="cannot go on with the weights") as caught:
         workshop.run(maker(**settings, seed=9), frames, other)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pair_potential import LEVEL
+from salt_sets import salt_set
 
 from haloflow.dashboard.figures_fine_tuning import model_parity_figure, training_figure
 from haloflow.engines.potentials import identify, load_potential
@@ -12,7 +13,7 @@ from haloflow.errors import CoverageError, InputError
 from haloflow.identity import file_sha256
 from haloflow.makers.finetune import FineTuneMaker
 from haloflow.makers.md import MDMaker
-from haloflow.makers.training_set import TrainingSetMaker, read_set
+from haloflow.makers.training_set import read_set
 from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
 from haloflow.stores.training import SPLITS
@@ -20,26 +21,6 @@ from haloflow.systems.phases import get_phase
 
 OTHER = "ase:pair_potential:Pair?depth_ev=0.08&size_a=2.5"
 PARENT = "chgnet-r2scan"
-
-
-def salt_set(workshop, level=LEVEL, salt=None):
-    """Return a set of three runs at two temperatures, and of a crystal."""
-    salt = salt or get_phase("NaCl_B1").structure().to_conventional()
-    runs = [
-        workshop.run(
-            MDMaker(
-                level=LEVEL, temperature_k=kelvin, equilibration_steps=0, production_steps=90,
-                trajectory_interval=3, full_cell=True, seed=seed,
-            ),
-            salt,
-        )
-        for seed, kelvin in ((1, 200), (2, 200), (3, 400))
-    ]  # fmt: skip
-    made = TrainingSetMaker(
-        level=level, frames_per_run=4, least_distance=0.02, strains=(0.0,), rattles_a=(0.1,),
-        validation_fraction=0.2, test_fraction=0.2,
-    )  # fmt: skip
-    return workshop.run(made, runs, {"salt": salt})
 
 
 def maker(**training):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from jobflow import run_locally
 from sample_documents import relaxed
+from trained_models import own_machine, put_model  # noqa: F401  (a fixture)
 
 from haloflow.makers import hull as hull_module
 from haloflow.makers.hull import LEVEL_ERROR_EV_PER_ATOM, HullMaker
+from haloflow.makers.trained_models import bring_model
 from haloflow.quantity import Quantity, Status
 from haloflow.stores.connection import open_store
 from haloflow.stores.documents import HullDocument
@@ -26,10 +28,13 @@ def place(tmp_path, monkeypatch):
     """Return a function that runs the step on a phase of the library, `above` its energy."""
     monkeypatch.chdir(tmp_path)
 
-    def run(phase_id, *, above=0.0, level=LEVEL, status=Status.OK, note="", known=None, **settings):
+    def run(
+        phase_id, *, above=0.0, level=LEVEL, hull_level=None, status=Status.OK, note="",
+        known=None, **settings,
+    ):  # fmt: skip
         phase = get_phase(phase_id)
         energy = phase.energy_per_atom_ev[REFERENCE_LEVEL] + above
-        candidate = relaxed(phase.structure(), "c" * 64, level, energy).model_copy(
+        candidate = relaxed(phase.structure(), "c" * 64, hull_level or level, energy).model_copy(
             update={"status": status, "note": note}
         )
         energies = known or shipped(phase.elements)
@@ -128,6 +133,26 @@ def test_missing_competitors_put_the_hull_out_of_domain_and_nothing_else(place):
     assert found.segregation.driving_force_ev_per_atom.status is Status.OUT_OF_DOMAIN
     assert found.reaction_energy_ev_per_atom.status is Status.OK
     assert found.status is Status.OK
+
+
+@pytest.mark.usefixtures("own_machine")
+def test_a_hull_of_a_trained_model_is_out_of_domain(place, tmp_path):
+    with open_store(tmp_path / "trained") as store:
+        model = bring_model(put_model(store, 1), store.files)
+    asked = {"above": 0.06, "components": {"NaCl": 1, "TaOCl3": 1}}
+    found = place("NaTaOCl4_Cm", level=model.name, hull_level=model.level, **asked)
+    why = "a trained model knows its own compositions, not the phases that compete with them"
+    for energy in (
+        found.energy_above_hull_ev_per_atom,
+        found.reaction_energy_ev_per_atom,
+        found.segregation.driving_force_ev_per_atom,
+        found.window.oxidation_limit_v,
+    ):
+        assert energy.status is Status.OUT_OF_DOMAIN
+        assert energy.note.startswith(why)
+    assert found.energy_above_hull_ev_per_atom.value > 0
+    assert HullMaker(level=model.name).physics()["narrow"]
+    assert "narrow" not in HullMaker().physics()
 
 
 @pytest.mark.parametrize(

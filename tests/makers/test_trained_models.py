@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from jobflow import run_locally
 from kept_elsewhere import Elsewhere
-from tiny_sweeps import CRYSTAL, tiny_sweep
+from tiny_sweeps import CRYSTAL, GLASS, tiny_sweep
 from trained_models import change_machine, own_machine, put_model  # noqa: F401  (a fixture)
 
 from haloflow.engines import trained_models
-from haloflow.engines.potentials import identify, level_of
+from haloflow.engines.potentials import identify, level_of, require_coverage
 from haloflow.engines.trained_models import (
     digits_of,
     find_trained,
@@ -20,7 +21,8 @@ from haloflow.engines.trained_models import (
     models_here,
     name_of,
 )
-from haloflow.errors import PotentialError, UnknownNameError
+from haloflow.errors import CoverageError, InputError, PotentialError, UnknownNameError
+from haloflow.identity import file_sha256
 from haloflow.makers.md import MDMaker
 from haloflow.makers.step import plan_job, release_claims
 from haloflow.makers.trained_models import bring_model, bring_models
@@ -166,6 +168,57 @@ def test_files_that_are_damaged_in_the_store_are_refused(store):
     assert "names no domain" in str(caught.value)
 
 
+def test_a_document_that_names_other_weights_is_refused(store, tmp_path):
+    document = put_model(store, 1)
+    other = put_model(store, 2)
+    lying = document.model_copy(update={"weights_sha256": other.weights_sha256})
+    sources = {
+        role: store.files_dir / file.path
+        for role, file in zip(("weights", "domain"), document.files, strict=True)
+    }
+    for wrong in (lying, document.model_copy(update={"weights_sha256": "../" * 3})):
+        with pytest.raises(PotentialError, match="names other weights than its files") as caught:
+            keep_model(wrong.model_dump_json(), sources)
+        assert document.weights_sha256[:12] in str(caught.value)
+    with pytest.raises(PotentialError, match="cannot be had"):
+        bring_model(lying, store.files)
+    assert models_here() == []
+    model = bring_model(document, store.files)
+    model.card.write_text(lying.model_dump_json())
+    assert models_here() == [], "a card that lies is none"
+
+
+@pytest.mark.parametrize("stage", ["fine_tune.teacher", "fine_tune.parent", "neb.level"])
+def test_every_level_that_a_sweep_names_is_brought(stage, store, tmp_path, monkeypatch):
+    name = f"nep:{put_model(store, 1).weights_sha256[:12]}"
+    section, field = stage.split(".")
+    asked = tiny_sweep(systems=[GLASS], **{section: {field: name}})
+    change_machine(monkeypatch, tmp_path / "machine-b")
+    assert models_here() == []
+    if stage == "fine_tune.parent":
+        with pytest.raises(InputError, match=r"fine_tune\.parent: .* cannot be fine-tuned"):
+            plan_sweep(asked, store)
+    else:
+        assert plan_sweep(asked, store).n_steps
+    assert [model.name for model in models_here()] == [name]
+    assert asked.levels()[stage] == name
+
+
+def test_a_trained_model_says_what_it_covers_before_it_is_loaded(tmp_path):
+    weights = tmp_path / "Cl-Na.mace.model"
+    weights.write_bytes(b"weights")
+    sha256 = file_sha256(weights)
+    card = {
+        "architecture": "mace", "level": f"mace:{weights.name}@{sha256[:12]}", "teacher": "t",
+        "weights_sha256": sha256, "domain": {"elements": ["Cl", "Na"]},
+        "files": [{"role": "weights", "path": weights.name, "sha256": sha256}],
+    }  # fmt: skip
+    name = keep_model(json.dumps(card), {"weights": weights}).name
+    assert identify(name).elements == ("Cl", "Na")
+    with pytest.raises(CoverageError, match=f"{name} does not cover Ta"):
+        require_coverage(identify(name), ["Na", "Ta"])
+
+
 def test_a_worker_that_examines_itself_brings_the_models(store):
     document = put_model(store, 1)
     name = f"nep:{document.weights_sha256[:12]}"
@@ -201,3 +254,14 @@ def test_a_model_of_the_package_is_the_same_potential(store, tmp_path, monkeypat
     with pytest.raises(PotentialError) as caught:
         identify(model.name)
     assert caught.value.remedy == "reinstall haloflow"
+
+
+def test_a_damaged_model_of_the_package_hides_no_good_one(store, tmp_path, monkeypatch):
+    model = bring_model(put_model(store, 1), store.files)
+    shipped = tmp_path / "students"
+    shipped.mkdir()
+    (shipped / "na-cl.nep.txt").write_text("nep4 1 Na\n")
+    (shipped / "na-cl.json").write_bytes(model.card.read_bytes())
+    monkeypatch.setattr(trained_models, "SHIPPED", shipped)
+    assert find_trained(model.name) == model
+    assert [found.is_shipped for found in models_here()] == [False]

@@ -131,6 +131,21 @@ def test_strong_forces_are_left_out(workshop, salt, made):
     assert max(np.linalg.norm(frame.get_forces(), axis=1).max() for frame in kept) <= limit
 
 
+def test_frames_that_the_level_cannot_label_are_counted_apart(workshop, salt, made):
+    """Atoms in wide cells have no neighbours for it."""
+    level = "failing_pair:WideFails?largest_a3=27"
+    _, runs = made
+    fewer = workshop.run(
+        TrainingSetMaker(
+            level=f"ase:{level}", frames_per_run=4, least_distance=0.05, strains=(0.0, 0.12),
+            rattles_a=(0.05,), max_force_ev_a=1e6,
+        ),
+        runs, {"NaCl_B1": salt},
+    )  # fmt: skip
+    assert fewer.n_failed > 0
+    assert fewer.n_strained == 0
+
+
 def test_a_trajectory_is_never_divided(workshop, salt):
     with pytest.raises(InputError, match="too few trajectories for frames of validation") as caught:
         workshop.run(maker(), runs_of(workshop, salt, 1, 2))

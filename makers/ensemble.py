@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..quantity import Quantity, Status, worst
 from ..stores.ensemble_documents import EnsembleDocument, FrameEnergy
 from .from_structure import StructureMaker
-from .hull import HullMaker
+from .hull import HullMaker, energy_of
 from .relax import RelaxMaker
 from .run_data import production_of
 from .step import require_sound, step_job
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _FEWEST_FOR_SPREAD = 2
+SCATTER = "sd and interval are the scatter of the frames, without the error of the level"
 
 
 class EnsembleProtocol(BaseModel):
@@ -101,7 +102,7 @@ def frame_of(run: MDDocument, share: float, files: StepFiles) -> Structure:
             given=f"{run.temperature_k:g} K, {run.status.value}",
             remedy="look at that step with `haloflow show`",
         )
-    at = round(share * (reader.n_frames - 1))
+    at = place_of(share, reader.n_frames)
     return Structure(
         reader.cells(at, at + 1)[0],
         reader.species.tolist(),
@@ -114,6 +115,11 @@ def frame_of(run: MDDocument, share: float, files: StepFiles) -> Structure:
 def shares(n_frames: int) -> list[float]:
     """Return the places of evenly spaced frames, the last one at the end of the run."""
     return [round((k + 1) / n_frames, 6) for k in range(n_frames)]
+
+
+def place_of(share: float, n_stored: int) -> int:
+    """Return the index of the stored frame at `share` of a production."""
+    return round(share * (n_stored - 1))
 
 
 @dataclass
@@ -186,10 +192,12 @@ class EnsembleMaker(HullMaker):
         n_asked: int,
         context: StepContext,
     ) -> EnsembleDocument:
-        energies = {i: float(frame.energy_ev_per_atom.value or 0.0) for i, frame in frames.items()}
+        energies = {i: energy_of(frame) for i, frame in frames.items()}
         lowest = min(energies, key=energies.__getitem__)
         hull = self._place(frames[lowest], phases, context)
-        base = float(hull.energy_above_hull_ev_per_atom.value or 0.0) - energies[lowest]
+        placed = hull.energy_above_hull_ev_per_atom.value
+        assert placed is not None  # of a hull that was made
+        base = placed - energies[lowest]
         above = {i: energy + base for i, energy in energies.items()}
         loose = [i for i, frame in frames.items() if frame.status is not Status.OK]
         notes = [f"{n_asked - len(frames)} of {n_asked} frames have no result"] \
@@ -199,6 +207,7 @@ class EnsembleMaker(HullMaker):
         status = worst(hull.energy_above_hull_ev_per_atom.status, *(
             [Status.UNCONVERGED] if notes else []
         ))  # fmt: skip
+        notes.append(SCATTER)
         note = "; ".join(filter(None, [*notes, hull.energy_above_hull_ev_per_atom.note]))
         values = list(above.values())
         spread = stdev(values) if len(values) >= _FEWEST_FOR_SPREAD else None

@@ -16,7 +16,7 @@ from haloflow.errors import InputError, SweepError, UnknownNameError
 from haloflow.makers.ensemble import frame_of, shares
 from haloflow.makers.run_data import production_of
 from haloflow.makers.step import release_claims
-from haloflow.quantity import Status
+from haloflow.quantity import Quantity, Status
 from haloflow.stores.connection import open_store
 from haloflow.stores.ensemble_documents import EnsembleDocument
 from haloflow.stores.records import step_of
@@ -62,6 +62,7 @@ def test_frames_are_those_of_the_hottest_run_and_the_numbers_theirs(glass):
     mean = document.energy_above_hull_ev_per_atom
     assert mean.value == pytest.approx(fmean(above))
     assert mean.sd == pytest.approx(stdev(above))
+    assert "sd and interval are the scatter of the frames" in mean.note
     assert document.lowest_ev_per_atom.value == pytest.approx(min(above))
     assert document.quantiles_ev_per_atom["0.5"] == pytest.approx(np.median(above))
     reader = production_of(made["md-seed1-400K"], store.files)
@@ -89,6 +90,11 @@ def test_frames_that_are_lost_are_counted_and_make_it_unconverged(glass):
     assert len(document.frames) == 2
     assert document.status is not Status.OK
     assert "2 of 4 frames have no result" in document.note
+    lost = frames[0].model_copy(
+        update={"energy_ev_per_atom": Quantity(status=Status.UNCONVERGED, note="why")}
+    )
+    with pytest.raises(InputError, match="the relax step has no energy"):  # and not one of 0 eV
+        run(step.maker.make([frames[1], lost], phases), store)
     with pytest.raises(InputError, match="needs a relaxed frame and all competing phases"):
         run(step.maker.make([None, None], phases), store)
 
@@ -110,6 +116,10 @@ def test_what_cannot_be_is_refused():
         plan_sweep(tiny_sweep(systems=[CRYSTAL], ensemble=ENSEMBLE))
     with pytest.raises(SweepError, match="there is no MD run at this temperature"):
         plan_sweep(tiny_sweep(systems=[GLASS], ensemble=ENSEMBLE | {"temperature_k": 1000}))
+    with pytest.raises(SweepError, match="the same ones of a run again and again") as refused:
+        plan_sweep(tiny_sweep(systems=[GLASS], ensemble={"n_frames": 12}))
+    assert "12 of 12 stored frames" in str(refused.value)
+    plan_sweep(tiny_sweep(systems=[GLASS], ensemble={"n_frames": 11}))
     with pytest.raises(UnknownNameError, match=r"ensemble\.level: "):
         plan_sweep(tiny_sweep(systems=[GLASS], ensemble=ENSEMBLE | {"level": "no-such"}))
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _PACKAGES: Final = ("custodian", "atomate2", "pymatgen-core")
+_CONTAINERS: Final = ("apptainer", "singularity", "docker", "podman", "podman-hpc", "shifter")
 SET_COMMANDS: Final = (
     "set ATOMATE2_VASP_CMD and ATOMATE2_VASP_GAMMA_CMD, e.g. to 'srun vasp_std' and "
     "'srun vasp_gam', in the environment or in ~/.atomate2.yaml; load VASP's module first"
@@ -68,12 +69,16 @@ def _command(name: str, line: str) -> Finding:
         return Finding(
             subject, State.MISSING, f"`{line}` is no command line: {error}", SET_COMMANDS
         )
-    programs = list(dict.fromkeys(w for w in (*words[:1], *words[-1:]) if w[0] not in "-<>"))
+    programs = list(dict.fromkeys(w for w in (*words[:1], *words[-1:]) if w and w[0] not in "-<>"))
+    boxed = any(Path(word).name in _CONTAINERS for word in words)
+    if boxed:  # the last word is a program of the image
+        programs = programs[:1]
     missing = [program for program in programs if shutil.which(program) is None]
     if missing or not programs:
         said = f"`{line}`: {' and '.join(missing) or 'nothing'} not found here"
         return Finding(subject, State.MISSING, said, SET_COMMANDS)
-    return Finding(subject, State.OK, f"`{line}`: {shutil.which(programs[-1])}")
+    inside = ", which starts VASP in a container, where it was not looked for" if boxed else ""
+    return Finding(subject, State.OK, f"`{line}`: {shutil.which(programs[-1])}{inside}")
 
 
 def _potcars(elements: list[str]) -> Finding:

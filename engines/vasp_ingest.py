@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -9,23 +10,39 @@ from ..errors import InputError
 from ..identity import file_sha256
 from .vasp_inputs import MDSegment, dynamics, mesh_of, relaxation, static
 from .vasp_levels import VASP_LEVELS, VaspLevel
-from .vasp_output import outcome_of, read_origin, read_run, require_genuine, require_potcars
+from .vasp_output import (
+    neutral_electrons,
+    outcome_of,
+    read_origin,
+    read_run,
+    require_genuine,
+    require_potcars,
+)
 from .vasp_relax import STRESS_TOLERANCE_GPA
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pymatgen.core import Structure
     from pymatgen.io.vasp import Vasprun
 
-    from .vasp_inputs import Ensemble, VaspInputs
+    from .vasp_inputs import Ensemble, MachineLearning, VaspInputs
     from .vasp_output import VaspOutcome
 
 FILES: Final = ("vasprun.xml", "vasprun.xml.gz")
-_WORDS: Final = {"METAGGA": "--", "GGA": "PE", "IVDW": 0, "PREC": "NORMAL"}
+_WORDS: Final = {"METAGGA": "--", "GGA": "PE", "IVDW": 0, "PREC": "NORMAL", "GGA_COMPAT": True}
 """Tags that decide the level, as an INCAR gives them, and VASP's defaults with PBE POTCARs."""
-_SWITCHES: Final = ("LREAL", "LASPH", "ADDGRID", "LHFCALC", "LUSE_VDW", "LDAU")
+_SWITCHES: Final = (
+    "LREAL", "LASPH", "ADDGRID", "LHFCALC", "LUSE_VDW", "LDAU", "LSORBIT", "LNONCOLLINEAR",
+)  # fmt: skip
 """The same among what VASP says of every run; all are off by default."""
+_SMEARINGS: Final = (-5, -4, 0)
+"""ISMEAR of any crystal: tetrahedra and Gaussian smearing."""
+_SMEARINGS_OF_METALS: Final = (*_SMEARINGS, -1, 1, 2)
+_SIGMA_OF_METALS_EV: Final = 0.2
+_TETRAHEDRA: Final = (-5, -4)
+_ELECTRONS: Final = 1e-3
 _FULL_CELL: Final = 3
 _RESCALED, _MICROCANONICAL = -1, -3
 """SMASS of velocities that are scaled, and of constant energy."""
@@ -57,6 +74,8 @@ class ForeignRun:
         Of molecular dynamics: what it did, and its first structure.
     note
         What is to be known of it.
+    is_whole
+        Whether molecular dynamics came to the step it was asked for.
     """
 
     path: Path
@@ -67,6 +86,7 @@ class ForeignRun:
     segment: MDSegment | None = None
     start: Structure | None = None
     note: str = ""
+    is_whole: bool = True
 
 
 def examine(folder: Path, *, for_tests: bool = False) -> ForeignRun:
@@ -91,10 +111,12 @@ def examine(folder: Path, *, for_tests: bool = False) -> ForeignRun:
     outcome = outcome_of(run, folder)
     level = _level_of(run, kind, folder)
     if kind == "md":
-        note = _require_electrons(run, folder)
+        short = _require_electrons(run, folder)
+        segment = _segment_of(run)
+        notes = [short, _peculiar(segment), learnt_errors(folder)]
         return ForeignRun(
-            path, file_sha256(path), kind, level.name, outcome, _segment_of(run),
-            run.initial_structure, "; ".join(filter(None, [note, learnt_errors(folder)])),
+            path, file_sha256(path), kind, level.name, outcome, segment,
+            run.initial_structure, "; ".join(filter(None, notes)), is_whole=not short,
         )  # fmt: skip
     moves_cell = int(run.parameters.get("ISIF", 2)) >= _FULL_CELL
     left = outcome.unconverged(
@@ -114,10 +136,14 @@ def examine(folder: Path, *, for_tests: bool = False) -> ForeignRun:
 
 def learnt_errors(folder: Path) -> str:
     """Say how wrong a force field was that was learnt on the fly, by its ML_LOGFILE; or nothing."""
-    path = folder / "ML_LOGFILE"
-    if not path.is_file():
+    plain, packed = folder / "ML_LOGFILE", folder / "ML_LOGFILE.gz"
+    if plain.is_file():
+        text = plain.read_bytes()
+    elif packed.is_file():
+        text = gzip.decompress(packed.read_bytes())
+    else:
         return ""
-    rows = [line.split() for line in path.read_text(errors="replace").splitlines()]
+    rows = [line.split() for line in text.decode(errors="replace").splitlines()]
     errors = [row[1:] for row in rows if row[:1] == ["ERR"] and len(row) == _ERR_COLUMNS]
     if not errors:
         return ""
@@ -144,6 +170,16 @@ def _require_electrons(run: Vasprun, folder: Path) -> str:
     return f"{n_steps} of {asked} steps" if n_steps < asked else ""
 
 
+def _peculiar(segment: MDSegment) -> str:
+    """Say what molecular dynamics is no plain run of DFT at one temperature; or nothing."""
+    said = []
+    if segment.learning in {"run", "refit"}:
+        said.append("forces of a field that was learnt before, none of DFT")
+    if segment.start_k != segment.end_k:
+        said.append(f"a ramp from {segment.start_k:g} to {segment.end_k:g} K, named by its middle")
+    return "; ".join(said)
+
+
 def _segment_of(run: Vasprun) -> MDSegment:
     """Return what molecular dynamics did, by its INCAR."""
     known = {**run.parameters, **run.incar}
@@ -167,8 +203,16 @@ def _segment_of(run: Vasprun) -> MDSegment:
         float(known["POTIM"]),
         ensemble,
         pressure_gpa=_GPA_PER_KBAR * float(known.get("PSTRESS", 0.0)),
-        learning="train" if known.get("ML_LMLFF") else None,
+        learning=_learning(known),
     )
+
+
+def _learning(known: Mapping[str, Any]) -> MachineLearning | None:
+    """Return what a run does with a field learnt on the fly; without a word it trains one."""
+    if not known.get("ML_LMLFF"):
+        return None
+    word = str(known.get("ML_MODE", "train")).strip().lower()
+    return "run" if word == "run" else "refit" if word.startswith("refit") else "train"
 
 
 def _kind_of(run: Vasprun, folder: Path) -> Kind:
@@ -189,7 +233,10 @@ def _kind_of(run: Vasprun, folder: Path) -> Kind:
 
 def _level_of(run: Vasprun, kind: str, folder: Path) -> VaspLevel:
     """Return the level whose settings the run has."""
-    differing = {level.name: _differences(run, level, kind) for level in VASP_LEVELS.values()}
+    charge = _charge(run, folder)
+    differing = {
+        level.name: _differences(run, level, kind) + charge for level in VASP_LEVELS.values()
+    }
     for name, found in differing.items():
         if not found:
             return VASP_LEVELS[name]
@@ -214,6 +261,10 @@ def _differences(run: Vasprun, level: VaspLevel, kind: str) -> list[str]:
         for key, (found, default) in pairs.items()
         if _plain(found) != _plain(inputs.incar.get(key, default))
     ]
+    spin = int(known.get("ISPIN", 1)), int(inputs.incar.get("ISPIN", 1))
+    if spin[0] != spin[1]:
+        said.append("ISPIN {} instead of {}".format(*spin))
+    said += _smearing(known, inputs)
     cutoff = float(run.parameters.get("ENMAX", run.incar.get("ENCUT", 0)))
     if cutoff != float(inputs.incar["ENCUT"]):
         said.append(f"ENCUT {cutoff:g} instead of {inputs.incar['ENCUT']:g}")
@@ -224,6 +275,27 @@ def _differences(run: Vasprun, level: VaspLevel, kind: str) -> list[str]:
     least = _GAMMA if kind == "md" else mesh_of(level.name, start)
     if len(mesh) != len(least) or any(n < m for n, m in zip(mesh, least, strict=True)):
         said.append(f"mesh {mesh} below {least}")
+    return said
+
+
+def _charge(run: Vasprun, folder: Path) -> list[str]:
+    """Say whether a cell is charged."""
+    neutral = neutral_electrons(folder)
+    found = float(run.parameters.get("NELECT", neutral))
+    if abs(found - neutral) <= _ELECTRONS:
+        return []
+    return [f"NELECT {found:g} instead of {neutral:g} of the neutral cell"]
+
+
+def _smearing(known: dict[str, Any], inputs: VaspInputs) -> list[str]:
+    """Say in what the smearing differs; pure metals may have more of it."""
+    is_metal = all(element.is_metal for element in inputs.structure.elements)
+    scheme, sigma = int(known.get("ISMEAR", 1)), float(known.get("SIGMA", _SIGMA_OF_METALS_EV))
+    allowed = _SMEARINGS_OF_METALS if is_metal else _SMEARINGS
+    most = _SIGMA_OF_METALS_EV if is_metal else float(inputs.incar.get("SIGMA", sigma))
+    said = [] if scheme in allowed else [f"ISMEAR {scheme} instead of one of {allowed}"]
+    if scheme not in _TETRAHEDRA and sigma > most:
+        said.append(f"SIGMA {sigma:g} above {most:g}")
     return said
 
 

@@ -248,6 +248,18 @@ def read_origin(directory: Path) -> VaspOrigin:
     EngineError
         The file is missing, or was cut short before it said so.
     """
+    words, rows = _head(directory)
+    titles = tuple(row[-1] for row in rows)
+    return VaspOrigin(words.get("version", ""), words.get("subversion", ""), titles)
+
+
+def neutral_electrons(directory: Path) -> float:
+    """Return the valence electrons of the atoms of a run; errors as of `read_origin`."""
+    return sum(float(count) * float(valence) for count, _, _, valence, _ in _head(directory)[1])
+
+
+def _head(directory: Path) -> tuple[dict[str, str], list[list[str]]]:
+    """Return what wrote a run, and the rows of its kinds of atoms."""
     path = _require(directory)
     words: dict[str, str] = {}
     with _opened(path) as stream, suppress(ET.ParseError, EOFError):  # an error says so below
@@ -255,9 +267,8 @@ def read_origin(directory: Path) -> VaspOrigin:
             if element.tag == "generator":
                 words = {i.get("name", ""): (i.text or "").strip() for i in element.iter("i")}
             elif element.tag == "array" and element.get("name") == "atomtypes":
-                rows = [[c.text or "" for c in row.iter("c")] for row in element.iter("rc")]
-                titles = tuple(row[-1].strip() for row in rows if row)
-                return VaspOrigin(words.get("version", ""), words.get("subversion", ""), titles)
+                rows = [[(c.text or "").strip() for c in row] for row in element.iter("rc")]
+                return words, [row for row in rows if row]
     raise EngineError(
         "the vasprun.xml of a VASP run is damaged or cut short",
         given=f"{path}, which ends before its POTCARs are named",

@@ -16,7 +16,7 @@ from ..engines.trajectory import TrajectoryReader
 from ..engines.vasp_ingest import examine
 from ..engines.vasp_md import trajectory_of
 from ..identity import file_sha256
-from ..quantity import Quantity
+from ..quantity import Quantity, Status
 from ..stores.documents import MDDocument, RelaxDocument, StaticDocument
 from ..units import density_g_cm3
 from .chemistry import oxygen_states
@@ -39,7 +39,7 @@ class IngestMaker(StepMaker):
     name: str = "ingest"
 
     kind: ClassVar[str] = "ingest"
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
 
     @step_job()
     def make(
@@ -105,12 +105,13 @@ class IngestMaker(StepMaker):
         parts = {"production": judged(found, ())}
         return MDDocument(
             identity=context.identity,
+            status=Status.OK if run.is_whole else Status.UNCONVERGED,
             note=run.note,
             provenance=with_origin(self, run.outcome, context),
             files=[_copied(run, context), *context.trajectories(parts)],
             level=run.level,
             ensemble=f"{segment.ensemble} (VASP)",
-            temperature_k=segment.end_k,
+            temperature_k=(segment.start_k + segment.end_k) / 2,
             temperature_mean_k=float(np.mean(found.temperatures_k)),
             timestep_fs=segment.timestep_fs,
             n_steps=found.n_steps,

@@ -17,6 +17,10 @@ TITLES = {
     "Zr": "PAW_PBE Zr_sv 04Jan2005", "Hf": "PAW_PBE Hf_pv 06Sep2000",
     "Y": "PAW_PBE Y_sv 25May2007", "Al": "PAW_PBE Al 04Jan2001",
 }  # fmt: skip
+ZVAL = {
+    "Na": 7, "Cl": 7, "O": 6, "Ta": 11, "Nb": 11, "S": 6, "Zr": 12, "Hf": 10, "Y": 11, "Al": 3,
+}  # fmt: skip
+"""Valence electrons of these POTCARs."""
 A_FS = 1 / units.fs
 """A velocity of 1 A/fs in the unit of ASE."""
 KBAR_PER_EV_A3 = 1602.1766
@@ -139,7 +143,7 @@ class Outputs:
             f"   number of dos      NEDOS = 301   number of ions     NIONS = {len(self._atoms)}\n"
             f"   k-points           NKPTS =      1   number of bands    NBANDS=      {N_BANDS}\n"
             f" total plane-waves  NPLWV =      1000\n   IBRION =     {incar.get('IBRION', -1)}\n"
-            " number of electron     16.0000000 magnetization       0.0000000\n"
+            f" number of electron {self._electrons():14.7f} magnetization       0.0000000\n"
         )
         self._outcar.flush()
         self._write(
@@ -159,7 +163,8 @@ class Outputs:
         known = {
             "NSW": 0, "IBRION": -1, "NELM": 60, "NELMIN": 2, "EDIFF": 1e-4, "EDIFFG": 1e-3,
             "LORBIT": 0, "LCHIMAG": False, "LUSE_VDW": False, "LHFCALC": False, "LDAU": False,
-            "ISPIN": 1, "ENMAX": 520.0, "GGA": "--", "NELECT": 16.0, "NBANDS": N_BANDS, "ISIF": 2,
+            "ISPIN": 1, "ENMAX": 520.0, "GGA": "--", "NELECT": self._electrons(),
+            "NBANDS": N_BANDS, "ISIF": 2,
         }  # fmt: skip
         known["ENMAX"] = float(incar.get("ENCUT", known["ENMAX"]))
         parameters = known | {k: v for k, v in incar.items() if k in known}
@@ -169,6 +174,9 @@ class Outputs:
             + "</parameters>\n"
         )
         self._write(self._atominfo() + self._structure("initialpos"))
+
+    def _electrons(self):
+        return float(sum(ZVAL[symbol] for symbol in self._atoms.get_chemical_symbols()))
 
     def _mesh(self):
         path = self._here / "KPOINTS"
@@ -183,7 +191,7 @@ class Outputs:
         kinds = list(dict.fromkeys(symbols))
         atoms = "".join(f"<rc><c>{s}</c><c>{kinds.index(s) + 1}</c></rc>\n" for s in symbols)
         types = "".join(
-            f"<rc><c>{symbols.count(k)}</c><c>{k}</c><c>1.0</c><c>1.0</c><c>{TITLES[k]}</c></rc>\n"
+            f"<rc><c>{symbols.count(k)}</c><c>{k}</c><c>1.0</c><c>{ZVAL[k]}</c><c>{TITLES[k]}</c></rc>\n"
             for k in kinds
         )
         return (

@@ -44,6 +44,17 @@ def test_all_that_is_there_is_said(stand_in, psp):
     assert findings["VASP, POTCARs of PBE_64"].message.endswith("Cl, Na")
 
 
+@pytest.mark.parametrize("before", ["", "sh "])
+def test_a_vasp_in_a_container_is_not_looked_for(stand_in, psp, monkeypatch, before):
+    program = stand_in.folder / "apptainer"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("ATOMATE2_VASP_CMD", f"{before}{program} exec x.sif vasp_std")
+    finding = found()["VASP, vasp_std"]
+    assert finding.state is State.OK
+    assert finding.message.endswith("in a container, where it was not looked for")
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [
@@ -51,6 +62,8 @@ def test_all_that_is_there_is_said(stand_in, psp):
         ("no-such-srun -n 4 sh", "no-such-srun not found here"),
         ("sh -c no-such-vasp", "no-such-vasp not found here"),
         ("'sh", "is no command line"),
+        ("''", "nothing not found here"),
+        ("no-such-apptainer exec x.sif vasp_std", "no-such-apptainer and vasp_std not found"),
     ],
 )
 def test_a_launcher_or_a_vasp_that_is_not_there_is_named(stand_in, psp, monkeypatch, command, said):

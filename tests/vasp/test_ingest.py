@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import gzip
+import re
 import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pymatgen.core import Structure
 from typer.testing import CliRunner
 from vasp_cells import rock_salt
 
 from haloflow.cli.main import app
 from haloflow.engines.interrupts import StopRequest
 from haloflow.engines.vasp_host import vasp_host
-from haloflow.engines.vasp_ingest import _plain, _segment_of
+from haloflow.engines.vasp_ingest import (
+    _level_of,
+    _peculiar,
+    _plain,
+    _segment_of,
+    _smearing,
+    learnt_errors,
+)
 from haloflow.engines.vasp_inputs import MDSegment, dynamics, relaxation, static
-from haloflow.engines.vasp_output import read_frames
+from haloflow.engines.vasp_output import read_frames, read_run
 from haloflow.engines.vasp_relax import VaspTask
 from haloflow.errors import InputError
 from haloflow.makers.run_data import production_of
+from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
 from haloflow.stores.documents import MDDocument
 from haloflow.stores.purpose import mark_for_tests
@@ -97,6 +107,34 @@ def test_good_runs_become_documents_and_bad_ones_leave_nothing(runs, tmp_path):
         assert [one.is_new for one in again] == [False, False, False]
 
 
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ({"ISPIN": 2}, "ISPIN 2 instead of 1"),
+        ({"NELECT": 57.0}, "NELECT 57 instead of 56 of the neutral cell"),
+        ({"ISMEAR": 1}, "ISMEAR 1 instead of one of (-5, -4, 0)"),
+        ({"ISMEAR": 0, "SIGMA": 0.2}, "SIGMA 0.2 above 0.05"),
+        ({"LSORBIT": True}, "LSORBIT True instead of False"),
+        ({"LNONCOLLINEAR": True}, "LNONCOLLINEAR True instead of False"),
+        ({"GGA_COMPAT": True}, "GGA_COMPAT True instead of False"),
+    ],
+)
+def test_settings_that_decide_the_energy_are_those_of_the_level(runs, tags, words):
+    run = read_run(runs / "static")
+    assert _level_of(run, "static", runs / "static").name == LEVEL
+    run.parameters.update(tags)
+    run.incar.update(tags)
+    with pytest.raises(InputError) as refused:
+        _level_of(run, "static", runs / "static")
+    assert f"nearest is {LEVEL}: {words};" in str(refused.value).replace(". Allowed", ";")
+
+
+def test_metals_may_be_smeared_more():
+    metal = SimpleNamespace(structure=Structure(np.eye(3) * 3, ["Na"], [[0, 0, 0]]), incar={})
+    assert _smearing({"ISMEAR": 1, "SIGMA": 0.2}, metal) == []
+    assert _smearing({"ISMEAR": 1, "SIGMA": 0.5}, metal) == ["SIGMA 0.5 above 0.2"]
+
+
 def test_molecular_dynamics_becomes_a_trajectory_of_all_its_steps(runs, tmp_path):
     with open_store(tmp_path / "store") as store:
         mark_for_tests(store)
@@ -139,6 +177,44 @@ def test_ensembles_are_told_by_their_tags(tags, ensemble):
     assert segment.ensemble == ensemble
     assert (segment.n_steps, segment.start_k, segment.end_k) == (4, 600.0, 300.0)
     assert segment.pressure_gpa == pytest.approx(1.0)
+    assert segment.learning is None
+    assert _peculiar(segment) == "a ramp from 600 to 300 K, named by its middle"
+
+
+@pytest.mark.parametrize(
+    ("mode", "learning", "said"),
+    [
+        ({}, "train", ""),
+        ({"ML_MODE": "TRAIN"}, "train", ""),
+        ({"ML_MODE": "run"}, "run", "forces of a field that was learnt before, none of DFT"),
+        ({"ML_MODE": "REFIT"}, "refit", "forces of a field that was learnt before, none of DFT"),
+    ],
+)
+def test_forces_that_are_not_of_dft_are_named(mode, learning, said):
+    known = {"POTIM": 2.0, "TEBEG": 600.0, "ML_LMLFF": True}
+    run = SimpleNamespace(parameters=known, incar=mode, md_data=[], ionic_steps=[{}] * 4)
+    segment = _segment_of(run)
+    assert segment.learning == learning
+    assert _peculiar(segment) == said
+
+
+def test_a_packed_log_of_learning_is_read(runs, tmp_path):
+    log = (runs / "md" / "ML_LOGFILE").read_bytes()
+    (tmp_path / "ML_LOGFILE.gz").write_bytes(gzip.compress(log))
+    assert learnt_errors(tmp_path) == learnt_errors(runs / "md") != ""
+
+
+def test_a_run_that_was_cut_short_is_not_converged(runs, tmp_path):
+    shutil.copytree(runs / "md", tmp_path / "md")
+    path = tmp_path / "md" / "vasprun.xml"
+    path.write_text(re.sub(r'(name="NSW"> )12', r"\g<1>40", path.read_text()))
+    with open_store(tmp_path / "store") as store:
+        mark_for_tests(store)
+        (taken,) = ingest(store, [tmp_path / "md"])
+        document = step_of(stored_outputs(store, [taken.identity])[taken.identity])
+    assert document.status is Status.UNCONVERGED
+    assert document.note.startswith("12 of 40 steps")
+    assert (document.n_steps, document.n_steps_target) == (12, 40)
 
 
 def test_a_stand_in_is_refused_by_a_store_of_results(runs, tmp_path):

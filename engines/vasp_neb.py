@@ -12,7 +12,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from ase import units
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.stress import full_3x3_to_voigt_6_stress
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ..errors import EngineError
@@ -287,5 +289,6 @@ def _evaluated(outcome: VaspOutcome, inputs: VaspInputs, *, with_forces: bool = 
     known: dict[str, Any] = {"energy": outcome.energy_ev}
     if with_forces:  # those of an image may hold the springs
         known["forces"] = outcome.forces_ev_a[np.argsort(inputs.order)]
+        known["stress"] = full_3x3_to_voigt_6_stress(outcome.stress_gpa * units.GPa)
     atoms.calc = SinglePointCalculator(atoms, **known)
     return atoms

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 import ase.io
 import numpy as np
 import spglib
+from ase import units
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ..analysis.hop_pairs import (
@@ -166,7 +167,7 @@ class NebMaker(LevelMaker):
         self, structure: Structure, landscape: LandscapeDocument | None, context: StepContext
     ) -> BarriersDocument:
         density = Density.of(landscape, context.files)
-        host = self._relaxed(structure, context)
+        host, host_note = self._relaxed(structure, context)
         around = self._around(host)
         possible = self._possible(around)
         chosen = chosen_hops(possible, self.per_kind)
@@ -186,8 +187,19 @@ class NebMaker(LevelMaker):
         bad = [one for one in found if one.barrier_ev.status is not Status.OK]
         return BarriersDocument(
             identity=context.identity,
-            status=worst(*(one.barrier_ev.status for one in found)),
-            note=f"{len(bad)} of {len(found)} bands gave no sound barrier" if bad else "",
+            status=worst(
+                Status.UNCONVERGED if host_note else Status.OK,
+                *(one.barrier_ev.status for one in found),
+            ),
+            note="; ".join(
+                filter(
+                    None,
+                    [
+                        f"{len(bad)} of {len(found)} bands gave no sound barrier" if bad else "",
+                        f"before the hops: {host_note}" if host_note else "",
+                    ],
+                )
+            ),
             provenance=self.provenance(context),
             files=files,
             level=self._level_of(context),
@@ -198,6 +210,7 @@ class NebMaker(LevelMaker):
             fmax_ev_a=self.fmax_ev_a,
             n_images=self.n_images,
             n_possible=_counted(possible),
+            host_max_stress_gpa=_max_stress_gpa(host),
             hops=found,
         )
 
@@ -209,8 +222,8 @@ class NebMaker(LevelMaker):
     def _level_of(self, context: StepContext) -> str:
         return context.evaluated_by.level if context.evaluated_by else self.level
 
-    def _relaxed(self, structure: Structure, context: StepContext) -> Atoms:
-        """Return the atoms at rest in their cell."""
+    def _relaxed(self, structure: Structure, context: StepContext) -> tuple[Atoms, str]:
+        """Return the atoms at rest in their cell, and what is left to converge."""
         potential = context.load(self.level)
         require_coverage(potential.identity, {e.symbol for e in structure.elements})
         result = relax(
@@ -229,7 +242,7 @@ class NebMaker(LevelMaker):
                 remedy="look at the step before",
             )
         context.n_resumes += result.n_resumes
-        return result.atoms
+        return result.atoms, result.note
 
     def _around(self, atoms: Atoms) -> Surroundings:
         return Surroundings(
@@ -351,6 +364,12 @@ def _doubted(barrier: Quantity, doubts: list[str]) -> Quantity:
         return barrier
     note = "; ".join(filter(None, [*doubts, barrier.note]))
     return replace(barrier, status=worst(barrier.status, Status.OUT_OF_DOMAIN), note=note)
+
+
+def _max_stress_gpa(atoms: Atoms) -> float | None:
+    """Return the largest component of the stress, where the calculator gave one."""
+    known = atoms.calc.results.get("stress")
+    return None if known is None else float(np.abs(known).max() / units.GPa)
 
 
 def _counted(hops: list[Hop]) -> dict[str, int]:

@@ -17,7 +17,8 @@ class NebProtocol(BaseModel):
     level: str | None = Field(None, description="Level of theory; default: stages.md.")
     into: Literal["vacancy", "empty"] = Field(
         "vacancy",
-        description="Hops into the site of an ion that is taken out, or into sites that are empty.",
+        description="Hops into the site of an ion that is taken out, or into sites that are "
+        "empty; with VASP the default is empty.",
     )
     max_distance_a: float = Field(
         MAX_DISTANCE_A, gt=0, le=10, description="Longest hop, between the sites, A."

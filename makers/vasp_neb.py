@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pymatgen.io.ase import AseAtomsAdaptor
 
@@ -34,10 +34,12 @@ _VACANCY: Final = (
 class VaspNebMaker(NebMaker):
     """Find hops and their barriers with forces of VASP, which must know VTST.
 
-    The fields are those of :class:`~haloflow.makers.neb.NebMaker`.
+    The fields are those of :class:`~haloflow.makers.neb.NebMaker`; a neutral vacancy would leave
+    a hole in the electrons, so that hops into empty sites are the default.
     """
 
     level: str = "vasp-r2scan"
+    into: Literal["vacancy", "empty"] = "empty"
 
     code_version: ClassVar[int] = 2
 
@@ -59,16 +61,16 @@ class VaspNebMaker(NebMaker):
         tidy_step(task.directory)
         return found.model_copy(update={"provenance": with_origin(self, origin, context)})
 
-    def _relaxed(self, structure: Structure, context: StepContext) -> Atoms:
-        """Return the atoms at rest in their cell."""
+    def _relaxed(self, structure: Structure, context: StepContext) -> tuple[Atoms, str]:
+        """Return the atoms at rest in their cell, and what is left to converge."""
         report = context.progress(self.max_steps).stage("host", self.max_steps)
         task = vasp_task(self.level, structure, context)
         task.on_steps = lambda n: report(min(n, self.max_steps), self.max_steps)
         atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
         with sole_use(task.directory), task.stop.trap_signals():
-            relaxed, _ = relaxed_atoms(atoms, task, self.settings_of_band, name="host")
+            relaxed, left = relaxed_atoms(atoms, task, self.settings_of_band, name="host")
         context.n_resumes += task.n_resumes
-        return relaxed
+        return relaxed, "; ".join(left)
 
     def _barrier(
         self, host: Atoms, hop: Hop, number: int, route: FloatArray | None, context: StepContext

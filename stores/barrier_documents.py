@@ -46,4 +46,7 @@ class BarriersDocument(StepDocument):
     fmax_ev_a: float
     n_images: int
     n_possible: dict[str, int] = Field(description="Hops of the structure by kind.")
+    host_max_stress_gpa: float | None = Field(
+        None, description="Left in the cell that all bands share, which is not relaxed here."
+    )
     hops: list[HopBarrier]

@@ -74,6 +74,8 @@ def _neb(
         anions=tuple(sorted(candidate.mixture.anions())),
         **settings,
     )
+    if level_of(level) not in {level_of(sweep.stages.md), level_of(start.maker.level)}:
+        start = add_relaxation(chain, f"relax-neb{suffix}", level, start, sweep, n_atoms=n_atoms)
     landscape = chain.steps[f"landscape{suffix}"]
     n_bands = _KINDS_OF_HOPS * asked.per_kind
     n_steps = round(n_bands * (asked.n_images + 2) * _SHARE_OF_STEPS * asked.max_steps)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ..engines.vasp_levels import is_vasp
 from ..errors import InputError, SweepError
 from ..makers.ensemble import EnsembleProtocol
 from ..makers.finetune_protocol import FineTuneProtocol
@@ -298,6 +299,11 @@ class Sweep(_Section):
             if isinstance(stages, dict):
                 every = dict.fromkeys(Stages.model_fields, data["level"])
                 data["stages"] = every | stages
+        neb, stages = data.get("neb"), data.get("stages")
+        if isinstance(neb, dict) and "into" not in neb:
+            level = neb.get("level") or (stages.get("md") if isinstance(stages, dict) else None)
+            if isinstance(level, str) and is_vasp(level):
+                data["neb"] = neb | {"into": "empty"}  # a neutral vacancy leaves a hole in DFT
         return data
 
     @field_validator("seeds", mode="before")

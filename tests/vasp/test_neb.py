@@ -176,8 +176,9 @@ def test_a_maker_of_barriers_by_vasp(stand_in, tmp_path, monkeypatch):
     monkeypatch.setenv("VASP_STAND_IN_POTENTIAL", "pair")
     salt = bulk("NaCl", "rocksalt", a=5.2, cubic=True)
     maker = VaspNebMaker(
-        level="vasp-pbe-d3", anions=("Cl",), n_images=1, per_kind=1, fmax_ev_a=0.05, max_steps=60
-    )
+        level="vasp-pbe-d3", anions=("Cl",), into="vacancy", n_images=1, per_kind=1, fmax_ev_a=0.05,
+        max_steps=60,
+    )  # fmt: skip
     job = maker.make(AseAtomsAdaptor.get_structure(salt))
     with open_store(str(tmp_path / "store")) as store:
         mark_for_tests(store)
@@ -189,6 +190,7 @@ def test_a_maker_of_barriers_by_vasp(stand_in, tmp_path, monkeypatch):
     assert document.level == "vasp-pbe-d3"
     assert not [p for p in tmp_path.rglob("*") if p.name in {"WAVECAR", "CHGCAR", "OUTCAR"}]
     assert document.n_possible == {"Cl edge": 24}  # to the images of each neighbour too
+    assert document.host_max_stress_gpa > 0  # the cell is not the one that the forces want
     assert "no charge was added" in document.charge_note
     assert document.provenance.potential.package == "vasp"
     assert document.provenance.packages["POTCAR Na_pv"] == "PAW_PBE Na_pv 19Sep2006"

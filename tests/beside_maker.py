@@ -26,13 +26,15 @@ def model():
 class BesideMaker(StepMaker):
     """Runs argon and notes how many were evaluated with it, at most.
 
-    Its process dies at step `dies_at`, once; with `copper` it cannot be evaluated.
+    Its process dies at step `dies_at`, once or, if it `is_mortal`, each time; with `copper` it
+    cannot be evaluated.
     """
 
     n_steps: int = 20
     seed: int = 0
     copper: bool = False
     dies_at: int = 0
+    is_mortal: bool = False
     marks: str = ""
 
     kind: ClassVar[str] = "beside"
@@ -69,6 +71,6 @@ class BesideMaker(StepMaker):
 
     def _die(self, _atoms, step):
         mark = Path(self.marks) / "died"
-        if self.dies_at and step == self.dies_at and not mark.exists():
+        if self.dies_at and step == self.dies_at and (self.is_mortal or not mark.exists()):
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from .steps import PlannedStep
 
-_MAX_ATTEMPTS = 2
+_MOST_DEATHS = 2
 _JOIN_S = 60.0
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -37,13 +38,15 @@ class _Worker:
 class WorkerPool:
     """A fixed number of worker processes, replaced when they die.
 
-    A step whose worker was killed is tried once more, from its last checkpoint.
+    A step whose worker was killed is tried once more, from its last checkpoint. Several that ran
+    side by side go on in halves, until the one is alone whose memory, say, is too much.
     """
 
     def __init__(self, size: int, store_uri: str) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._store_uri = store_uri
-        self._attempts: dict[str, int] = {}
+        self._deaths = Counter[str]()
+        self._waiting: list[list[PlannedStep]] = []
         self._terminated = False
         self._workers = [self._start() for _ in range(size)]
 
@@ -107,7 +110,6 @@ class WorkerPool:
         worker.is_shared = is_shared
         for step in steps:
             worker.steps[step.identity] = step
-            self._attempts[step.identity] = self._attempts.get(step.identity, 0) + 1
         with suppress(OSError):  # it has just died: wait() will notice
             worker.connection.send(steps)
 
@@ -116,6 +118,7 @@ class WorkerPool:
         if self._terminated:
             return
         self._terminated = True
+        self._waiting.clear()
         for worker in self._workers:
             if worker.steps:
                 worker.process.terminate()
@@ -125,7 +128,10 @@ class WorkerPool:
         by_connection = {w.connection: i for i, w in enumerate(self._workers) if w.steps}
         ready = wait(list(by_connection), timeout=timeout_s)
         found = (self._receive(by_connection[c]) for c in ready if c in by_connection)
-        return [outcome for outcomes in found for outcome in outcomes]
+        outcomes = [outcome for several in found for outcome in several]
+        while self._waiting and self.idle:
+            self._give(self._idle_worker(), self._waiting.pop(0))
+        return outcomes
 
     def _receive(self, index: int) -> list[Outcome]:
         worker = self._workers[index]
@@ -137,20 +143,25 @@ class WorkerPool:
         return [outcome]
 
     def _lost(self, index: int) -> list[Outcome]:
-        """Answer for a worker that died: try its steps again, or report them."""
+        """Answer for a worker that died: let its steps be tried again, or report the last one."""
         worker = self._workers[index]
         worker.process.join()
         steps, worker.steps = worker.steps, {}
         if self._terminated:
             return [Outcome(i, 0.0, error="stopped", interrupted=True) for i in steps]
-        again = [step for i, step in steps.items() if self._attempts[i] < _MAX_ATTEMPTS]
-        if again:
-            self._replace(index)
-            self._give(index, again, is_shared=worker.is_shared)
+        self._deaths.update(steps.keys())
+        again = list(steps.values())
+        if half := len(again) // 2:
+            self._waiting += [again[:half], again[half:]]
+            return []
+        (identity,) = steps
+        if (n_deaths := self._deaths[identity]) < _MOST_DEATHS:
+            self._waiting.append(again)
+            return []
         code = worker.process.exitcode
         cause = f"signal {-code} (is memory short?)" if code and code < 0 else f"exit code {code}"
-        error = f"its worker process died twice, by {cause}"
-        return [Outcome(i, 0.0, error=error) for i in steps.keys() - {s.identity for s in again}]
+        times = "twice" if n_deaths == _MOST_DEATHS else f"{n_deaths} times"
+        return [Outcome(identity, 0.0, error=f"its worker process died {times}, by {cause}")]
 
     def _replace(self, index: int) -> None:
         self._workers[index].connection.close()

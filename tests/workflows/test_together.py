@@ -80,15 +80,47 @@ def test_a_worker_that_dies_goes_on_with_all_its_steps(store_uri, tmp_path):
         assert {d["provenance"]["n_resumes"] for d in documents.values()} == {1}
 
 
-def test_a_worker_that_dies_twice_says_so_of_all(store_uri, tmp_path):
+def test_a_worker_that_dies_whatever_it_does_says_so_of_each_step(store_uri, tmp_path):
     steps = [planned(tmp_path, seed, n_steps=10_000_000) for seed in (1, 2)]
     with WorkerPool(1, store_uri) as pool:
         pool.submit_together(steps)
-        for _attempt in range(2):
+        found, told = {}, []
+        for _attempt in range(3):  # together, and each by itself
             process = pool._workers[0].process
             os.kill(process.pid, signal.SIGKILL)
             process.join()
-            found = {outcome.identity: outcome for outcome in pool.wait(30.0)}
+            found |= {outcome.identity: outcome for outcome in pool.wait(30.0)}
+            told.append(len(found))
+        assert told == [0, 1, 2]
+        assert not pool.busy
         assert set(found) == {step.identity for step in steps}
         for outcome in found.values():
             assert outcome.error.startswith("its worker process died twice, by signal 9")
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_a_step_that_kills_its_worker_takes_no_other_with_it(store_uri, tmp_path, n_workers):
+    steps = [planned(tmp_path, seed, n_steps=40) for seed in range(4)]
+    deadly = planned(tmp_path, 4, n_steps=40, dies_at=20, is_mortal=True)
+    with open_store(store_uri) as store, WorkerPool(n_workers, store_uri) as pool:
+        pool.submit_together([*steps[:2], deadly, *steps[2:]])
+        found = outcomes(pool, 5)
+        assert not pool.busy
+        error = found.pop(deadly.identity).error
+        assert error == "its worker process died 3 times, by signal 9 (is memory short?)"
+        assert {outcome.error for outcome in found.values()} == {""}
+        done = stored_outputs(store, [step.identity for step in (*steps, deadly)])
+        assert done.keys() == {step.identity for step in steps}
+
+
+def test_what_waits_to_be_tried_apart_waits_no_more_when_all_is_to_stop(store_uri, tmp_path):
+    steps = [planned(tmp_path, seed, n_steps=10_000_000) for seed in (1, 2)]
+    with WorkerPool(1, store_uri) as pool:
+        pool.submit_together(steps)
+        os.kill(pool._workers[0].process.pid, signal.SIGKILL)
+        assert pool.wait(30.0) == []
+        assert len(pool.running) == 1
+        pool.terminate()
+        (outcome,) = outcomes(pool, 1).values()
+        assert outcome.interrupted
+        assert not pool.busy

@@ -193,6 +193,12 @@ def home(
     copy: Annotated[
         bool, typer.Option("--copy", help="Its original goes on: it gets an id of its own.")
     ] = False,
+    original: Annotated[
+        bool, typer.Option("--original", help="Take --copy back: it has the id of before.")
+    ] = False,
+    files: Annotated[
+        bool, typer.Option("--files", help="Its folder of files is no other store's.")
+    ] = False,
     store: StoreOption = None,
 ) -> None:
     """Say whose the store's trajectories are, and exit with 1 if it is a copy that may not tell.
@@ -205,7 +211,8 @@ def home(
     """
     from .homes import show_home
 
-    if not show_home(store, moved=moved, copy=copy):
+    asked = {"moved": moved, "copy": copy, "original": original, "files": files}
+    if not show_home(store, [name for name, given in asked.items() if given]):
         raise typer.Exit(1)
 
 

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
 from ..errors import InputError
 from ..stores.connection import open_store
-from ..stores.homes import home_of, part, settle
+from ..stores.homes import files_owner, home_of, own_files, part, settle, take_back
 from .console import console
 from .stores import store_uri
 
 if TYPE_CHECKING:
-    from ..stores.homes import Home
+    from collections.abc import Callable, Sequence
+
+    from ..stores.connection import HaloflowStore
 
 
-def show_home(store: str | None, *, moved: bool, copy: bool) -> bool:
+_SAID: Final[dict[str, Callable[[HaloflowStore], object]]] = {
+    "moved": settle,
+    "copy": part,
+    "original": take_back,
+    "files": own_files,
+}
+
+
+def show_home(store: str | None, said: Sequence[str]) -> bool:
     """Print the id of a store and where it is at home, changed if asked; return whether here."""
-    if moved and copy:
+    if len(said) > 1:
         raise InputError(
-            "a store was either moved or copied", given="--moved and --copy", allowed="one of them"
+            "a store was either moved or copied",
+            given=" and ".join(f"--{one}" for one in said),
+            allowed="one of them",
         )
     place = store_uri(store)
-    if moved or copy:
+    for one in said:
         with open_store(place, must_exist=True) as opened:
-            home: Home | None = settle(opened) if moved else part(opened)
-    else:
-        with open_store(place, read_only=True) as opened:
-            home = home_of(opened)
+            _SAID[one](opened)
+    with open_store(place, read_only=True) as opened:
+        home, owner, folder = home_of(opened), files_owner(opened), opened.files_dir
     out = console()
     if home is None:
         out.print("No id: nothing of this store is kept in a place for trajectories.")
@@ -41,6 +52,14 @@ def show_home(store: str | None, *, moved: bool, copy: bool) -> bool:
     if home.copied_from:
         out.print(
             f"A copy of {home.copied_from}: name a place of its own before it runs anything, "
-            "in a sweep's trajectory_store or with haloflow db upload --to."
+            "in a sweep's trajectory_store or with haloflow db upload --to. "
+            "If it is the original after all: --original."
+        )
+    if owner not in {None, home.id}:
+        whose = f"of the store {owner}" if owner else "not known as any store's"
+        out.print(
+            f"Its files are in {folder}, which is {whose}: nothing is deleted there. "
+            "If no other store and no copy has files there: --files.",
+            soft_wrap=True,
         )
     return home.is_here

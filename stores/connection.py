@@ -13,6 +13,7 @@ from pymongo.uri_parser import parse_uri
 from ..errors import StoreError
 from ..settings import get_settings
 from .embedded import DATABASE_FILE, SqliteStore
+from .homes import note_home
 from .indexes import missing_indexes, prepare_indexes
 from .jobstore import StepJobStore
 from .migrations import MIGRATIONS
@@ -110,6 +111,7 @@ class HaloflowStore:
         prepare_indexes(self._stores)
         self._complete_summaries()
         self.files_dir.mkdir(parents=True, exist_ok=True)
+        note_home(self)
 
     def missing_indexes(self) -> list[str]:
         """Return what opening the store for writing would index, as ``collection.field``."""

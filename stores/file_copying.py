@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import StoreError, TrajectoryError
 from ..identity import file_sha256
 from .documents import FileReference
+from .homes import FILES_MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -175,7 +176,7 @@ def _files(folder: Path) -> Iterator[str]:
     for where, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
-            if not name.endswith(_SUFFIX):
+            if not name.endswith(_SUFFIX) and name != FILES_MARKER:
                 yield (Path(where) / name).relative_to(folder).as_posix()
 
 

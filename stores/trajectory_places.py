@@ -21,7 +21,14 @@ from ..errors import (
 )
 from ..settings import get_settings
 from .blobs import belongs_to_another, persistent
-from .homes import home_of, own_id, refuse_copy
+from .homes import (
+    files_owner,
+    home_of,
+    note_home,
+    own_id,
+    refuse_copy,
+    refuse_originals_files,
+)
 from .mongodb import redacted, translated
 
 if TYPE_CHECKING:
@@ -191,13 +198,16 @@ def remember_place(store: HaloflowStore) -> None:
     """
     if store.read_only:
         return
+    note_home(store)
+    refuse_originals_files(store)
     text = get_settings().trajectory_store
     known = _recorded(store)
-    require_own(store, [text] if text else known)
-    if text is None:
-        return
-    place = parse_place(text)
-    if place.text not in known:
+    place = None if text is None else parse_place(text)
+    if place is None:
+        require_own(store, known)
+    elif place.text in known:
+        require_own(store, [place.text])
+    else:
         _prepare(place, store)
         _record(store, lambda known: [*(one for one in known if one != place.text), place.text])
 
@@ -210,6 +220,8 @@ def require_own(store: HaloflowStore, texts: Sequence[str] | None = None) -> Non
     texts
         Places, the one that is written to first; default: those that the store knows.
     """
+    if texts is None and files_owner(store):
+        refuse_copy(store)
     places = _recorded(store) if texts is None else texts
     if all(text == GRIDFS for text in places):
         return  # it is in the store itself, and copied with it

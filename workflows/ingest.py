@@ -108,10 +108,13 @@ def _take(store: HaloflowStore, folder: Path, *, for_tests: bool) -> Ingested:
     job = maker.make(str(folder), parents=parents)
     job.set_uuid(step_uuid(identity))
     job.metadata = {"haloflow_identity": identity, "haloflow_step": maker.name}
+    directory = step_directory(store.files_dir, identity)
+    was_there = directory.exists()  # e.g. of the store that this is a copy of
     try:
         job.run(store.jobstore)
     except BaseException:  # raised again: nothing half is left
-        shutil.rmtree(step_directory(store.files_dir, identity), ignore_errors=True)
+        if not was_there:
+            shutil.rmtree(directory, ignore_errors=True)
         clear_failures(store, [identity])
         raise
     finally:

@@ -11,6 +11,7 @@ from ..identity import file_sha256
 from ..makers.step import step_directory
 from ..stores.claims import Claims
 from ..stores.documents import FileReference
+from ..stores.homes import refuse_originals_files
 from ..stores.results import failures, forget, stored_outputs
 
 if TYPE_CHECKING:
@@ -46,10 +47,17 @@ def make_again(store: HaloflowStore, complaints: Iterable[str]) -> set[str]:
     -------
     set
         Identities of the steps whose documents were removed.
+
+    Raises
+    ------
+    StoreError
+        The store is a copy, and the files are those of its original.
     """
     blamed = {found.group(2) for text in complaints for found in _STEP_FOLDER.finditer(text)}
     blamed -= Claims(store.claims).live(blamed).keys()
     blamed = {identity for identity in blamed if _is_known_here(identity, store)}
+    if blamed:
+        refuse_originals_files(store)
     stored = stored_outputs(store, blamed)
     lost = {i for i, document in stored.items() if not _is_whole(document, store.files)}
     forget(store, lost)

@@ -23,6 +23,7 @@ from ..stores.documents import FileReference
 from ..stores.documents import Release as Mark
 from ..stores.exclusive import alone
 from ..stores.file_paths import ROLE, require_inside
+from ..stores.homes import require_own_files
 from ..stores.mongodb import SEEN, translated
 from ..stores.retention import THINNED, plan_retention
 from ..stores.saved_runs import PRUNING
@@ -125,6 +126,7 @@ def _release(store: HaloflowStore, identity: str, releases: list[Release], done:
             if one.keep_every is not None:
                 own = [f for f in files if f.role == ROLE + one.part and f.released is None]
                 remember_place(store)
+                require_own_files(store)
                 thinned += _thinned(store, one, own)
     except Exception as error:  # noqa: BLE001  (one damaged run must not stop the others)
         done.failures[identity] = str(error)
@@ -175,6 +177,7 @@ def _delete(store: HaloflowStore, done: Pruned, report: Report | None) -> None:
     needed, marked = _named(store)
     done.n_shared = len(marked.keys() & needed)
     gone = {sha256: files for sha256, files in marked.items() if sha256 not in needed}
+    _look_at_files(store, done.left)
     with _listed(store, done.left) as present:
         _delete_marked(store, gone, present, done, report)
         for place, key, size in _strays(present, needed | gone.keys()):
@@ -201,10 +204,19 @@ def find_strays(store: HaloflowStore) -> tuple[dict[str, int], dict[str, str]]:
     left: dict[str, str] = {}
     with translated(store.uri):
         require_own(store)
+        _look_at_files(store, left)
         needed, marked = _named(store)
         with _listed(store, left) as present:
             found = {key: size for _, key, size in _strays(present, needed | marked.keys())}
     return found, left
+
+
+def _look_at_files(store: HaloflowStore, left: dict[str, str]) -> None:
+    """Note where the folder of files is not surely this store's own."""
+    try:
+        require_own_files(store)
+    except StoreError as error:
+        left[str(store.files_dir)] = str(error)
 
 
 @contextmanager
@@ -244,8 +256,10 @@ def _delete_marked(
     done: Pruned,
     report: Report | None,
 ) -> None:
+    is_own = str(store.files_dir) not in done.left
     for count, (sha256, files) in enumerate(gone.items(), start=1):
-        here = {path for file in files if (path := store.files.here(file)) is not None}
+        paths = map(store.files.here, files) if is_own else ()
+        here = {path for path in paths if path is not None}
         for path in here:
             path.unlink()
         (cache_folder() / sha256[:2] / sha256).unlink(missing_ok=True)

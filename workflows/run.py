@@ -18,6 +18,7 @@ from ..makers.walltime import walltime_left_s
 from ..settings import get_settings
 from ..stores.claims import Claims
 from ..stores.connection import open_store
+from ..stores.homes import require_own_files
 from ..stores.mongodb import translated
 from ..stores.results import clear_failures, failures, forget, record_failure
 from ..stores.saved_runs import forget_saved
@@ -182,6 +183,7 @@ def _forget_all(store: HaloflowStore, plan: Plan) -> None:
             given="; ".join(str(claim) for claim in live.values()),
             remedy="wait for that process, or stop it",
         )
+    require_own_files(store)
     own = plan.steps.keys() - plan.of_others
     forget(store, own)
     forget_saved(store, own)

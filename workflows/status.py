@@ -16,7 +16,7 @@ from ..stores.records import candidate_of, candidate_record, step_of, summary_of
 from ..stores.results import failures, stored_outputs
 from ..stores.retention import record_rules
 from ..stores.samples import Steps
-from ..stores.trajectory_places import use_place
+from ..stores.trajectory_places import remember_place, use_place
 from ..stores.trust import sample_of, trusted_documents
 
 if TYPE_CHECKING:
@@ -48,12 +48,13 @@ def record_candidates(store: HaloflowStore, plan: Plan) -> None:
     ClaimError
         If another process is at it and does not end.
     StoreError, MissingDependencyError
-        The sweep's place for trajectories cannot be used from here.
+        The sweep's place for trajectories cannot be used from here, or the store is a copy.
     """
     with Claims(store.claims).turn("candidates", timeout_s=_TURN_TIMEOUT_S):
-        record_rules(store, plan.sweep.name, plan.sweep.retention)
         if plan.sweep.trajectory_store is not None:
             use_place(store, plan.sweep.trajectory_store)
+        remember_place(store)  # a copy is refused here, and not by each of its steps
+        record_rules(store, plan.sweep.name, plan.sweep.retention)
         _merge_candidates(store, plan)
     update_summaries(store)
 

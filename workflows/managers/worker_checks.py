@@ -20,6 +20,7 @@ from ...errors import HaloflowError
 from ...identity import file_sha256
 from ...makers.trained_models import bring_models
 from ...settings import get_settings
+from ...stores.trajectory_places import remember_place
 from ..doctor import BYTES_PER_GB, Check
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ def check_trajectories(store: HaloflowStore, folder: Path) -> Check | None:
         return None
     probe = folder / f".haloflow-{secrets.token_hex(8)}"
     try:
+        remember_place(store)  # as a job does: in another store's place nothing is tried
         probe.write_bytes(os.urandom(_PROBE_BYTES))
         sha256 = file_sha256(probe)
         store.files.put(probe, sha256)

@@ -43,9 +43,10 @@ def show(
     ] = None,
     store: StoreOption = None,
 ) -> None:
-    """List trained models, of the store and of haloflow; give any as a potential by its name.
+    """List trained models, of the store and of the package; give any as a potential by its name.
 
-    `student` in a sweep file trains one; `auto` as a level takes the fastest that covers a run.
+    `student` in a sweep file trains one, the package brings none so far; `auto` as a level takes
+    the fastest sound one that covers a run.
     `show` may be left out.
 
     Example: `haloflow models`

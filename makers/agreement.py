@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from ase.data import atomic_masses
+from scipy import special
 
 from ..analysis.blocks import block_means
 from ..analysis.bonds import ANIONS
@@ -17,7 +18,7 @@ from ..analysis.rdf import (
     first_minimum_a,
     pair_distributions,
 )
-from ..quantity import TWO_SIDED_95, Quantity, Status
+from ..quantity import Quantity, Status
 from ..stores.student_checks import Agreement
 from ..units import FS_PER_PS, density_g_cm3
 from .run_data import part_of, production_of
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _RANGE_A = 6.0
 _BINS = 300
 _BLOCKS = 4
+_UPPER_TAIL = 0.975
 _LEAST_NEIGHBOURS = 0.3
 """Below that, a peak is made of too few pairs to have a place."""
 
@@ -168,11 +170,20 @@ def _within(what: str, one: Quantity, other: Quantity, limit: float) -> Agreemen
         status = Status.OUT_OF_DOMAIN if one.value is not None else Status.UNCONVERGED
         return Agreement(what=what, teacher=one, student=other, limit=limit, status=status)
     beyond = abs(other.value - one.value) - limit
-    error = TWO_SIDED_95 * float(np.hypot(one.sd or 0.0, other.sd or 0.0))
+    error = half_width_95(one.sd or 0.0, other.sd or 0.0)
     status = Status.OK
     if beyond > 0:
         status = Status.UNCONVERGED if beyond <= error else Status.OUT_OF_DOMAIN
     return Agreement(what=what, teacher=one, student=other, limit=limit, status=status)
+
+
+def half_width_95(*sds: float) -> float:
+    """Return half the 95 % interval of a difference of two means of blocks, as Welch has it."""
+    variances = np.square(sds)
+    if not variances.any():
+        return 0.0
+    freedom = variances.sum() ** 2 / np.square(variances).sum() * (_BLOCKS - 1)
+    return float(special.stdtrit(freedom, _UPPER_TAIL) * np.sqrt(variances.sum()))
 
 
 def _overlap(what: str, one: Quantity, other: Quantity) -> Agreement:

@@ -63,7 +63,7 @@ class StudentCheckMaker(StepMaker):
     seed: int = 1
 
     kind: ClassVar[str] = "student_check"
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
     needs_all_inputs: ClassVar[bool] = False
 
     @step_job(needs_all_inputs=False)
@@ -135,13 +135,14 @@ class StudentCheckMaker(StepMaker):
         check = StudentCheck(runs=compared, long_runs=long_runs)
         statuses = [
             *(one.status for run in compared for one in run.agreements),
+            *(Status.UNCONVERGED for run in compared if not run.agreements),
             *(run.status for run in compared),
             *(run.status for run in long_runs),
         ]
         return StudentCheckDocument(
             identity=context.identity,
             status=Status.OUT_OF_DOMAIN if check.problems else worst(*statuses),
-            note="; ".join(check.problems),
+            note="; ".join([*check.problems, *_untold(compared)]),
             provenance=self.provenance(context),
             files=[],
             level=student.level,
@@ -213,6 +214,18 @@ class StudentCheckMaker(StepMaker):
             note=own.note,
             share_above=own.domain.share_above if own.domain else None,
         )
+
+
+def _untold(runs: Sequence[ComparedRun]) -> list[str]:
+    """Say what the runs cannot tell."""
+    found = []
+    for run in runs:
+        names = [one.what for one in run.agreements if one.status is Status.UNCONVERGED]
+        if names or not run.agreements:
+            what = ", ".join(names) or "anything"
+            at = f"{run.formula} at {run.temperature_k:g} K"
+            found.append(f"{at} does not tell whether {what} agrees")
+    return found
 
 
 def _require_teacher(student: TrainedModelDocument, runs: Sequence[MDDocument]) -> None:

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from ase.build import bulk
 from ase.data import chemical_symbols
 from random_nep import random_nep
@@ -193,3 +194,37 @@ def test_device_that_does_not_exist():
         load_potential("chgnet-r2scan", device="warp")
     assert "on device warp" in str(caught.value)
     assert "that the device exists" in str(caught.value)
+
+
+def test_a_file_of_chgnets_own_trainer_is_a_potential(tmp_path):
+    from chgnet.model import CHGNet
+    from chgnet.trainer import Trainer
+
+    with third_party_quiet():
+        model = CHGNet.from_file(str(find_recipe("chgnet-r2scan").weights.obtain()))
+        trainer = Trainer(model=model, targets="efs", epochs=2, use_device="cpu")
+        trainer.training_history = {"e": {"train": [0.1, torch.tensor(0.2)], "val": [0.1, 0.2]}}
+        trainer.save(str(tmp_path / "bestE.pth.tar"))
+    calculator = load_potential(f"chgnet:{tmp_path / 'bestE.pth.tar'}").calculator
+    atoms = bulk("NaCl", "rocksalt", a=5.6)
+    calculator.calculate(atoms)
+    stock = load_potential("chgnet-r2scan").calculator
+    stock.calculate(atoms)
+    assert calculator.results["energy"] == pytest.approx(stock.results["energy"], abs=1e-6)
+
+
+class Trap:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return type(self.path).touch, (self.path,)
+
+
+def test_a_file_of_chgnet_executes_nothing(tmp_path):
+    stock = torch.load(find_recipe("chgnet-r2scan").weights.obtain(), weights_only=True)
+    torch.save({"model": stock["model"], "extra": Trap(tmp_path / "trapped")}, tmp_path / "m.pth")
+    with pytest.raises(PotentialError, match="cannot be loaded") as caught:
+        load_potential(f"chgnet:{tmp_path / 'm.pth'}")
+    assert "weights_only" in str(caught.value) or "Unsupported" in str(caught.value)
+    assert not (tmp_path / "trapped").exists()

@@ -6,12 +6,15 @@ import pytest
 from pair_potential import LEVEL
 from trained_models import own_machine, put_model  # noqa: F401  (a fixture)
 
+from haloflow.engines.potential_registry import find_recipe
 from haloflow.engines.potentials import level_of
 from haloflow.errors import InputError
-from haloflow.makers.agreement import Tolerances, compare_runs
+from haloflow.identity import file_sha256
+from haloflow.makers.agreement import Tolerances, compare_runs, half_width_95
 from haloflow.makers.md import MDMaker
 from haloflow.makers.student_check import StudentCheckMaker
 from haloflow.quantity import Status
+from haloflow.stores.documents import FileReference
 from haloflow.stores.models import TrainedModelDocument
 from haloflow.systems.phases import get_phase
 
@@ -77,10 +80,62 @@ def test_a_student_that_knows_nothing_does_not_pass(workshop):
     assert [one.temperature_k for one in checked.check.long_runs] == [100.0, 200.0]
     assert {one.asked_ps for one in checked.check.long_runs} == {0.08}
     assert checked.check.problems
-    assert checked.note == "; ".join(checked.check.problems)
+    assert checked.note.startswith("; ".join(checked.check.problems))
     assert checked.note.startswith("NaCl at 150 K")
     carried = student.model_copy(update={"check": checked.check})
     assert TrainedModelDocument.model_validate_json(carried.model_dump_json()) == carried
+
+
+def a_twin(workshop):
+    """Return a student of CHGNet that holds CHGNet's own weights."""
+    stock = find_recipe("chgnet-r2scan").weights.obtain()
+    folder = workshop.store.files_dir / "11" / ("1" * 64)
+    folder.mkdir(parents=True)
+    weights = folder / "Cl-Na.chgnet.pth"
+    weights.write_bytes(stock.read_bytes())
+    sha256 = file_sha256(weights)
+    file = FileReference(
+        path=weights.relative_to(workshop.store.files_dir).as_posix(), sha256=sha256,
+        n_bytes=weights.stat().st_size, role="weights",
+    )  # fmt: skip
+    return put_model(workshop.store, 1).model_copy(
+        update={
+            "teacher": "chgnet-r2scan", "architecture": "chgnet", "weights_sha256": sha256,
+            "level": f"chgnet:{weights.name}@{sha256[:12]}", "files": [file],
+        }
+    )  # fmt: skip
+
+
+def test_a_student_that_is_its_teacher_passes(workshop):
+    run = md(workshop, "chgnet-r2scan")
+    assert run.status is Status.OK, run.note
+    maker = StudentCheckMaker(long_steps=40, long_temperatures_k=(150.0,))
+    checked = workshop.run(maker, a_twin(workshop), [run])
+    assert checked.check.problems == []
+    assert {one.status for one in checked.check.runs[0].agreements} == {Status.OK}
+    assert [one.status for one in checked.check.long_runs] == [Status.OK]
+    assert (checked.status, checked.note) == (Status.OK, "")
+
+
+def test_a_run_that_compares_nothing_is_not_called_ok(workshop):
+    """Tantalum has no anions to count, and no density at constant volume."""
+    metal = get_phase("Ta_bcc").structure().to_conventional()
+    maker = MDMaker(level="chgnet-r2scan", temperature_k=50, equilibration_steps=0,
+                    production_steps=20, trajectory_interval=5, full_cell=True)  # fmt: skip
+    run = workshop.run(maker, metal)
+    checked = workshop.run(StudentCheckMaker(), a_twin(workshop), [run])
+    assert checked.check.problems == []
+    assert checked.check.runs[0].agreements == []
+    assert checked.status is Status.UNCONVERGED
+    assert checked.note == "Ta at 50 K does not tell whether anything agrees"
+
+
+@pytest.mark.parametrize(
+    ("sds", "width"),
+    [((0.0, 0.0), 0.0), ((1.0, 0.0), 3.182), ((1.0, 1.0), 2.447 * 2**0.5)],
+)
+def test_four_blocks_have_the_errors_of_student(sds, width):
+    assert half_width_95(*sds) == pytest.approx(width, rel=1e-3)
 
 
 @pytest.mark.parametrize(

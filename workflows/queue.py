@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from .steps import PlannedStep
 
@@ -20,9 +20,13 @@ class StepQueue:
         Steps to run; each of their parents is one of them or done.
     done
         Identities that have a result already.
+    apart
+        Identities of those that are taken by themselves.
     """
 
-    def __init__(self, steps: Iterable[PlannedStep], done: Iterable[str]) -> None:
+    def __init__(
+        self, steps: Iterable[PlannedStep], done: Iterable[str], apart: Collection[str] = ()
+    ) -> None:
         self._waiting = {step.identity: step for step in steps}
         known = set(done)
         self._missing = {i: set(s.after) - known for i, s in self._waiting.items()}
@@ -33,29 +37,36 @@ class StepQueue:
                 self._children.setdefault(parent, []).append(identity)
         assert self._children.keys() <= self._waiting.keys(), "a parent is not in the plan"
         self._urgency = _critical_paths(self._waiting, self._children)
-        self._ready = [(-self._urgency[i], i) for i, left in self._missing.items() if not left]
-        heapify(self._ready)
+        self._apart = frozenset(apart)
+        self._ready: dict[bool, list[tuple[float, str]]] = {True: [], False: []}
+        for identity, left in self._missing.items():
+            if not left:
+                self._add(identity)
 
     @property
     def open(self) -> bool:
         """Whether steps wait."""
         return bool(self._waiting)
 
-    def take(self) -> PlannedStep | None:
-        """Take the most urgent step that can run now."""
-        return self._waiting.pop(heappop(self._ready)[1]) if self._ready else None
+    def take(self, *, apart: bool = False) -> PlannedStep | None:
+        """Take the most urgent step that can run now, of those apart or of the others."""
+        ready = self._ready[apart]
+        return self._waiting.pop(heappop(ready)[1]) if ready else None
+
+    def _add(self, identity: str) -> None:
+        heappush(self._ready[identity in self._apart], (-self._urgency[identity], identity))
 
     def put_back(self, step: PlannedStep) -> None:
         """Put back a step that was taken but cannot run now."""
         self._waiting[step.identity] = step
-        heappush(self._ready, (-self._urgency[step.identity], step.identity))
+        self._add(step.identity)
 
     def finished(self, identity: str) -> None:
         """Note a result."""
         for child in self._children.get(identity, ()):
             self._missing[child].discard(identity)
             if not self._missing[child] and child in self._waiting:
-                heappush(self._ready, (-self._urgency[child], child))
+                self._add(child)
 
     def broken(self, identity: str) -> list[str]:
         """Note a result that nothing can start from; return all that can no longer run.

@@ -53,6 +53,20 @@ def test_the_longest_way_to_go_comes_first():
     assert not queue.open
 
 
+def test_what_is_apart_is_taken_by_itself_and_nothing_else_is_moved():
+    steps = [step("md", hours=5), step("relax", hours=3), step("md2", "relax", hours=1)]
+    queue = StepQueue(steps, done=(), apart={"md", "md2"})
+    relax, md = queue.take(), queue.take(apart=True)
+    assert (relax.identity, md.identity) == ("relax", "md")
+    assert queue.take() is None
+    assert queue.take(apart=True) is None
+    queue.put_back(md)
+    queue.finished("relax")
+    assert queue.take() is None
+    assert [queue.take(apart=True).identity for _ in range(2)] == ["md", "md2"]
+    assert not queue.open
+
+
 def test_a_step_waits_for_all_its_parents():
     queue = StepQueue([step("a"), step("b", hours=0.5), step("hull", "a", "b")], done=())
     assert queue.take().identity == "a"

@@ -212,9 +212,10 @@ class _Manager:
         self._report = report
         self._observer = observer
         self._labels = step_labels(plan)
-        self._queue = StepQueue(plan.to_run.values(), plan.done | plan.skipped)
         self._steps = plan.steps
         self._beside_others = {i for i, s in plan.to_run.items() if s.maker.runs_beside_others}
+        done = plan.done | plan.skipped
+        self._queue = StepQueue(plan.to_run.values(), done, apart=self._beside_others)
         self._claims = Claims(store.claims)
         self._claimed: set[str] = set()
         self._look_at = 0.0
@@ -259,9 +260,7 @@ class _Manager:
     def _next(self, *, beside_others: bool) -> PlannedStep | None:
         """Take the most urgent step, of those for one worker, that no other process is at."""
         elsewhere: list[PlannedStep] = []
-        while (step := self._queue.take()) is not None and (
-            (step.identity in self._beside_others) is not beside_others or self._is_claimed(step)
-        ):
+        while (step := self._queue.take(apart=beside_others)) and self._is_claimed(step):
             elsewhere.append(step)
         for other in elsewhere:
             self._queue.put_back(other)

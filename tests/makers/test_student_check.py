@@ -86,7 +86,7 @@ def test_a_student_that_knows_nothing_does_not_pass(workshop):
     assert TrainedModelDocument.model_validate_json(carried.model_dump_json()) == carried
 
 
-def a_twin(workshop):
+def a_twin(workshop, formula="NaCl"):
     """Return a student of CHGNet that holds CHGNet's own weights."""
     stock = find_recipe("chgnet-r2scan").weights.obtain()
     folder = workshop.store.files_dir / "11" / ("1" * 64)
@@ -98,7 +98,7 @@ def a_twin(workshop):
         path=weights.relative_to(workshop.store.files_dir).as_posix(), sha256=sha256,
         n_bytes=weights.stat().st_size, role="weights",
     )  # fmt: skip
-    return put_model(workshop.store, 1).model_copy(
+    return put_model(workshop.store, 1, formulas=(formula,)).model_copy(
         update={
             "teacher": "chgnet-r2scan", "architecture": "chgnet", "weights_sha256": sha256,
             "level": f"chgnet:{weights.name}@{sha256[:12]}", "files": [file],
@@ -123,7 +123,7 @@ def test_a_run_that_compares_nothing_is_not_called_ok(workshop):
     maker = MDMaker(level="chgnet-r2scan", temperature_k=50, equilibration_steps=0,
                     production_steps=20, trajectory_interval=5, full_cell=True)  # fmt: skip
     run = workshop.run(maker, metal)
-    checked = workshop.run(StudentCheckMaker(), a_twin(workshop), [run])
+    checked = workshop.run(StudentCheckMaker(), a_twin(workshop, "Ta"), [run])
     assert checked.check.problems == []
     assert checked.check.runs[0].agreements == []
     assert checked.status is Status.UNCONVERGED

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from maggma.core import Sort
     from pymatgen.core import Structure
 
     from ...stores.connection import HaloflowStore
@@ -130,7 +129,7 @@ class EntryMirror:
         last = ""
         while True:
             after = {"candidate_id": {"$gt": last}}
-            order: dict[str, Sort | int] = {"candidate_id": 1}
+            order: dict[str, Any] = {"candidate_id": 1}
             part = self._dated(self._store.summaries.query(after, _DATED, order, limit=_ROWS))
             if not part:
                 return found

@@ -27,6 +27,13 @@ from haloflow.stores.results import failures
 from haloflow.systems.mixture import Mixture
 
 
+def left_over(store):
+    """Return the files of a step that must not be passed on, or that nothing reads later."""
+    runs = list(store.files_dir.rglob("run-*/*"))
+    assert any(path.name == "vasprun.xml.gz" for path in runs)
+    return [path for path in runs if path.name in {"POTCAR", "WAVECAR", "CHGCAR", "OUTCAR"}]
+
+
 def run(store, maker, start):
     """Run one step as a job of its own; raise what it raises."""
     job = maker.make(start)
@@ -127,6 +134,7 @@ def test_aimd_gives_the_document_and_trajectories_of_any_run(stand_in, tested, s
     assert document.ensemble == "npt-full (Langevin) then nvt (Nose-Hoover)"
     assert document.n_steps == document.n_steps_target == 20
     assert document.provenance.potential.package == "vasp"
+    assert not left_over(tested)
     reader = production_of(document, tested.files)
     assert reader.n_frames == 10
     assert list(reader.species) == [site.specie.symbol for site in salt]
@@ -153,6 +161,7 @@ def test_a_glass_is_made_with_a_force_field_that_the_melt_has_taught(stand_in, t
     assert document.kind == "melt_quench"
     assert document.level == "vasp-pbe-d3"
     assert len(document.structure) == 16
+    assert not left_over(tested)
     assert {file.role for file in document.files} == {
         "trajectory-melt", "trajectory-hold", "trajectory-quench", "trajectory-npt",
     }  # fmt: skip

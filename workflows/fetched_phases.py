@@ -134,8 +134,8 @@ def _download(
             given=str(error),
             remedy="pip install -c constraints.txt 'haloflow[phases]'",
         ) from None
-    from pymatgen.entries.computed_entries import ComputedStructureEntry  # noqa: PLC0415
-    from requests.exceptions import RequestException  # noqa: PLC0415
+    from pymatgen.entries.computed_entries import ComputedStructureEntry  # noqa: PLC0415  (heavy)
+    from requests.exceptions import RequestException  # noqa: PLC0415  (an extra)
 
     entries: dict[str, ComputedStructureEntry] = {}
     try:

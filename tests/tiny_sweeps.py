@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from jobflow import run_locally
 from pair_potential import LEVEL
 
+from haloflow.makers.step import release_claims
+from haloflow.stores.records import step_of
 from haloflow.workflows.sweep import Sweep, parse_sweep
 
 GLASS = {"components": {"NaCl": 1}, "phase": "glass"}
@@ -51,3 +54,13 @@ def tiny_data(**changes: Any) -> dict[str, Any]:
 
 def tiny_sweep(**changes: Any) -> Sweep:
     return parse_sweep(tiny_data(**changes))
+
+
+def run_job(job, store):
+    """Run one step as a job of its own; return its document."""
+    run_locally(
+        job, log=False, ensure_success=True, raise_immediately=True, store=store.jobstore,
+        allow_external_references=True,
+    )  # fmt: skip
+    release_claims()
+    return step_of(store.outputs.query_one({"uuid": job.uuid})["output"])

@@ -6,33 +6,21 @@ from statistics import fmean, stdev
 
 import numpy as np
 import pytest
-from jobflow import run_locally
 from pair_potential import LEVEL
-from tiny_sweeps import CRYSTAL, GLASS, tiny_sweep
+from tiny_sweeps import CRYSTAL, GLASS, run_job, tiny_sweep
 
 from haloflow.dashboard.figures_ensemble import ensemble_figure
 from haloflow.engines.vasp_levels import is_vasp
 from haloflow.errors import InputError, SweepError, UnknownNameError
 from haloflow.makers.ensemble import frame_of, shares
 from haloflow.makers.run_data import production_of
-from haloflow.makers.step import release_claims
 from haloflow.quantity import Quantity, Status
 from haloflow.stores.connection import open_store
 from haloflow.stores.ensemble_documents import EnsembleDocument
-from haloflow.stores.records import step_of
 from haloflow.stores.summary import summarize
 from haloflow.workflows.plan import plan_sweep
 
 ENSEMBLE = {"n_frames": 4}
-
-
-def run(job, store):
-    run_locally(
-        job, log=False, ensure_success=True, raise_immediately=True, store=store.jobstore,
-        allow_external_references=True,
-    )  # fmt: skip
-    release_claims()
-    return step_of(store.outputs.query_one({"uuid": job.uuid})["output"])
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +30,7 @@ def glass(tmp_path_factory):
     plan = plan_sweep(tiny_sweep(systems=[GLASS], ensemble=ENSEMBLE))
     with pytest.MonkeyPatch.context() as patch, open_store(str(folder / "store")) as store:
         patch.chdir(folder)
-        made = {step.name: run(step.to_job(), store) for step in plan.steps.values()}
+        made = {step.name: run_job(step.to_job(), store) for step in plan.steps.values()}
         yield plan, made, store
 
 
@@ -85,7 +73,7 @@ def test_frames_that_are_lost_are_counted_and_make_it_unconverged(glass):
     (step,) = (one for one in plan.steps.values() if one.kind == "ensemble")
     frames = [made[f"frame-seed1-400K-{n:02d}"] for n in (1, 2)]
     phases = {i: made.get(f"phase-{i}") for i in step.inputs["phases"]}
-    document = run(step.maker.make([*frames, None, None], phases), store)
+    document = run_job(step.maker.make([*frames, None, None], phases), store)
     assert document.n_asked == 4
     assert len(document.frames) == 2
     assert document.status is not Status.OK
@@ -94,9 +82,9 @@ def test_frames_that_are_lost_are_counted_and_make_it_unconverged(glass):
         update={"energy_ev_per_atom": Quantity(status=Status.UNCONVERGED, note="why")}
     )
     with pytest.raises(InputError, match="the relax step has no energy"):  # and not one of 0 eV
-        run(step.maker.make([frames[1], lost], phases), store)
+        run_job(step.maker.make([frames[1], lost], phases), store)
     with pytest.raises(InputError, match="needs a relaxed frame and all competing phases"):
-        run(step.maker.make([None, None], phases), store)
+        run_job(step.maker.make([None, None], phases), store)
 
 
 def test_the_level_of_frames_and_phases_is_one_and_may_be_vasp():

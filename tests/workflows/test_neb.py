@@ -8,32 +8,20 @@ from types import SimpleNamespace
 import ase.io
 import pytest
 from ase.build import bulk
-from jobflow import run_locally
-from tiny_sweeps import GLASS, tiny_data, tiny_sweep
+from tiny_sweeps import GLASS, run_job, tiny_data, tiny_sweep
 
 from haloflow.dashboard.figures_barriers import barriers_figure
 from haloflow.errors import InputError, UnknownNameError
 from haloflow.makers.neb import NebMaker
-from haloflow.makers.step import release_claims
 from haloflow.makers.vasp_neb import VaspNebMaker
 from haloflow.quantity import Quantity, Status
 from haloflow.stores.barrier_documents import BarriersDocument
 from haloflow.stores.connection import open_store
-from haloflow.stores.records import step_of
 from haloflow.stores.summary import summarize
 from haloflow.workflows.plan import plan_sweep
 from haloflow.workflows.sweep import parse_sweep
 
 NEB = {"max_distance_a": 3.6, "per_kind": 1, "n_images": 3, "fmax_ev_a": 0.02, "max_steps": 40}
-
-
-def run(job, store):
-    run_locally(
-        job, log=False, ensure_success=True, raise_immediately=True, store=store.jobstore,
-        allow_external_references=True,
-    )  # fmt: skip
-    release_claims()
-    return step_of(store.outputs.query_one({"uuid": job.uuid})["output"])
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +31,7 @@ def glass(tmp_path_factory):
     plan = plan_sweep(tiny_sweep(systems=[GLASS], neb=NEB))
     with pytest.MonkeyPatch.context() as patch, open_store(str(folder / "store")) as store:
         patch.chdir(folder)
-        made = {step.name: run(step.to_job(), store) for step in plan.steps.values()}
+        made = {step.name: run_job(step.to_job(), store) for step in plan.steps.values()}
         yield plan, made, store.files_dir
 
 
@@ -158,16 +146,16 @@ def test_empty_sites_need_no_vacancy(glass, tmp_path, monkeypatch):
         level=start.level, anions=("Cl",), into="empty", per_kind=1, n_images=1, max_steps=5
     )
     with open_store(str(tmp_path / "store")) as store:
-        document = run(maker.make(start), store)
+        document = run_job(maker.make(start), store)
         assert document.into == "empty"
         assert document.charge_note == "all ions are there"
         assert all(hop.label.endswith("to empty site") for hop in document.hops)
         assert all(hop.route == "straight line" for hop in document.hops)
         short = NebMaker(level=start.level, anions=("Cl",), max_distance_a=0.5, max_steps=5)
         with pytest.raises(InputError, match=r"Na has no hop of at most 0\.5 A here"):
-            run(short.make(start), store)
+            run_job(short.make(start), store)
         with pytest.raises(InputError, match="barriers need a structure"):
-            run(maker.make(None), store)
+            run_job(maker.make(None), store)
 
 
 def test_at_another_level_than_mds_the_cell_is_relaxed_first():

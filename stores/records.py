@@ -28,7 +28,7 @@ from .migrations import MIGRATIONS, version_of
 from .models import TrainedModelDocument
 from .registry_documents import RegistryDocument
 from .student_checks import StudentCheckDocument
-from .training import TrainingSetDocument
+from .training import FrameLabelDocument, FrameSampleDocument, TrainingSetDocument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +53,8 @@ STEP_DOCUMENTS: dict[str, type[StepDocument]] = {
         LandscapeDocument,
         BarriersDocument,
         EnsembleDocument,
+        FrameSampleDocument,
+        FrameLabelDocument,
         TrainingSetDocument,
         TrainedModelDocument,
         StudentCheckDocument,

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from ..quantity import Quantity  # noqa: TC001  (pydantic reads it at run time)
 from .documents import Model, StepDocument
 
 Split = Literal["train", "validation", "test"]
@@ -43,6 +44,35 @@ class DataDomain(Model):
     density_g_cm3: tuple[float, float]
 
 
+class FrameSampleDocument(StepDocument):
+    """Frames that are to be labelled one by one, in a file of extended XYZ."""
+
+    kind: Literal["frame_sample"] = "frame_sample"
+    content_hash: str = Field(description="Of the file.")
+    n_frames: int
+    n_duplicates: int
+    n_left_over: int = Field(description="Frames left out for more different ones.")
+    groups: list[FrameGroup] = Field(description="Not divided yet: all are of one split.")
+    domain: DataDomain
+
+
+class FrameLabelDocument(StepDocument):
+    """Energy, forces and stress of one frame of a sample, in a file of extended XYZ."""
+
+    kind: Literal["label"] = "label"
+    level: str
+    level_sha256: str = Field(description="Of the settings of that level.")
+    sample_hash: str = Field(description="Content hash of the sample.")
+    number: int = Field(description="Of the frame in the sample, from 1.")
+    trajectory: str = Field(description="The group of the frame; empty where there is none.")
+    failure: str = Field("", description="Why the frame has no label.")
+    energy_ev_per_atom: Quantity | None = Field(
+        None, description="Free energy, whose derivatives the forces are."
+    )
+    max_force_ev_a: float | None = None
+    max_stress_gpa: float | None = None
+
+
 class TrainingSetDocument(StepDocument):
     """Labelled frames for the training of a potential, in files of extended XYZ."""
 
@@ -54,6 +84,12 @@ class TrainingSetDocument(StepDocument):
     n_duplicates: int
     n_strained: int = Field(description="Frames left out for a force above the limit.")
     n_failed: int = Field(0, description="Frames left out that the level could not evaluate.")
+    failed: dict[str, str] = Field(
+        default_factory=dict, description="Of these, where each was a step: which, and why."
+    )
+    sample_hash: str | None = Field(
+        None, description="Of the sample whose frames were labelled one by one."
+    )
     max_force_ev_a: float = Field(description="The limit.")
     rms_force_ev_a: float = Field(description="Of all frames that stayed.")
     groups: list[FrameGroup]

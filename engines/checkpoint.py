@@ -92,13 +92,18 @@ class CheckpointFolder:
         """Return the files, oldest first."""
         return sorted(self._directory.glob("step-*.ckpt"))
 
-    def save(self, checkpoint: Checkpoint) -> Path:
-        """Write `checkpoint` and delete all but the newest two."""
-        path = self._directory / f"step-{checkpoint.step:012d}.ckpt"
+    def save(self, checkpoint: Checkpoint, keep: int | None = None) -> Path:
+        """Write `checkpoint` and delete all but the newest two, and that of the step `keep`."""
+        path = self.path(checkpoint.step)
         write_durably(path, checkpoint.to_bytes())
         for old in self.paths()[:-_KEPT]:
-            old.unlink()
+            if keep is None or old != self.path(keep):
+                old.unlink()
         return path
+
+    def path(self, step: int) -> Path:
+        """Return where the checkpoint of a step lies, if it is there."""
+        return self._directory / f"step-{step:012d}.ckpt"
 
     def newest(self) -> Checkpoint | None:
         """Return the newest checkpoint that is whole, or ``None`` if there is none at all.

@@ -33,7 +33,7 @@ _SHORTEST_OF_RADII: Final = 0.55
 
 @dataclass(frozen=True)
 class GuardVerdict:
-    """Why a run was ended.
+    """Why a run was ended, or is doubted.
 
     Attributes
     ----------
@@ -41,10 +41,13 @@ class GuardVerdict:
         What the run is from now on; never ``ok``.
     note
         The reason, with numbers.
+    ends
+        False where the run goes on, and no state from here on is one to trust.
     """
 
     status: Status
     note: str
+    ends: bool = True
 
     def __post_init__(self) -> None:
         if self.status is Status.OK:

@@ -63,6 +63,7 @@ class Run:
         self._writer = writer
         self._guards = (finite_guard(), *guards)
         self._springs = _springs(atoms, settings, saved)
+        self.is_doubted = False
         self.step = 0
         self.atoms = starting_atoms(atoms, settings) if saved is None else place(atoms, saved)
         self._degrees = settings.degrees_of_freedom(len(atoms))
@@ -139,11 +140,12 @@ class Run:
         return None
 
     def judge(self) -> GuardVerdict | None:
-        """Ask all guards about the present state."""
+        """Ask all guards about the present state; note what they doubt."""
         for guard in self._guards:
             verdict = guard(self.atoms, self.step)
-            if verdict is not None:
+            if verdict is not None and verdict.ends:
                 return verdict
+            self.is_doubted |= verdict is not None
         if self.evaluation is not None and not math.isfinite(self.evaluation.energy_ev):
             return GuardVerdict(Status.DIVERGED, f"the energy is not finite at step {self.step}")
         return None

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .trajectory import TrajectoryWriter
 
 _PROGRESS_INTERVAL_S: Final = 0.5
+TRUSTED: Final = "trusted"
+"""In a checkpoint: the last step that was saved before a guard doubted the run, or ended it."""
 
 
 class Session:
@@ -55,6 +57,8 @@ class Session:
         self._settings, self._stop = settings, stop
         self._fresh = saved is None
         self._saved_step = run.step
+        self._trusted: int | None = None if saved is None else saved.meta.get(TRUSTED)
+        self._is_trusted = saved is None or self._trusted == saved.step
         self._wall_before_s = 0.0 if saved is None else float(saved.meta["wall_s"])
         self._meta = {
             "signature": signature,
@@ -98,15 +102,19 @@ class Session:
             self._saved_step = run.step
 
     def _save(self, verdict: GuardVerdict | None = None, *, complete: bool = False) -> Checkpoint:
+        self._is_trusted &= verdict is None and not self._run.is_doubted
+        if self._is_trusted:
+            self._trusted = self._run.step
         checkpoint = self._run.checkpoint(
             {
                 **self._meta,
+                TRUSTED: self._trusted,
                 "wall_s": self._wall_before_s + self._stop.elapsed_s,
                 "complete": complete,
                 "verdict": None if verdict is None else [verdict.status.value, verdict.note],
             }
         )
-        self._folder.save(checkpoint)
+        self._folder.save(checkpoint, keep=self._trusted)
         return checkpoint
 
 

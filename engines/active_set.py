@@ -1,16 +1,16 @@
-"""How far an atom lies beyond those that a NEP was trained on: the extrapolation grade.
+"""How far an atom lies beyond those that a network was trained on: the extrapolation grade.
 
 An atom is represented by the gradient of its energy with respect to the weights of its element's
-network: what the student would have to change to have another energy there. Each element has an
-active set: those atoms of the training frames whose gradients span the largest volume (MaxVol).
-Another atom's gradient is a combination of them; the largest coefficient is its grade. Up to 1
-the student interpolates, beyond it extrapolates. Directions almost without weight in the active
-set are left out of the combination; how much an atom has of those, over the most that a training
-atom had, is a grade as well, and the larger one counts.
+network, or of a readout: what a model would have to change to have another energy there. Each
+element has an active set: those atoms of the training frames whose gradients span the largest
+volume (MaxVol). Another atom's gradient is a combination of them; the largest coefficient is its
+grade. Up to 1 the model interpolates, beyond it extrapolates. Directions almost without weight in
+the active set are left out of the combination; how much an atom has of those, over the most that
+a training atom had, is a grade as well, and the larger one counts.
 
-Descriptors instead of gradients see less: over frames of a glass from 600 to 2500 K, packed too
-densely and too loosely, ranks of grades and of true force errors correlate by 0.34 with them,
-and by 0.71 with gradients.
+Descriptors of a NEP instead of gradients see less: over frames of a glass from 600 to 2500 K,
+packed too densely and too loosely, ranks of grades and of true force errors correlate by 0.34
+with them, and by 0.71 with gradients.
 
 References
 ----------
@@ -24,7 +24,7 @@ https://doi.org/10.1103/PhysRevMaterials.7.043801 (of non-linear models).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +38,53 @@ FloatArray: TypeAlias = NDArray[np.float64]
 _LEAST_WEIGHT: Final = 1e-3
 """Singular values below this share of the largest do not count."""
 _TOLERANCE: Final = 1.01
+_TINY: Final = float(np.finfo(np.float64).tiny)
 _MOST_SWAPS: Final = 10_000
 _MOST_ROUNDS: Final = 50
 _MOST_ROWS: Final = 20_000
 _ROWS_AT_ONCE: Final = 2_000
+
+
+class Readout(Protocol):
+    """What makes the energy of an atom of its descriptors."""
+
+    def gradients(self, descriptors: FloatArray) -> FloatArray:
+        """Return dE/d(weights) of atoms, (n_atoms, n_weights)."""
+        ...
+
+    def scaled_to(self, active: FloatArray) -> Self:
+        """Return it with what scales it takes from the active atoms, if it takes any."""
+        ...
+
+
+@dataclass(frozen=True)
+class LinearReadout:
+    """A linear one, E = w . (q - center) / spread + b, whatever its weights.
+
+    What is common to all atoms of an element, often most of a descriptor, is left to b: the
+    directions in which atoms differ are weighed against each other.
+
+    Attributes
+    ----------
+    center
+        Of descriptors, (n_descriptors,).
+    spread
+        Root mean square distance from it.
+    """
+
+    center: FloatArray | float = 0.0
+    spread: float = 1.0
+
+    def gradients(self, descriptors: FloatArray) -> FloatArray:
+        """Return dE/d(w, b) of atoms, (n_atoms, n_descriptors + 1)."""
+        scaled = (descriptors - self.center) / self.spread
+        return np.column_stack([scaled, np.ones(len(descriptors))])
+
+    def scaled_to(self, active: FloatArray) -> LinearReadout:
+        """Return it with the center and the spread of the active atoms."""
+        center = active.mean(axis=0)
+        spread = float(np.sqrt(np.square(active - center).sum(axis=1).mean()))
+        return LinearReadout(center, spread or 1.0)
 
 
 @dataclass(frozen=True)
@@ -66,13 +109,17 @@ class ElementNetwork:
         found: FloatArray = np.concatenate([*parts, hidden[:, :, None]], axis=2)
         return found.reshape(len(descriptors), -1)
 
+    def scaled_to(self, active: FloatArray) -> ElementNetwork:  # noqa: ARG002  (it has none)
+        """Return it as it is: its weights have scales of their own."""
+        return self
+
 
 class ElementDomain:
     """The active set of one element.
 
     Parameters
     ----------
-    network
+    readout
         Of the element.
     active
         Descriptors of the active atoms, (n_active, n_descriptors).
@@ -80,20 +127,33 @@ class ElementDomain:
         Largest part of a training atom's gradient that the active set does not span.
     """
 
-    def __init__(self, network: ElementNetwork, active: FloatArray, rest: float) -> None:
-        self.network, self.active, self.rest = network, active, rest
-        left, weights, right = np.linalg.svd(network.gradients(active), full_matrices=False)
+    def __init__(self, readout: Readout, active: FloatArray, rest: float) -> None:
+        self.readout, self.active, self.rest = readout.scaled_to(active), active, rest
+        left, weights, right = np.linalg.svd(self.readout.gradients(active), full_matrices=False)
         kept = weights > _LEAST_WEIGHT * weights[0]
         self._basis = right[kept].T
         self._combine = (left[:, kept] / weights[kept]).T
 
     @classmethod
-    def of(cls, network: ElementNetwork, descriptors: FloatArray) -> ElementDomain:
-        """Find the active set among training atoms, (n_atoms, n_descriptors)."""
+    def of(
+        cls, readout: Readout, descriptors: FloatArray, *, least_rest: float = _TINY
+    ) -> ElementDomain:
+        """Find the active set among training atoms, (n_atoms, n_descriptors).
+
+        Parameters
+        ----------
+        readout
+            Of the element.
+        descriptors
+            Of its training atoms.
+        least_rest
+            Of `rest`. Where there are too few atoms to leave any of them out of the active set,
+            only this tells how much is little.
+        """
         known = descriptors.astype(np.float32).astype(np.float64)  # as they are saved
-        active = _first_active(network, known)
+        active = _first_active(readout.scaled_to(known), known)
         for _ in range(_MOST_ROUNDS):
-            domain = cls(network, known[active], np.inf)
+            domain = cls(readout, known[active], np.inf)
             grades = domain.grades(known)
             worst = np.argsort(-grades)[: max(1, len(active) // 10)]
             worst = worst[grades[worst] > _TOLERANCE]
@@ -101,7 +161,7 @@ class ElementDomain:
                 break
             active = np.concatenate([active, worst])
         rest = max(domain._parts(some)[1].max() for some in _some_rows(known))
-        return cls(network, known[active], max(float(rest), np.finfo(np.float64).tiny))
+        return cls(readout, known[active], max(float(rest), least_rest))
 
     def grades(self, descriptors: FloatArray) -> FloatArray:
         """Return the grade of each atom, (n_atoms,)."""
@@ -113,21 +173,21 @@ class ElementDomain:
 
     def _parts(self, descriptors: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the largest coefficients, and the norms of what is not spanned."""
-        gradients = self.network.gradients(descriptors)
+        gradients = self.readout.gradients(descriptors)
         spanned = gradients @ self._basis
         rest = np.square(gradients).sum(axis=1) - np.square(spanned).sum(axis=1)
         return np.abs(spanned @ self._combine).max(axis=1), np.sqrt(np.maximum(rest, 0.0))
 
 
-def _first_active(network: ElementNetwork, descriptors: FloatArray) -> NDArray[np.intp]:
+def _first_active(readout: Readout, descriptors: FloatArray) -> NDArray[np.intp]:
     """Return the atoms that span the largest volume in the whitened leading directions."""
     stride = -(-len(descriptors) // _MOST_ROWS)
     sample = np.arange(0, len(descriptors), stride)
-    gram = sum(g.T @ g for g in map(network.gradients, _some_rows(descriptors[sample])))
+    gram = sum(g.T @ g for g in map(readout.gradients, _some_rows(descriptors[sample])))
     weights, directions = np.linalg.eigh(np.asarray(gram))
     kept = weights > _LEAST_WEIGHT**2 * weights[-1]
     whiten = directions[:, kept] / np.sqrt(weights[kept] / len(sample))
-    rows = np.vstack([network.gradients(s) @ whiten for s in _some_rows(descriptors[sample])])
+    rows = np.vstack([readout.gradients(s) @ whiten for s in _some_rows(descriptors[sample])])
     return sample[maxvol(rows)]
 
 

@@ -125,15 +125,12 @@ class FastCHGNetCalculator(Calculator):
         if not (np.isfinite(atoms.positions).all() and np.isfinite(cell).all()):
             self.results = _not_finite(n_atoms)
             return
-        center, neighbor, vectors = NeighborList(
-            cutoff=self.cutoff, full_list=False, n_threads=1
-        ).compute(atoms.positions, cell, atoms.pbc, "ijD")
-        bonds = center.astype(np.int64), neighbor.astype(np.int64)
-        site, slope = self._evaluate(atoms.numbers, *bonds, vectors)
+        center, neighbor, vectors = self._bonds(atoms)
+        site, slope = self._evaluate(atoms.numbers, center, neighbor, vectors)
         energies = site + self.reference[atoms.numbers - 1]
         forces = np.zeros((n_atoms, 3))
-        np.add.at(forces, bonds[0], slope)
-        np.add.at(forces, bonds[1], -slope)
+        np.add.at(forces, center, slope)
+        np.add.at(forces, neighbor, -slope)
         energy = float(energies.sum())
         self.results = {
             "energy": energy, "free_energy": energy, "energies": energies, "forces": forces,
@@ -143,6 +140,38 @@ class FastCHGNetCalculator(Calculator):
             stress = (virial + virial.T) / 2.0 / atoms.get_volume()
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
 
+    def features(self, atoms: Atoms) -> NDArray[np.float64]:
+        """Return what the readout sees of each atom, (n_atoms, n_features).
+
+        Nothing of it enters ``self.results``.
+        """
+        center, neighbor, vectors = self._bonds(atoms)
+        graph = self._graph(atoms.numbers, center, neighbor, vectors)
+        v = torch.as_tensor(vectors, dtype=self.dtype, device=self.device)
+        with torch.no_grad():
+            found: NDArray[np.float64] = self.site_features(graph, v).cpu().double().numpy()
+        return found
+
+    def _bonds(
+        self, atoms: Atoms
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Return the ends of each undirected bond, and its vectors (n_bonds, 3)."""
+        center, neighbor, vectors = NeighborList(
+            cutoff=self.cutoff, full_list=False, n_threads=1
+        ).compute(atoms.positions, atoms.cell[:], atoms.pbc, "ijD")
+        return center.astype(np.int64), neighbor.astype(np.int64), vectors
+
+    def _graph(
+        self,
+        numbers: NDArray[np.int64],
+        center: NDArray[np.int64],
+        neighbor: NDArray[np.int64],
+        vectors: NDArray[np.float64],
+    ) -> Graph:
+        short = np.flatnonzero(np.linalg.norm(vectors, axis=1) <= self.angle_cutoff)
+        indices = (numbers - 1, center, neighbor, short, *_angles(center[short], neighbor[short]))
+        return Graph(*(torch.as_tensor(index, device=self.device) for index in indices))
+
     def _evaluate(
         self,
         numbers: NDArray[np.int64],
@@ -151,9 +180,7 @@ class FastCHGNetCalculator(Calculator):
         vectors: NDArray[np.float64],
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return site energies (n_atoms,) without the references, and dE/dv (n_bonds, 3)."""
-        short = np.flatnonzero(np.linalg.norm(vectors, axis=1) <= self.angle_cutoff)
-        indices = (numbers - 1, center, neighbor, short, *_angles(center[short], neighbor[short]))
-        graph = Graph(*(torch.as_tensor(index, device=self.device) for index in indices))
+        graph = self._graph(numbers, center, neighbor, vectors)
         v = torch.as_tensor(vectors, dtype=self.dtype, device=self.device).requires_grad_()
         site = self.site_energies(graph, v)
         (slope,) = torch.autograd.grad(site.sum(), v)
@@ -161,6 +188,10 @@ class FastCHGNetCalculator(Calculator):
 
     def site_energies(self, graph: Graph, v: Tensor) -> Tensor:
         """Return the site energies of bond vectors `v` (n_bonds, 3)."""
+        return self.model.mlp(self.site_features(graph, v))[:, 0]
+
+    def site_features(self, graph: Graph, v: Tensor) -> Tensor:
+        """Return what the readout makes site energies of, (n_atoms, n_features)."""
         model, (species, i, j, short, apex, first, second, sign) = self.model, graph
         length = torch.norm(v, dim=1)
         unit = (v / length[:, None])[short]
@@ -192,7 +223,7 @@ class FastCHGNetCalculator(Calculator):
             if layer + 1 < len(self.angle_mlps):
                 terms = (near, first), (near, second), (angle, None), (atom, apex)
                 angle = angle + self.angle_mlps[layer](*terms)
-        return model.mlp(model.readout_norm(atom))[:, 0]
+        return model.readout_norm(atom)
 
 
 def _angles(center: NDArray[np.int64], neighbor: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:

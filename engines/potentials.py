@@ -302,7 +302,7 @@ def _identity(recipe: Recipe) -> PotentialIdentity:
     if recipe.dispersion is not None:
         settings["d3_version"] = package_version("dftd3", recipe.extra)
         settings |= recipe.dispersion.as_settings()
-    if recipe.extra == "nep" and (domain := domain_path(recipe.weights.obtain())).is_file():
+    if recipe.by_path and (domain := domain_path(recipe.weights.obtain())).is_file():
         own = domain_path(Path(recipe.file_name)).name if recipe.file_name else ""
         settings["domain"] = _content_name(domain, own)
     return PotentialIdentity(

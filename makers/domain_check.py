@@ -1,4 +1,4 @@
-"""What a run of a student is watched for, and what is said of it afterwards."""
+"""What a run of a trained model is watched for, and what is said of it afterwards."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..engines.assessment import errors_of
-from ..engines.domain import (
-    ACCEPTED_SHARE,
-    SELECT_GRADE,
-    NepDomain,
-    domain_guard,
-    domain_path,
-)
+from ..engines.domain import ACCEPTED_SHARE, SELECT_GRADE, domain_guard
+from ..engines.feature_domain import load_domain, trained_file
 from ..engines.labels import label_frames
-from ..engines.potentials import load_potential, model_file
+from ..engines.potentials import load_potential
 from ..engines.trajectory import TrajectoryReader
+from ..engines.vasp_levels import is_vasp
 from ..errors import (
     EngineError,
     InputError,
@@ -33,43 +29,46 @@ from .frames import frame_at
 if TYPE_CHECKING:
     from ase import Atoms
 
+    from ..engines.domain import Domain
     from ..engines.guards import Guard
     from ..engines.md import MDResult
     from .step import StepContext
 
 _MOST_GRADED = 500
 _CHECKED = 5
+_NOT_WATCHED = "not watched: no domain lies beside the weights of this model"
 
 
-def student_domain(level: str) -> NepDomain | None:
-    """Return the domain that lies beside a student's file; ``None`` where there is none.
+def domain_of_level(level: str) -> Domain | None:
+    """Return the domain that lies beside a trained model; ``None`` where there is none.
 
     Raises
     ------
     PotentialError
-        If it is damaged, or of another student.
+        If it is damaged, or of another model.
     """
-    model = model_file(level) if level.startswith("nep:") else None
-    return NepDomain.load(model) if model is not None and domain_path(model).is_file() else None
+    settings = get_settings()
+    return load_domain(level, device=settings.device, threads=settings.threads_per_worker)
 
 
 def domain_guards(level: str) -> list[Guard]:
-    """Return the guard that ends a run of a student where it leaves its domain."""
-    domain = student_domain(level)
+    """Return the guard that ends a run of a trained model where it leaves its domain."""
+    domain = domain_of_level(level)
     return [] if domain is None else [domain_guard(domain)]
 
 
 def domain_report(level: str, run: MDResult, context: StepContext) -> DomainReport | None:
-    """Grade the frames of a student's run, and let its teacher check some of them.
+    """Grade the frames of a trained model's run, and let its teacher check some of them.
 
     Returns
     -------
     DomainReport or None
-        ``None`` for a potential without a domain beside it.
+        ``None`` for a potential that was not trained for some frames. One without a domain
+        beside it was not watched, and the report says so.
     """
-    domain = student_domain(level)
+    domain = domain_of_level(level)
     if domain is None:
-        return None
+        return None if trained_file(level) is None else DomainReport(note=_NOT_WATCHED)
     reader = TrajectoryReader(run.trajectory)
     frames = [frame_at(reader, i) for i in _spread(reader.n_frames, _MOST_GRADED)]
     grades = np.array([domain.grade(frame) for frame in frames])
@@ -89,11 +88,12 @@ def domain_report(level: str, run: MDResult, context: StepContext) -> DomainRepo
 
 def domain_verdict(report: DomainReport | None) -> tuple[Status, str]:
     """Return what a report makes of a run that no guard has ended, and why."""
-    if report is None or report.share_above <= ACCEPTED_SHARE:
+    share = None if report is None else report.share_above
+    if report is None or share is None or share <= ACCEPTED_SHARE:
         return Status.OK, ""
     return Status.OUT_OF_DOMAIN, (
-        f"{report.share_above:.0%} of the frames lie above grade {report.grade:g}, "
-        f"{ACCEPTED_SHARE:.0%} allowed: the student was not trained for them"
+        f"{share:.0%} of the frames lie above grade {report.grade:g}, "
+        f"{ACCEPTED_SHARE:.0%} allowed: the model was not trained for them"
     )
 
 
@@ -105,6 +105,8 @@ def _spread(n: int, most: int) -> list[int]:
 def _teacher_errors(
     level: str, teacher: str, frames: list[Atoms], context: StepContext
 ) -> tuple[ErrorTable | None, str]:
+    if is_vasp(teacher):
+        return None, f"not evaluated by the teacher: {teacher} labels no frames beside a run"
     settings = get_settings()
     try:
         potential = load_potential(

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 
 from ..engines.assessment import compare, us_per_atom_step, weakest_repulsion_ev_a
+from ..engines.domain import SELECT_GRADE, STOP_GRADE
 from ..engines.durable import write_durably
+from ..engines.feature_domain import FeatureDomain
 from ..engines.finetune import FineTuned, architecture_of, fine_tune
 from ..engines.finetune_settings import finetune_settings
 from ..engines.labels import write_labelled
@@ -27,7 +29,7 @@ from ..stores.fine_tuning import (
     TemperatureErrors,
     TrainingEpoch,
 )
-from ..stores.models import WEIGHTS_ROLE, TrainedModelDocument
+from ..stores.models import DOMAIN_ROLE, WEIGHTS_ROLE, TrainedModelDocument
 from ..stores.training import SPLITS
 from .learned import WITHOUT_TEMPERATURE
 from .model_verdict import model_verdict
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
 ENDINGS: Final = {"chgnet": "chgnet.pth", "mace": "mace.model"}
 _PARTS = 1000
+_DIGITS = 12
 _TRAIN_SHARE = 0.9
 _TEMPERATURE_STEP_K = 100.0
 _NOT_SAID = "its parent does not say what it was trained on: test frames may be among that"
@@ -140,7 +143,7 @@ class FineTuneMaker(StepMaker):
         elements = sorted({s for part in frames.values() for f in part for s in f.symbols})
         for level in self.levels:
             require_coverage(identify(level), elements)
-        trained = self._train(frames, context)
+        trained = self._train(sets, frames, context)
         path = context.directory / f"{'-'.join(elements)}.{ENDINGS[architecture]}"
         write_durably(path, trained.path.read_bytes())
         return self._document(sets, frames, trained, path, context)
@@ -187,17 +190,25 @@ class FineTuneMaker(StepMaker):
     def _is_asked(self, formula: str) -> bool:
         return not self.formulas or formula in self.formulas
 
-    def _train(self, frames: dict[str, list[Atoms]], context: StepContext) -> FineTuned:
+    def _train(
+        self,
+        sets: Sequence[TrainingSetDocument],
+        frames: dict[str, list[Atoms]],
+        context: StepContext,
+    ) -> FineTuned:
         files = {split: context.directory / f"{split}.xyz" for split in ("train", "validation")}
         for split, file in files.items():
             write_labelled(file, frames[split])
         progress = context.progress(_PARTS)
         own = get_settings()
+        name = "training"
+        if any(one.sample_hash for one in sets):  # a set that may be gathered again, of more labels
+            name += f"-{data_hash_of(sets)[:_DIGITS]}"
         return fine_tune(
             self._begins_with,
             files["train"],
             files["validation"],
-            context.directory / "training",
+            context.directory / name,
             finetune_settings(self.training),
             signature=context.identity,
             device=own.device,
@@ -223,8 +234,10 @@ class FineTuneMaker(StepMaker):
         tables: dict[str, list[TemperatureErrors]] = {
             split: by_temperature(frames[split], compared[split]) for split in SPLITS
         }
+        domain = FeatureDomain.of_frames(
+            path, model.calculator, frames["train"], teacher=sets[0].level
+        )
         parity = parity_file(compared, context.directory / "parity.npz")
-        hashes = [one.content_hash for one in sets]
         errors = {split: table_of(one) for split, one in compared.items()}
         training = self._training_document(
             trained,
@@ -244,6 +257,7 @@ class FineTuneMaker(StepMaker):
             provenance=self.provenance(context),
             files=[
                 reference_to(path, WEIGHTS_ROLE, context),
+                reference_to(domain.save(), DOMAIN_ROLE, context),
                 reference_to(parity, PARITY_ROLE, context),
             ],
             architecture=trained.architecture,
@@ -251,13 +265,15 @@ class FineTuneMaker(StepMaker):
             weights_sha256=model.identity.weights_sha256,
             teacher=sets[0].level,
             teacher_sha256=sets[0].level_sha256,
-            data_hash=hashes[0] if len(hashes) == 1 else content_hash(hashes),
+            data_hash=data_hash_of(sets),
             parent=identify(self.parent).weights_sha256 if self.mace is None else None,
             splits=(before or {})
             | {f.info["trajectory"]: split for split in SPLITS for f in frames[split]},
             errors=errors,
             errors_by_temperature={_at(row.temperature_k): row.errors for row in tables["test"]},
             domain=domain_of(frames["train"]),
+            select_grade=SELECT_GRADE,
+            stop_grade=STOP_GRADE,
             fine_tuning=training,
             repulsion_ev_a=weakest_repulsion_ev_a(
                 model.calculator, sorted({s for f in frames["train"] for s in f.symbols})
@@ -297,6 +313,12 @@ class FineTuneMaker(StepMaker):
             return None
         parent = context.load(self.parent)
         return table_of(compare(parent.calculator, test).shifted(trained.reference_shift_ev))
+
+
+def data_hash_of(sets: Sequence[TrainingSetDocument]) -> str:
+    """Return the content hash of a training set, or of several together."""
+    hashes = [one.content_hash for one in sets]
+    return hashes[0] if len(hashes) == 1 else content_hash(hashes)
 
 
 def by_temperature(frames: Sequence[Atoms], compared: Comparison) -> list[TemperatureErrors]:

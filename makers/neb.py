@@ -31,7 +31,7 @@ from ..engines.relax import relax
 from ..errors import InputError
 from ..quantity import Quantity, Status, worst
 from ..stores.barrier_documents import BarriersDocument, HopBarrier
-from .domain_check import student_domain
+from .domain_check import domain_of_level
 from .references import reference_to
 from .step import LevelMaker, StepContext, parents_of, start_structure, step_job
 
@@ -334,11 +334,11 @@ class NebMaker(LevelMaker):
                 f"the cell is {thinnest:.1f} A thin, less than {_LEAST_CELL_A:g}: "
                 "the ion and the vacancy meet their own images"
             )
-        domain = student_domain(self.level)
+        domain = domain_of_level(self.level)
         if domain is not None and (grade := domain.grade(top)) > SELECT_GRADE:
             doubts.append(
                 f"the top of the band has grade {grade:.3g}, above {SELECT_GRADE:g}: "
-                "the student was not trained for it"
+                "the model was not trained for it"
             )
         return doubts
 

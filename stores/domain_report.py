@@ -25,12 +25,14 @@ class ErrorTable(_Part):
 
 
 class DomainReport(_Part):
-    """How far a run went beyond the training of the student that drove it."""
+    """How far a run went beyond the training of the model that drove it."""
 
-    share_above: float = Field(description="Of frames with an atom above the grade.")
-    grade: float
-    largest_grade: float | None = Field(description="None where it is not finite.")
-    n_graded: int
-    teacher: str
-    teacher_errors: ErrorTable | None = Field(description="On frames of this very run.")
-    note: str = Field("", description="Why there are no errors.")
+    share_above: float | None = Field(
+        None, description="Of frames with an atom above the grade; None: it was not watched."
+    )
+    grade: float | None = None
+    largest_grade: float | None = Field(None, description="None where it is not finite.")
+    n_graded: int = 0
+    teacher: str = ""
+    teacher_errors: ErrorTable | None = Field(None, description="On frames of this very run.")
+    note: str = Field("", description="Why there are no grades, or no errors.")

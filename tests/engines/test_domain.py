@@ -107,7 +107,7 @@ def test_saved_and_loaded(domain, model):
     assert np.array_equal(NepDomain.load(model).grades(frame), domain.grades(frame))
     content = path.read_bytes()
     path.write_bytes(content[:200])
-    with pytest.raises(PotentialError, match="the domain of a student cannot be read"):
+    with pytest.raises(PotentialError, match="the domain of a model cannot be read"):
         NepDomain.load(model)
     path.write_bytes(content)
 
@@ -115,7 +115,7 @@ def test_saved_and_loaded(domain, model):
 def test_domain_of_another_student(domain, tmp_path):
     other = random_nep(tmp_path / "other.nep.txt", seed=2)
     domain_path(other).write_bytes(domain.save().read_bytes())
-    with pytest.raises(PotentialError, match="a domain is of another student"):
+    with pytest.raises(PotentialError, match="a domain is of another model"):
         NepDomain.load(other)
     domain_path(other).unlink()
     with pytest.raises(PotentialError, match="cannot be read"):

@@ -22,7 +22,7 @@ from haloflow.engines.domain import NepDomain
 from haloflow.engines.potentials import identify
 from haloflow.errors import CoverageError, InputError, UnknownNameError
 from haloflow.identity import step_uuid
-from haloflow.makers.domain_check import student_domain
+from haloflow.makers.domain_check import domain_of_level
 from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
 from haloflow.workflows.models import (
@@ -213,7 +213,7 @@ def test_grades_of_a_stored_model_are_those_it_was_stored_with(store):
     (model,) = stored_models(store)
     frame = rattled_salt(1, seed=1)[0]
     there = NepDomain.load(store.files_dir / document.files[0].path).grade(frame)
-    assert student_domain(model.name).grade(frame) == there
+    assert domain_of_level(model.name).grade(frame) == there
     assert np.isfinite(there)
 
 

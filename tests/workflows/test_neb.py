@@ -113,12 +113,12 @@ def test_a_cell_in_which_ions_meet_their_images_is_told(glass):
 def test_the_top_of_a_band_is_graded_where_a_student_makes_it(monkeypatch):
     image = bulk("NaCl", "rocksalt", a=5.6, cubic=True) * (2, 2, 2)
     domain = SimpleNamespace(grade=lambda atoms: len(atoms) / 16)
-    monkeypatch.setattr("haloflow.makers.neb.student_domain", {"nep:s.txt": domain}.get)
+    monkeypatch.setattr("haloflow.makers.neb.domain_of_level", {"nep:s.txt": domain}.get)
     known, strange = (SimpleNamespace(images=[image[:16], i], top=1) for i in (image[:32], image))
     student = NebMaker(level="nep:s.txt", anions=("Cl",))
     assert student._doubts(known) == []
     assert student._doubts(strange) == [
-        "the top of the band has grade 4, above 2: the student was not trained for it"
+        "the top of the band has grade 4, above 2: the model was not trained for it"
     ]
     assert NebMaker(anions=("Cl",))._doubts(strange) == []
 

@@ -227,7 +227,11 @@ def domain_path(model: Path) -> Path:
 
 
 def domain_guard(
-    domain: Domain, *, stop_grade: float = STOP_GRADE, every_steps: int = 100
+    domain: Domain,
+    *,
+    stop_grade: float = STOP_GRADE,
+    doubt_grade: float | None = None,
+    every_steps: int = 100,
 ) -> Guard:
     """Return a guard that ends a run as out of domain when an atom's grade is too high.
 
@@ -237,6 +241,8 @@ def domain_guard(
         Of the model that drives the run.
     stop_grade
         Largest grade that is allowed.
+    doubt_grade
+        Above this the run goes on, and its states are no longer trusted; default: no doubts.
     every_steps
         Steps between looks; one costs half an evaluation.
 
@@ -259,7 +265,9 @@ def domain_guard(
         grades = domain.grades(atoms)
         worst = int(np.argmax(grades))
         if grades[worst] <= stop_grade:
-            return None
+            doubted = doubt_grade is not None and grades[worst] > doubt_grade
+            note = f"an extrapolation grade of {grades[worst]:.1f} at step {step}"
+            return GuardVerdict(Status.OUT_OF_DOMAIN, note, ends=False) if doubted else None
         return GuardVerdict(
             Status.OUT_OF_DOMAIN,
             f"{atoms.symbols[worst]} number {worst} has an extrapolation grade of "

@@ -52,9 +52,12 @@ def domain_of_level(level: str) -> Domain | None:
 
 
 def domain_guards(level: str) -> list[Guard]:
-    """Return the guard that ends a run of a trained model where it leaves its domain."""
+    """Return the guard that ends a run of a trained model where it leaves its domain.
+
+    From the first look above the grade that is worth a label on, its states are not trusted.
+    """
     domain = domain_of_level(level)
-    return [] if domain is None else [domain_guard(domain)]
+    return [] if domain is None else [domain_guard(domain, doubt_grade=SELECT_GRADE)]
 
 
 def domain_report(level: str, run: MDResult, context: StepContext) -> DomainReport | None:

@@ -149,3 +149,16 @@ def test_run_that_leaves_the_domain_is_ended(domain, tmp_path):
 def test_guard_out_of_range(domain, wrong):
     with pytest.raises(InputError, match="a domain guard is out of range"):
         domain_guard(domain, **wrong)
+
+
+def test_doubts_begin_below_the_grade_that_ends_a_run(domain):
+    frames = rattled_salt(20, seed=9, spread_a=0.35)
+    grades = sorted(domain.grade(frame) for frame in frames)
+    low, high = grades[5], grades[15]
+    guard = domain_guard(domain, stop_grade=high, doubt_grade=low, every_steps=10)
+    for frame in frames:
+        verdict, grade = guard(frame, 10), domain.grade(frame)
+        assert guard(frame, 15) is None
+        expected = (None, False, True)[(grade > low) + (grade > high)]
+        assert (None if verdict is None else verdict.ends) is expected
+        assert domain_guard(domain, stop_grade=high)(frame, 100) is None or grade > high

@@ -24,6 +24,13 @@ _NO_ROOM: Final = ("no space left on device", "disk quota exceeded")
 _SHELL_SIGNAL: Final = 128
 
 
+class VaspFailedError(EngineError):
+    """VASP failed in a run, and custodian could not mend it."""
+
+    is_of_structure = False
+    """Whether custodian's corrections are used up: the same structure would fail again."""
+
+
 def corrections_in(log: dict[str, Any]) -> list[str]:
     """Say what custodian corrected, e.g. ``brmix: ISTART 1``."""
     said = []
@@ -58,8 +65,9 @@ def failure(
     log: dict[str, Any],
     code: int | None,
     hang_s: float,
-) -> EngineError:
+) -> VaspFailedError:
     """Name the cause of a run that custodian gave up."""
+    is_of_structure = False
     tail = _tail(folder / "std_err.txt") or _tail(folder / "vasp.out")
     errors = [error for c in log.get("corrections", []) for error in c["errors"]]
     said = (tail + _tail(folder / "vasp.out")).lower()
@@ -73,6 +81,7 @@ def failure(
         cause = f"it hung: no output for {hang_s:g} s"
         remedy = "look at the node it ran on"
     elif errors and not isinstance(problem, ValidationError | ReturnCodeError):
+        is_of_structure = True
         cause = f"{len(errors)} corrections did not mend it: {', '.join(dict.fromkeys(errors))}"
         remedy = "look at custodian.json and the error.*.tar.gz there"
     elif (name := _signal_of(code)) is not None:
@@ -82,11 +91,13 @@ def failure(
     else:
         cause = "its vasprun.xml is damaged or cut short"
         remedy = "see whether the disk is full or a quota was reached"
-    return EngineError(
+    failed = VaspFailedError(
         f"VASP failed: {cause}",
         given=f"{folder}" + (f", which ends with: {tail}" if tail else ""),
         remedy=f"{remedy}; run the same again, it goes on from the last whole structure",
     )
+    failed.is_of_structure = is_of_structure
+    return failed
 
 
 def _signal_of(code: int | None) -> str | None:

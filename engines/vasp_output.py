@@ -73,6 +73,9 @@ class VaspOutcome(VaspOrigin):
         Of the last step that DFT evaluated.
     was_stopped
         By a STOPCAR.
+    free_energy_ev
+        Whose derivatives the forces are: with the entropy of smearing; NaN where the force
+        field evaluated the last step.
     """
 
     structure: Structure
@@ -83,6 +86,7 @@ class VaspOutcome(VaspOrigin):
     n_steps_asked: int
     electronic_converged: bool
     was_stopped: bool
+    free_energy_ev: float = float("nan")
 
     @property
     def max_force_ev_a(self) -> float:
@@ -158,6 +162,7 @@ def outcome_of(run: Vasprun, directory: Path) -> VaspOutcome:
             n_steps_asked=int(run.parameters.get("NSW", 0)),
             electronic_converged=bool(run.converged_electronic),
             was_stopped=was_stopped(directory),
+            free_energy_ev=float(last.get("e_fr_energy", "nan")),
         )
     except (KeyError, IndexError) as error:
         raise EngineError(

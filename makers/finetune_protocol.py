@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ..engines.finetune_settings import finetune_settings
 from ..engines.mace_shape import mace_shape
@@ -13,6 +13,28 @@ from .finetune import FineTuneMaker
 from .frames_protocol import FramesProtocol
 
 TrainingValues: TypeAlias = dict[str, int | float | str | list[str] | None]
+_Kelvin = Annotated[float, Field(gt=0, le=5000)]
+
+
+class TunedMDProtocol(BaseModel):
+    """MD of every sample by the model that was trained, from where its first MD began."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    temperatures_k: tuple[_Kelvin, ...] | None = Field(
+        None, min_length=1, description="Default: those of the sample's MD."
+    )
+    equilibration_steps: int | None = Field(
+        None, ge=0, description="Default: md.equilibration_steps."
+    )
+    production_steps: int | None = Field(None, ge=1, description="Default: md.production_steps.")
+
+    @field_validator("temperatures_k")
+    @classmethod
+    def _distinct(cls, temperatures: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if len(set(temperatures or ())) < len(temperatures or ()):
+            raise ValueError("a temperature stands twice")
+        return temperatures
 
 
 class FineTuneProtocol(FramesProtocol):
@@ -32,6 +54,10 @@ class FineTuneProtocol(FramesProtocol):
     )
     training: TrainingValues = Field(
         default={}, description="Schedule and loss: epochs, learning_rate, weight_force..."
+    )
+
+    md: TunedMDProtocol | None = Field(
+        None, description="MD by the model in the same sweep: {} as the sweep's; default: none."
     )
 
     @field_validator("training")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..stores.training import SplitBy
+from .frame_sample import FrameSampleMaker
+from .labelled_set import LabelledSetMaker
 from .training_set import TrainingSetMaker
 
 
@@ -31,7 +33,42 @@ class FramesProtocol(BaseModel):
         "glass",
         description="Whole glasses go to a split, where there are five or more; or whole runs.",
     )
+    most_labels: int = Field(
+        200, ge=3, le=9999, description="Frames that VASP labels, at most: the most different."
+    )
+    least_labelled: float = Field(
+        0.9, gt=0, le=1, description="Share of these that must get a label of VASP."
+    )
     seed: int = Field(1, ge=1, description="Of the training, packings and runs.")
+
+    @property
+    def asks_while_learning(self) -> bool:
+        """Whether the training itself asks the teacher for labels."""
+        return False
+
+    def sample(self) -> FrameSampleMaker:
+        """Return the Maker of frames that are labelled one by one."""
+        return FrameSampleMaker(
+            frames_per_run=self.frames_per_run,
+            least_distance=self.least_distance,
+            packing_density_scales=self.packing_density_scales,
+            packing_n_atoms=self.packing_n_atoms,
+            strains=self.strains,
+            rattles_a=self.rattles_a,
+            most_frames=self.most_labels,
+            seed=self.seed,
+        )
+
+    def labelled_set(self, teacher: str) -> LabelledSetMaker:
+        """Return the Maker of the set that their labels by `teacher` make."""
+        return LabelledSetMaker(
+            level=teacher,
+            least_labelled=self.least_labelled,
+            max_force_ev_a=self.max_force_ev_a,
+            validation_fraction=self.validation_fraction,
+            test_fraction=self.test_fraction,
+            split_by=self.split_by,
+        )
 
     def training_set(self, teacher: str) -> TrainingSetMaker:
         """Return the Maker of the frames, labelled by `teacher`."""

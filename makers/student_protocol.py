@@ -113,6 +113,11 @@ class StudentProtocol(FramesProtocol):
             raise ValueError("mace and training are for students of the architecture mace")
         return self
 
+    @property
+    def asks_while_learning(self) -> bool:
+        """Whether it is a NEP, whose own runs find frames that it has labelled."""
+        return self.architecture == "nep"
+
     def small_mace(self) -> FineTuneMaker:
         """Return the Maker of a student that is a MACE."""
         seed = {"seed": self.seed}

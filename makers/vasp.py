@@ -71,9 +71,9 @@ class VaspMaker(StructureMaker):
         return {
             "identity": context.identity,
             "status": result.status,
-            "note": _note(result),
+            "note": note_of(result),
             "provenance": with_origin(self, outcome, context),
-            "files": _files(result, context),
+            "files": files_of(result, context),
             "structure": structure,
             "level": self.level,
             "energy_ev_per_atom": Quantity(
@@ -169,13 +169,14 @@ class VaspStaticMaker(VaspMaker):
         return StaticDocument(**self._common(result, context))
 
 
-def _files(result: VaspResult, context: StepContext) -> list[FileReference]:
+def files_of(result: VaspResult, context: StepContext) -> list[FileReference]:
+    """Refer to the output of a step that is kept."""
     return [
         reference_to(path, f"{OUTPUT_ROLE}{name}", context) for name, path in result.files.items()
     ]
 
 
-def _note(result: VaspResult) -> str:
+def note_of(result: VaspResult) -> str:
     """Say what is left, and what custodian changed."""
     corrected = [f"custodian corrected {said}" for said in result.corrections]
     notes = [result.note] if result.status is not Status.OK else []

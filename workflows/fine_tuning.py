@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from ..engines.finetune import architecture_of
 from ..engines.finetune_settings import finetune_settings
-from ..engines.vasp_levels import is_vasp
 from ..errors import InputError, SweepError
+from ..makers.labelled_set import LabelledSetMaker
 from ..units import SECONDS_PER_HOUR
 from .chain import StepChain, output_of
 from .cost import Cost
 from .training_frames import frames_step, n_frames_of, runs_of, teacher_of
+from .tuned_runs import tuned_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,12 +32,12 @@ _SECTION = "fine_tune"
 
 
 def fine_tuning_steps(sweep: Sweep, drafts: Sequence[CandidatePlan]) -> list[list[PlannedStep]]:
-    """Return what the section `fine_tune` adds to each candidate: frames, and a model of them.
+    """Return what the section `fine_tune` adds to each candidate: frames, a model, its runs.
 
     Raises
     ------
     SweepError
-        If the teacher is not named or labels no single frames, or a model has too few runs.
+        If the teacher is not named, or a model has too few runs.
     InputError
         If the parent cannot be fine-tuned, or does not know an element.
     """
@@ -44,11 +45,17 @@ def fine_tuning_steps(sweep: Sweep, drafts: Sequence[CandidatePlan]) -> list[lis
     if asked is None:
         return [[] for _ in drafts]
     teacher = teacher_of(sweep, asked, _SECTION)
-    _require_possible(asked, teacher)
+    _require_possible(asked)
     if asked.scope == "candidate":
-        return [_steps([draft], asked, teacher) for draft in drafts]
-    shared = _steps(drafts, asked, teacher)
-    return [shared for _ in drafts]
+        learned = [_steps([draft], asked, teacher) for draft in drafts]
+    else:
+        learned = [_steps(drafts, asked, teacher)] * len(drafts)
+    if asked.md is None:
+        return learned
+    return [
+        [*steps, *tuned_runs(draft, steps[-1], asked)]
+        for draft, steps in zip(drafts, learned, strict=True)
+    ]
 
 
 def _steps(
@@ -79,6 +86,8 @@ def trained_step(
     """Add the training of a network on the `frames` of some candidates."""
     n_atoms = max(draft.document.n_atoms for draft in drafts)
     n_frames, epochs = n_frames_of(drafts, asked), finetune_settings(maker.training).epochs
+    if isinstance(frames.maker, LabelledSetMaker):
+        n_frames = len(frames.after) - 1  # a label for each
     ms = _TRAIN_MS["new" if maker.mace is not None else architecture_of(maker.parent)]
     hours = 1e-3 * ms * n_atoms * n_frames * epochs / SECONDS_PER_HOUR
     chain.add(
@@ -91,14 +100,7 @@ def trained_step(
     )
 
 
-def _require_possible(asked: FineTuneProtocol, teacher: str) -> None:
-    if is_vasp(teacher):
-        raise SweepError(
-            "fine_tune.teacher: VASP runs relaxations and MD here, it labels no single frames",
-            given=teacher,
-            allowed="a potential, or any calculator of ASE, e.g. ase:gpaw:GPAW?...",
-            remedy="name another teacher",
-        )
+def _require_possible(asked: FineTuneProtocol) -> None:
     if asked.mace is not None:
         return
     try:

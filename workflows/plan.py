@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, cast
 from ..engines.potentials import level_of
 from ..errors import SweepError
 from ..identity import content_hash
-from ..quantity import Status
 from ..stores.documents import CandidateDocument
-from ..stores.results import finished, heads, used_all
+from ..stores.results import finished, heads
 from ..systems.crystals import crystal_model
 from ..systems.mixture import DEFAULT_N_MOBILE
 from ..systems.phases import get_phase
 from .candidates import Candidate, expand
 from .fine_tuning import fine_tuning_steps
 from .models import by_levels, models_for, resolve_levels
+from .outdated import outdated_results, without_start
 from .phase_snapshots import read_snapshot
 from .references import library_gaps
 from .requirements import require_levels, require_protocol
@@ -33,8 +33,6 @@ from .steps import (
 from .student import parent_of, student_steps, with_student
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from ..stores.connection import HaloflowStore
     from .sweep import Sweep
 
@@ -199,11 +197,13 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
         pairs = zip(drafts, resolved, strict=True)
         drafts = [_extended(draft, one.sweep, store) for draft, one in pairs]
     drafts = [with_student(draft, own) for draft, own in zip(drafts, learning, strict=True)]
-    steps = {step.identity: step for draft in drafts for step in draft.steps}
+    learned = {step.identity for own in learning for step in own}
+    every_step = [step for draft in drafts for step in draft.steps]
+    every_step.sort(key=lambda step: step.identity in learned)  # after all runs, not one's own
+    steps = {step.identity: step for step in every_step}
     stored = heads(store, steps) if store is not None else {}
-    done = {identity for identity, head in stored.items() if _is_whole(steps[identity], head)}
-    broken = {i for i in done if Status(stored[i].get("status", Status.OK)).broke_down}
-    skipped = _without_start(steps.values(), done, broken)
+    done = stored.keys() - outdated_results(steps, stored)
+    skipped = without_start(steps, stored, done)
     plans = []
     for draft, one in zip(drafts, resolved, strict=True):
         own = {step.identity for step in draft.steps}
@@ -213,21 +213,6 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
     outdated = frozenset(stored.keys() - done)
     lost = frozenset(skipped)
     return Plan(sweep, plans, outdated, frozenset(of_others), lost, models.notes)
-
-
-def _without_start(steps: Iterable[PlannedStep], done: set[str], broken: set[str]) -> set[str]:
-    """Return what cannot run, of `steps` with parents first, because those broke down."""
-    skipped: set[str] = set()
-    for step in steps:
-        if step.identity in done:
-            continue
-        if step.maker.needs_all_inputs:
-            is_lost = not (broken | skipped).isdisjoint(step.after)
-        else:
-            is_lost = bool(step.after) and skipped.issuperset(step.after)
-        if is_lost:
-            skipped.add(step.identity)
-    return skipped
 
 
 def _extended(draft: CandidatePlan, sweep: Sweep, store: HaloflowStore) -> CandidatePlan:
@@ -257,11 +242,6 @@ def _extended(draft: CandidatePlan, sweep: Sweep, store: HaloflowStore) -> Candi
         for sample, temperatures in more.items()
     }
     return wider if kept == more else _draft(draft.candidate, sweep, kept)
-
-
-def _is_whole(step: PlannedStep, head: Mapping[str, Any]) -> bool:
-    """Tell whether a stored result had all its inputs."""
-    return step.maker.needs_all_inputs or used_all(head, step.after)
 
 
 def _draft(candidate: Candidate, sweep: Sweep, more: MoreTemperatures = NO_MORE) -> CandidatePlan:

@@ -26,7 +26,7 @@ def require_levels(sweep: Sweep, candidates: list[Candidate]) -> None:
     """
     elements = {e.symbol for c in candidates for e in c.mixture.composition.elements}
     for where, level in sweep.levels().items():
-        if where.endswith(".teacher") and (is_vasp(level) or level == AUTO):
+        if where.endswith(".teacher") and level == AUTO:
             continue  # refused where its section is planned
         try:
             require_coverage(identify(level), elements)

@@ -125,8 +125,9 @@ def test_wrong_sections_are_refused(section, message):
 def test_levels_that_cannot_teach_or_learn():
     with pytest.raises(SweepError, match=r"fine_tune\.teacher: a fine-tune needs a teacher"):
         plan_sweep(asking(stages={"md": "auto"}))
-    with pytest.raises(SweepError, match=r"fine_tune\.teacher: VASP .* labels no single frames"):
-        plan_sweep(asking(fine_tune={"teacher": "vasp-r2scan"}))
+    nep = {"teacher": "vasp-r2scan", "nep": {"epochs": 4}, "max_rounds": 1}
+    with pytest.raises(SweepError, match=r"student\.teacher: a NEP has frames of its own runs"):
+        plan_sweep(tiny_sweep(systems=[GLASS], student=nep))
     with pytest.raises(InputError, match=r"fine_tune\.parent: a potential cannot be fine-tuned"):
         plan_sweep(asking(fine_tune={"parent": "chgnet-r2scan-d3"}))
     radium = {"components": {"NaCl": 1, "RaCl2": 1}, "phase": "glass",

@@ -24,6 +24,7 @@ _STAGES: dict[str, ResourceStage] = {
     "melt_quench": "melt_quench",
     "md": "md",
     "neb": "relax",
+    "label": "relax",
 }
 _SAFETY = 5.0
 """An estimate is right within about this factor."""

@@ -19,13 +19,16 @@ from ..units import density_g_cm3
 from .chemistry import final_structure
 from .domain_check import domain_guards, domain_report, domain_verdict
 from .guards import Stage, dynamics_guards
+from .past_run import kept_state
 from .step import LevelMaker, StepContext, parents_of, start_structure, step_job
 from .together import evaluates_together
 
 if TYPE_CHECKING:
     from ase import Atoms
+    from numpy.typing import NDArray
     from pymatgen.core import Structure
 
+    from .past_run import PastRun
 
 _N_BLOCKS = 4
 _MIN_FRAMES = 8
@@ -109,6 +112,12 @@ class MDMaker(LevelMaker):
 
     def simulate(self, structure: Structure, context: StepContext) -> MDDocument:
         """Run in the folder of `context`, or go on there, and describe the run."""
+        return self.go_on(structure, context)
+
+    def go_on(
+        self, structure: Structure, context: StepContext, past: PastRun | None = None
+    ) -> MDDocument:
+        """Run as `simulate`; with a `past`, from where that is to be gone on from."""
         potential = context.load(self.level)
         require_coverage(potential.identity, {e.symbol for e in structure.elements})
         progress = context.progress(self.n_steps)
@@ -116,13 +125,18 @@ class MDMaker(LevelMaker):
         parts: dict[str, MDResult] = {}
         own_guards = domain_guards(self.level)
         for name, settings in self._parts().items():
+            signature = f"{context.identity}/{name}"
+            if past is not None and name in past.parts_before:
+                continue
+            if past is not None and name == past.part:
+                atoms = past.begin(context.directory / name, signature, potential.identity)
             parts[name] = run_md(
                 atoms,
                 potential.calculator,
                 settings,
                 context.directory / name,
                 guards=[*own_guards, *dynamics_guards(atoms, settings, self._stage)],
-                signature=f"{context.identity}/{name}",
+                signature=signature,
                 on_progress=progress.stage(name, settings.n_steps),
                 walltime_s=context.walltime_s,
             )
@@ -130,7 +144,7 @@ class MDMaker(LevelMaker):
             if parts[name].status is not Status.OK:
                 break
         context.n_resumes = sum(part.n_resumes for part in parts.values())
-        return self._document(parts, context)
+        return self._document(parts, context, past)
 
     @property
     def _stage(self) -> Stage:
@@ -164,7 +178,9 @@ class MDMaker(LevelMaker):
             checkpoint_interval=self.checkpoint_interval,
         )
 
-    def _document(self, parts: dict[str, MDResult], context: StepContext) -> MDDocument:
+    def _document(
+        self, parts: dict[str, MDResult], context: StepContext, past: PastRun | None = None
+    ) -> MDDocument:
         last = list(parts.values())[-1]
         structure = final_structure(last)
         reached = "production" in parts
@@ -172,12 +188,18 @@ class MDMaker(LevelMaker):
         status, note = last.status, last.note
         if status is Status.OK:
             status, note = domain_verdict(report)
+        files = [*(past.files_before if past else ()), *context.trajectories(parts)]
+        if status is Status.OUT_OF_DOMAIN:
+            files += [*kept_state(parts, context)]
+        volumes = past.equilibration_volumes_a3(context.files) if past else None
+        if "equilibration" in parts:
+            volumes = parts["equilibration"].thermo["volume_a3"]
         return MDDocument(
             identity=context.identity,
             status=status,
             note=note,
             provenance=self.provenance(context),
-            files=context.trajectories(parts),
+            files=files,
             level=level_of(self.level),
             ensemble="npt-full then nvt" if self.full_cell else "npt-isotropic then nvt",
             temperature_k=self.temperature_k,
@@ -186,7 +208,7 @@ class MDMaker(LevelMaker):
             n_steps=last.n_steps if reached else 0,
             n_steps_target=self.production_steps,
             seed=self.seed,
-            density_g_cm3=_density(parts, structure, last.status),
+            density_g_cm3=_density(volumes, structure, last.status),
             trajectory_interval_steps=self.trajectory_interval,
             structure=structure,
             domain=report,
@@ -204,13 +226,12 @@ def _at_mean_cell(equilibration: MDResult) -> Atoms:
     return atoms
 
 
-def _density(parts: dict[str, MDResult], structure: Structure, status: Status) -> Quantity:
+def _density(volumes: NDArray[np.float64] | None, structure: Structure, status: Status) -> Quantity:
     """Return the density at which production runs, and whether it had settled."""
     value = float(structure.density)
-    if "equilibration" not in parts:
+    if volumes is None:
         note = "the start structure's, not equilibrated at this temperature"
         return Quantity(value, status=worst(status, Status.UNCONVERGED), note=note)
-    volumes = parts["equilibration"].thermo["volume_a3"]
     if len(volumes) < _MIN_FRAMES:
         return Quantity(value, status=Status.UNCONVERGED, note="too few frames to judge")
     mass = float(structure.composition.weight)

@@ -185,6 +185,9 @@ class StepMaker(Maker):
     needs_all_inputs: ClassVar[bool] = True
     """Whether the step is lost when one of its parents fails."""
 
+    essential: ClassVar[tuple[str, ...]] = ()
+    """Names of parents without which it is lost in any case."""
+
     @property
     def levels(self) -> tuple[str, ...]:
         """Levels of theory that the step evaluates; none for pure analysis."""

@@ -14,6 +14,7 @@ from pymatgen.core import Structure
 from ..quantity import Quantity, Status
 from ..systems.declarations import PublishedValue
 from .domain_report import DomainReport
+from .learned_runs import OfSeveralModels
 
 SCHEMA_VERSION = 1
 
@@ -230,7 +231,7 @@ class MeltQuenchDocument(StepDocument):
     domain: DomainReport | None = None
 
 
-class MDDocument(StepDocument):
+class MDDocument(OfSeveralModels, StepDocument):
     """One molecular dynamics run at one temperature."""
 
     kind: Literal["md"] = "md"

@@ -59,6 +59,10 @@ class TrainedModelDocument(StepDocument):
     teacher_sha256: str
     data_hash: str = Field(description="Content hash of the training set it began with.")
     parent: str | None = Field(None, description="sha256 of the weights it began with.")
+    handed_from: str = Field("", description="The model that this one is, where none was made.")
+    of_round: bool = Field(
+        default=False, description="Made while a sweep learned (`learn: true`), of its runs."
+    )
     errors: dict[str, ErrorTable] = Field(description="Per split; test frames chose nothing.")
     errors_by_temperature: dict[str, ErrorTable] = Field(
         default_factory=dict, description="Of test frames: '300 to 600 K', or without one."

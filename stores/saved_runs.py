@@ -232,6 +232,8 @@ class RunSaver:
         self._require_claim()
         for file in files:
             path = self._store.files.here(file)
+            if path is None and self._is_of_another(file):
+                continue
             if path is None:
                 raise TrajectoryError(
                     "a file that a step wrote is gone before it was stored",
@@ -239,6 +241,10 @@ class RunSaver:
                     remedy="run the step again",
                 )
             self._store.files.put(path, file.sha256)
+
+    def _is_of_another(self, file: FileReference) -> bool:
+        """Tell whether another step wrote a file, and has stored it."""
+        return self._identity not in file.path and self._store.files.size(file) is not None
 
     def forget(self) -> None:
         """Remove the record and what lies under its keys, once the step's document is there."""

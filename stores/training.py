@@ -80,6 +80,7 @@ class TrainingSetDocument(StepDocument):
     level: str
     level_sha256: str = Field(description="Of the weights that gave the labels.")
     content_hash: str = Field(description="Of the files of all splits.")
+    handed_from: str = Field("", description="The set that this one is, where none was added.")
     n_frames: dict[str, int] = Field(description="Per split.")
     n_duplicates: int
     n_strained: int = Field(description="Frames left out for a force above the limit.")

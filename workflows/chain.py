@@ -12,6 +12,8 @@ from ..identity import step_uuid
 from ..makers.step import StepMaker, plan_job
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from .cost import Cost
 
 
@@ -43,6 +45,14 @@ class PlannedStep:
     def kind(self) -> str:
         """Kind of the step, as in its document."""
         return self.maker.kind
+
+    def is_lost_without(self, failed: Collection[str]) -> bool:
+        """Tell whether it cannot run, for want of the results of `failed`."""
+        lost = {identity for identity in self.after if identity in failed}
+        if self.maker.needs_all_inputs or not lost:
+            return bool(lost)
+        essential = {self.parents[name] for name in self.maker.essential}
+        return lost.issuperset(self.after) or not lost.isdisjoint(essential)
 
     def to_job(self) -> Job:
         """Return the job, with the UUID that the identity gives it."""

@@ -93,7 +93,7 @@ class StepQueue:
             step = self._waiting.get(child)
             if step is None:
                 continue
-            if step.maker.needs_all_inputs or self._failed.issuperset(step.after):
+            if step.is_lost_without(self._failed):
                 del self._waiting[child]
                 lost += self.failed(child)
         self.finished(identity)

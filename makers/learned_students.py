@@ -1,0 +1,84 @@
+"""Training sets and students of a sweep that learns; where nothing left, those there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..quantity import Status
+from .distill import DistillMaker
+from .handed_on import handed_on
+from .training_set import TrainingSetMaker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pymatgen.core import Structure
+
+    from ..stores.documents import StepDocument
+    from ..stores.models import TrainedModelDocument
+    from ..stores.step_files import StepFiles
+    from ..stores.training import TrainingSetDocument
+    from .frames import Group
+    from .step import StepContext
+
+
+@dataclass
+class LearnedSetMaker(TrainingSetMaker):
+    """Add frames of the runs that left the domain of their student to the set before.
+
+    Where none did, or all of their frames are known, it is the set before.
+    """
+
+    essential: ClassVar[tuple[str, ...]] = ("set0",)
+
+    def physics(self) -> dict[str, Any]:
+        """Return what decides the frames."""
+        return super().physics() | {"runs": Status.OUT_OF_DOMAIN.value}
+
+    def groups(
+        self,
+        runs: Sequence[StepDocument],
+        files: StepFiles,
+        crystals: Mapping[str, Structure],
+        mixtures: Sequence[Mapping[str, Any]],
+    ) -> Iterable[Group]:
+        """Yield the frames of the runs that left."""
+        left = [run for run in runs if run.status is Status.OUT_OF_DOMAIN]
+        return super().groups(left, files, crystals, mixtures)
+
+    def _collect(
+        self, groups: list[Group], earlier: Sequence[TrainingSetDocument], context: StepContext
+    ) -> TrainingSetDocument:
+        if not groups and len(earlier) == 1:
+            return _same(earlier[0], context)
+        found = super()._collect(groups, earlier, context)
+        known = sum(sum(one.n_frames.values()) for one in earlier)
+        if len(earlier) == 1 and sum(found.n_frames.values()) == known:
+            return _same(earlier[0], context)
+        return found
+
+
+@dataclass
+class LearnedStudentMaker(DistillMaker):
+    """Go on with a student where its training set has grown; else it is the student before."""
+
+    def physics(self) -> dict[str, Any]:
+        """Return what decides the student."""
+        return super().physics() | {"where": "the set has grown"}
+
+    def _distill(
+        self,
+        training_set: TrainingSetDocument,
+        parent: TrainedModelDocument | None,
+        context: StepContext,
+    ) -> TrainedModelDocument:
+        if parent is not None and training_set.content_hash == parent.data_hash:
+            before = parent.handed_from or parent.identity
+            return handed_on(parent, context).model_copy(update={"handed_from": before})
+        return super()._distill(training_set, parent, context).model_copy(update={"of_round": True})
+
+
+def _same(earlier: TrainingSetDocument, context: StepContext) -> TrainingSetDocument:
+    before = earlier.handed_from or earlier.identity
+    return handed_on(earlier, context).model_copy(update={"handed_from": before})

@@ -134,6 +134,9 @@ def _show_card(out: Console, model: StoredModel) -> None:
         else f"data: {document.data_hash[:12]}",
         f"covers: {', '.join(domain.formulas)}",
         f"at {_range(domain.temperature_k)} K, {_range(domain.density_g_cm3)} g/cm3",
+        "its runs are not watched: it keeps no domain"
+        if document.stop_grade is None
+        else f"its runs are watched, and end where an atom's grade passes {document.stop_grade:g}",
         *(f"errors, {split}: {_errors(table)}" for split, table in document.errors.items()),
         *(f"test, {at}: {_errors(one)}" for at, one in document.errors_by_temperature.items()),
     ]

@@ -9,7 +9,7 @@ from haloflow.engines.potential_loaders import third_party_quiet
 NUMBERS = [8, 11, 17, 73]
 
 
-def write_tiny_mace(path):
+def write_tiny_mace(path, seed=0):
     with third_party_quiet():
         import torch
 
@@ -17,7 +17,7 @@ def write_tiny_mace(path):
         from e3nn import o3
         from mace import modules
 
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         block = modules.interaction_classes["RealAgnosticResidualInteractionBlock"]
         model = modules.ScaleShiftMACE(
             r_max=4.0, num_bessel=4, num_polynomial_cutoff=5, max_ell=1, interaction_cls=block,

@@ -33,6 +33,10 @@ _LIMITS = (
     ),
     "Interactions end at its cutoff; there are no charges and no dispersion beyond it.",
 )
+_NOT_WATCHED = (
+    "It keeps no domain: its runs are not watched, and nothing ends those that leave the "
+    "compositions, temperatures and densities above."
+)
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,7 @@ class ModelCard:
             )
         select, stop = document.select_grade, document.stop_grade
         graded = select is not None and stop is not None
-        general = _LIMITS if graded else _LIMITS[1:]
+        general = _LIMITS if graded else (_NOT_WATCHED, *_LIMITS[1:])
         said += [line.format(select=select, stop=stop) for line in general]
         yield "\n".join(f"- {line}" for line in said)
 

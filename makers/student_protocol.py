@@ -61,7 +61,7 @@ class StudentProtocol(FramesProtocol):
         10, ge=0, description="Of a run that left the parent's domain, before its end."
     )
     architecture: Literal["nep", "mace"] = Field(
-        "nep", description="A MACE learns from the same frames, but grades none and tries no MD."
+        "nep", description="A MACE learns from the same frames, but tries no MD."
     )
     mace: dict[str, int | float] = Field(
         default={}, description="Shape of a MACE: channels, n_layers, cutoff_a..."

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+
+from haloflow.engines.vasp_host import vasp_host
 
 STAND_IN = Path(__file__).parent / "vasp" / "stand_in.py"
 
@@ -38,3 +41,20 @@ class StandIn:
         for count in self.folder.glob("faults.*"):
             if count != self._faults:
                 count.unlink()
+
+
+@contextmanager
+def installed_stand_in(folder, monkeypatch):
+    """Let everything that starts VASP find the stand-in, in a new `folder`."""
+    folder.mkdir()
+    vasp_host.cache_clear()
+    try:
+        yield StandIn(folder, monkeypatch)
+    finally:
+        vasp_host.cache_clear()
+
+
+def stand_in_of_a_test(tmp_path, monkeypatch):
+    """Give a test its stand-in: ``stand_in = pytest.fixture(stand_in_of_a_test)``."""
+    with installed_stand_in(tmp_path / "bin", monkeypatch) as found:
+        yield found

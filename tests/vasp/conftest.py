@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import pytest
 from vasp_cells import rock_salt
-from vasp_stand_in import StandIn
+from vasp_stand_in import installed_stand_in, stand_in_of_a_test
 
 from haloflow.engines.interrupts import StopRequest
 from haloflow.engines.vasp_host import vasp_host
 from haloflow.engines.vasp_relax import VaspTask
 
-
-@pytest.fixture
-def stand_in(tmp_path, monkeypatch):
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    vasp_host.cache_clear()
-    yield StandIn(folder, monkeypatch)
-    vasp_host.cache_clear()
+stand_in = pytest.fixture(stand_in_of_a_test)
 
 
 @pytest.fixture(scope="module")
 def stand_in_environment(tmp_path_factory):
     """The stand-in without faults, for what a module makes once."""
-    vasp_host.cache_clear()
-    with pytest.MonkeyPatch.context() as patch:
-        StandIn(tmp_path_factory.mktemp("bin"), patch)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        installed_stand_in(tmp_path_factory.mktemp("stand-in") / "bin", patch),
+    ):
         yield
-    vasp_host.cache_clear()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from deed_maker import DeedMaker
+from new_store import new_store_uri
 
 from haloflow.stores.claims import Claims
 from haloflow.stores.connection import open_store
@@ -38,11 +39,7 @@ def outcomes(pool, count=1, limit_s=60.0):
     return found
 
 
-@pytest.fixture
-def store_uri(tmp_path):
-    uri = str(tmp_path / "store")
-    open_store(uri).close()
-    return uri
+store_uri = pytest.fixture(new_store_uri)
 
 
 def test_a_worker_lives_on_through_failures_and_kills(store_uri, marks, tmp_path):

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from beside_maker import BesideMaker
+from new_store import new_store_uri
 
 from haloflow.stores.claims import Claims, Owner
 from haloflow.stores.connection import open_store
@@ -32,11 +33,7 @@ def outcomes(pool, count):
     return found
 
 
-@pytest.fixture
-def store_uri(tmp_path):
-    uri = str(tmp_path / "store")
-    open_store(uri).close()
-    return uri
+store_uri = pytest.fixture(new_store_uri)
 
 
 def test_steps_of_one_worker_have_documents_of_their_own(store_uri, tmp_path):

@@ -10,9 +10,8 @@ import yaml
 from jobflow import Flow, run_locally
 from pair_potential import LEVEL
 from tiny_sweeps import GLASS, tiny_data
-from vasp_stand_in import StandIn
+from vasp_stand_in import stand_in_of_a_test
 
-from haloflow.engines.vasp_host import vasp_host
 from haloflow.makers.step import release_claims
 from haloflow.stores.connection import open_store
 from haloflow.stores.purpose import mark_for_tests
@@ -51,13 +50,7 @@ def results(store, plan):
     return {step.name: step_of(outputs[i]) for i, step in plan.steps.items()}
 
 
-@pytest.fixture
-def stand_in(tmp_path, monkeypatch):
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    vasp_host.cache_clear()
-    yield StandIn(folder, monkeypatch)
-    vasp_host.cache_clear()
+stand_in = pytest.fixture(stand_in_of_a_test)
 
 
 @pytest.fixture

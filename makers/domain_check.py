@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -111,10 +111,9 @@ def _teacher_errors(
     if is_vasp(teacher):
         return None, f"not evaluated by the teacher: {teacher} labels no frames beside a run"
     settings = get_settings()
+    where: dict[str, Any] = {"device": settings.device, "threads": settings.threads_per_worker}
     try:
-        potential = load_potential(
-            teacher, device=settings.device, threads=settings.threads_per_worker
-        )
+        potential = load_potential(teacher, **where)
     except (InputError, PotentialError, MissingDependencyError) as error:  # told in the report
         return None, f"the teacher is not here: {error.problem}"
     try:
@@ -131,7 +130,7 @@ def _teacher_errors(
         return None, f"the teacher could not check: {error.problem}: {error.given}"
     sound = [frame for frame in labelled if np.isfinite(frame.get_forces()).all()]
     n_failed = len(labelled) - len(sound)
-    student = load_potential(level).calculator
-    return ErrorTable(**asdict(errors_of(student, sound))), (
+    own = load_potential(level, **where).calculator
+    return ErrorTable(**asdict(errors_of(own, sound))), (
         f"the teacher failed on {n_failed} of {len(labelled)} frames" if n_failed else ""
     )

@@ -22,6 +22,7 @@ from ..dashboard.wording import (
     size_text,
     status_label,
 )
+from ..stores.documents import MDDocument
 from ..systems.electrodes import list_electrodes
 from ..workflows.status import find_candidate, find_summary, step_documents, update_summaries
 from .console import coloured, console, table
@@ -153,6 +154,11 @@ def _provenance(step: StepState, document: StepDocument | None) -> list[str]:
         lines.append(f"potential {p.potential.name} (level {p.potential.level}), {made_by}")
         lines.append(f"weights sha256 {p.potential.weights_sha256}")
     lines += [f"from {parent}" for parent in p.parents]
+    if isinstance(document, MDDocument):
+        lines += [
+            f"driven by {one.level} from step {one.from_step} of the {one.part} on"
+            for one in document.models
+        ]
     lines += [
         f"{file.role}: {file.path}, {size_text(file.n_bytes)}, sha256 {file.sha256}"
         + ("" if file.released is None else f", {_words(file.released)}")

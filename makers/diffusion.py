@@ -14,6 +14,7 @@ from ..analysis.rdf import partial_rdfs
 from ..errors import InputError
 from ..quantity import Quantity, Status, worst
 from ..stores.documents import DiffusionDocument, MDDocument, MsdCurve, RdfCurve, TransportPoint
+from ..stores.learned_runs import shared_level
 from ..systems.mixture import DEFAULT_N_MOBILE
 from ..units import FS_PER_PS
 from .run_data import kink_of, production_of
@@ -68,7 +69,7 @@ class DiffusionMaker(StepMaker):
             If none is left, or they are of different levels.
         """
         present = [run for run in runs if run is not None]
-        if not present or len({run.level for run in present}) > 1:
+        if not present or shared_level(present) is None:
             raise InputError(
                 "diffusion needs MD runs of one level of theory",
                 given=[f"{run.temperature_k:g} K at {run.level}" for run in present],
@@ -110,7 +111,7 @@ class DiffusionMaker(StepMaker):
             status=status,
             note=f"{lost} of {n_asked} MD runs failed" if lost else sigma_300k.note,
             provenance=self.provenance(context),
-            level=runs[0].level,
+            level=shared_level(runs) or runs[0].level,
             mobile=self.mobile,
             charge=self.charge,
             points=points,

@@ -9,7 +9,7 @@ from ..engines.trained_models import name_of
 from ..errors import InputError
 from ..quantity import Status
 from ..stores.learned_runs import ModelSpan, joined_level
-from .handed_on import handed_on
+from .handed_on import FOLDERS, handed_on, start_anew_for
 from .md import MDMaker
 from .past_run import PARTS, PastRun
 from .step import StepContext, start_structure, step_job
@@ -96,6 +96,7 @@ class LearnedMDMaker(MDMaker):
         if run.status is not Status.OUT_OF_DOMAIN or student is None or not is_new or start is None:
             return handed_on(run, context)
         bring_model(student, context.files)
+        start_anew_for(student.weights_sha256, context, *FOLDERS)
         past = PastRun.of(run, context.files)
         maker = MDMaker(**self.settings() | {"level": name_of(student.level)})
         found = maker.go_on(start_structure(start), context, past)

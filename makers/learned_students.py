@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..identity import content_hash
 from ..quantity import Status
 from .distill import DistillMaker
-from .handed_on import handed_on
+from .handed_on import handed_on, start_anew_for
 from .training_set import TrainingSetMaker
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class LearnedSetMaker(TrainingSetMaker):
     ) -> TrainingSetDocument:
         if not groups and len(earlier) == 1:
             return _same(earlier[0], context)
+        start_anew_for(content_hash(sorted(context.parents.values())), context, "labels")
         found = super()._collect(groups, earlier, context)
         known = sum(sum(one.n_frames.values()) for one in earlier)
         if len(earlier) == 1 and sum(found.n_frames.values()) == known:
@@ -76,7 +78,9 @@ class LearnedStudentMaker(DistillMaker):
         if parent is not None and training_set.content_hash == parent.data_hash:
             before = parent.handed_from or parent.identity
             return handed_on(parent, context).model_copy(update={"handed_from": before})
-        return super()._distill(training_set, parent, context).model_copy(update={"of_round": True})
+        start_anew_for(training_set.content_hash, context, "round-*")
+        found = super()._distill(training_set, parent, context)
+        return found.model_copy(update={"of_round": True})
 
 
 def _same(earlier: TrainingSetDocument, context: StepContext) -> TrainingSetDocument:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from ..analysis.passage import Passage, read_passage
 from ..errors import HaloflowError, InputError
 from ..quantity import worst
+from ..stores.learned_runs import shared_level
 from ..units import FS_PER_PS
 from .run_data import production_of
 from .step import StepContext, StepMaker, step_job
@@ -108,7 +109,7 @@ class RunsMaker(StepMaker, ABC):
 
     def _present(self, runs: Sequence[MDDocument | None]) -> list[MDDocument]:
         present = [run for run in runs if run is not None]
-        if not present or len({run.level for run in present}) > 1:
+        if not present or shared_level(present) is None:
             raise InputError(
                 f"{self.kind} needs MD runs of one level of theory",
                 given=[f"{run.temperature_k:g} K at {run.level}" for run in present],
@@ -158,6 +159,6 @@ class RunsMaker(StepMaker, ABC):
             "status": worst(*(run.status for run in runs)),
             "note": "; ".join(notes),
             "provenance": self.provenance(context),
-            "level": runs[0].level,
+            "level": shared_level(runs) or runs[0].level,
             "left_out": left_out,
         }

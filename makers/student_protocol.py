@@ -55,8 +55,16 @@ class StudentProtocol(FramesProtocol):
     """Train a student on all runs of the sweep: a NEP, which tries itself, or a small MACE."""
 
     parent: str | None = Field(
-        None, description="Student of the store to go on with, e.g. nep:0123456789ab."
+        None,
+        description="Student of the store to go on with, e.g. nep:0123456789ab; or auto, that "
+        "of MD.",
     )
+    learn: bool = Field(
+        default=False,
+        description="MD that leaves the parent's domain goes on, with a student that has "
+        "learned from it.",
+    )
+    learn_rounds: int = Field(2, ge=1, le=5, description="How often, at most.")
     last_frames: int = Field(
         10, ge=0, description="Of a run that left the parent's domain, before its end."
     )
@@ -101,6 +109,10 @@ class StudentProtocol(FramesProtocol):
 
     @model_validator(mode="after")
     def _possible(self) -> StudentProtocol:
+        if self.learn and self.parent is None:
+            raise ValueError("learn is for sweeps with a parent, whose MD it runs")
+        if self.learn and self.check is not None:
+            raise ValueError("check is for students of a sweep's teacher, without learn")
         if self.architecture == "mace":
             for name in ("parent", "check", "nep"):
                 if getattr(self, name):

@@ -89,8 +89,10 @@ def stored_model(name: str, store: HaloflowStore) -> TrainedModelDocument:
         The store has none, or several.
     """
     digits, scheme = digits_of(name), name.partition(":")[0]
-    fields = ["output.weights_sha256", "output.architecture", "output.level", "uuid"]
-    rows = [*store.outputs.query({"output.kind": _KIND}, properties=fields)]
+    fields = ["weights_sha256", "architecture", "level", "handed_from"]
+    asked = ["uuid", *(f"output.{name}" for name in fields)]
+    every = store.outputs.query({"output.kind": _KIND}, properties=asked)
+    rows = [row for row in every if not row["output"].get("handed_from")]
     found = {
         row["output"]["weights_sha256"]: row["uuid"]
         for row in rows

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..engines.durable import write_durably
 from ..quantity import Status, worst
+from .handed_on import FOLDERS, start_anew_for
 from .md import MDMaker
 from .step import parents_of, require_sound, start_structure, step_job
 from .trained_models import bring_model
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from ..stores.documents import MDDocument, StepDocument
     from ..stores.models import TrainedModelDocument
     from .step import StepContext
-
-_DRIVEN_BY = "model.sha256"
 
 
 @dataclass
@@ -68,7 +65,7 @@ class TunedMDMaker(MDMaker):
         structure = start_structure(start)
 
         def work(context: StepContext) -> MDDocument:
-            _start_anew_for(model.weights_sha256, context)
+            start_anew_for(model.weights_sha256, context, *FOLDERS)
             named = replace(self, level=bring_model(model, context.files).name)
             document = named.simulate(structure, context)
             if model.status is Status.OK:
@@ -83,13 +80,3 @@ class TunedMDMaker(MDMaker):
 
         own = parents_of(start) | {"model": model.identity}
         return self.run_step(work, parents or own)
-
-
-def _start_anew_for(weights_sha256: str, context: StepContext) -> None:
-    """Delete what an earlier training of the same step drove: it is no part of this run."""
-    context.directory.mkdir(parents=True, exist_ok=True)
-    note = context.directory / _DRIVEN_BY
-    if note.exists() and note.read_text() != weights_sha256:
-        for part in ("equilibration", "production"):
-            shutil.rmtree(context.directory / part, ignore_errors=True)
-    write_durably(note, weights_sha256.encode())

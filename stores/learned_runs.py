@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 ROUND: Final = re.compile(r"^round\d+-")
 """Of a run whose domain is learned from; that of the last round has the plain name."""
 JOINED: Final = " + "
 """Between the levels of a run that several models drove."""
+LEARNED: Final = "learned"
+"""Level of MD of a candidate, after that of its first model, whose runs may go on with others."""
 
 
 class ModelSpan(BaseModel):
@@ -37,10 +39,33 @@ class OfSeveralModels(BaseModel):
     )
 
 
+class LeveledRun(Protocol):
+    """A run with its level and its models."""
+
+    @property
+    def level(self) -> str:
+        """Of all of it."""
+
+    @property
+    def models(self) -> list[ModelSpan]:
+        """Where there are several."""
+
+
 def joined_level(models: Iterable[ModelSpan]) -> str:
     """Return the levels of a run as one; without those that none of its frames is of."""
     places = {(one.part, one.from_step): one.level for one in models}
     return JOINED.join(dict.fromkeys(places.values()))
+
+
+def shared_level(runs: Sequence[LeveledRun]) -> str | None:
+    """Return the level of runs that can be looked at together; ``None`` where they cannot.
+
+    Those that began at one level can, whichever went on with a student that had learned.
+    """
+    if len({run.models[0].level if run.models else run.level for run in runs}) != 1:
+        return None
+    every = [level for run in runs for level in run.level.split(JOINED)]
+    return JOINED.join(dict.fromkeys(every))
 
 
 def round_name(number: int, name: str) -> str:

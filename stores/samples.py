@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..quantity import Quantity, Status
 from .documents import StepDocument, StepState
+from .learned_runs import without_round
 from .records import step_of
 from .trust import SEED_PART, limited, with_status
 
@@ -156,7 +157,7 @@ def _reason(state: StepState) -> str:
 
 
 def _stage(name: str) -> str:
-    return SEED_PART.sub("", name)
+    return SEED_PART.sub("", without_round(name))
 
 
 def _parents(name: str, known: Collection[str]) -> list[str]:
@@ -192,7 +193,7 @@ def step_state(
     failures: Mapping[str, str],
 ) -> StepState:
     """Return what is known of the step `name`: computed, running, failed or waiting."""
-    kind = "relax" if name.startswith(_RELAXATIONS) else name.partition("-")[0]
+    kind = "relax" if name.startswith(_RELAXATIONS) else without_round(name).partition("-")[0]
     if document is None:
         if is_running:
             return StepState(name=name, kind=kind, identity=identity, state="running")

@@ -18,6 +18,7 @@ from .documents import (
     MeltQuenchDocument,
     RelaxDocument,
 )
+from .learned_runs import ROUND
 from .samples import Steps
 from .trust import MIN_MOBILE_IONS, few_ions, limited, with_enough_ions
 
@@ -276,6 +277,8 @@ def _warnings(candidate: CandidateDocument, known: Steps) -> list[str]:
         if glass is not None:
             warnings += [f"{sample[1:]}: {text}" for text in _glass_warnings(glass)]
     for state in known.states:
+        if ROUND.match(state.name):
+            continue  # what became of it is told of the last round
         if state.status not in {None, Status.OK} and state.state != "skipped":
             reason = state.note or state.status.value.replace("_", " ")
             warnings.append(f"{state.name}: {reason}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pymatgen.core import Composition
@@ -127,6 +127,8 @@ def known_models(store: HaloflowStore | None) -> KnownModels:
         try:
             document = step_of(row["output"])
             assert isinstance(document, TrainedModelDocument)
+            if document.handed_from:
+                continue
             assert store is not None
             model = bring_model(document, store.files)
         except (DocumentError, PotentialError, StoreError) as error:
@@ -282,7 +284,13 @@ def models_for(sweep: Sweep, store: HaloflowStore | None) -> KnownModels:
     levels = [*sweep.levels().values()]
     if store is not None:
         bring_models(levels, store)
-    return known_models(store) if AUTO in sweep.stages.model_dump().values() else KnownModels()
+    if AUTO not in sweep.stages.model_dump().values():
+        return KnownModels()
+    known = known_models(store)
+    if sweep.student is None or not sweep.student.learn:
+        return known
+    # planned again while it learns, the sweep must not begin anew with what it has learned
+    return replace(known, models=[one for one in known.models if not one.document.of_round])
 
 
 def resolve_levels(

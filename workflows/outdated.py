@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..makers.frame_sample import FrameSampleMaker
 from ..makers.labelled_set import LabelledSetMaker
+from ..makers.learned_students import LearnedSetMaker
 from ..quantity import Status
 from ..stores.results import used_all
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from .chain import PlannedStep
+
+_COLLECTING = (FrameSampleMaker, LabelledSetMaker, LearnedSetMaker)
 
 
 def outdated_results(
@@ -39,7 +42,7 @@ def outdated_results(
             step.maker.needs_all_inputs
             or used_all(stored[identity], [i for i in step.after if i not in lost])
         )
-        if follows or (lacks and isinstance(step.maker, (FrameSampleMaker, LabelledSetMaker))):
+        if follows or (lacks and isinstance(step.maker, _COLLECTING)):
             anew.add(identity)
         if identity in stored and (follows or lacks):
             found.add(identity)
@@ -65,10 +68,6 @@ def without_start(
     for identity, step in steps.items():
         if identity in done:
             continue
-        if step.maker.needs_all_inputs:
-            is_lost = not (broken | lost).isdisjoint(step.after)
-        else:
-            is_lost = bool(step.after) and lost.issuperset(step.after)
-        if is_lost:
+        if step.is_lost_without(broken | lost if step.maker.needs_all_inputs else lost):
             lost.add(identity)
     return lost

@@ -11,12 +11,14 @@ from ..engines.potentials import level_of
 from ..errors import SweepError
 from ..identity import content_hash
 from ..stores.documents import CandidateDocument
+from ..stores.learned_runs import JOINED, LEARNED
 from ..stores.results import finished, heads
 from ..systems.crystals import crystal_model
 from ..systems.mixture import DEFAULT_N_MOBILE
 from ..systems.phases import get_phase
 from .candidates import Candidate, expand
 from .fine_tuning import fine_tuning_steps
+from .learning import in_order, learning_rounds
 from .models import by_levels, models_for, resolve_levels
 from .outdated import outdated_results, without_start
 from .phase_snapshots import read_snapshot
@@ -189,18 +191,24 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
         require_levels(own_sweep, some)
     require_protocol(sweep, candidates)
     drafts = [_draft(c, one.sweep) for c, one in zip(candidates, resolved, strict=True)]
-    student = student_steps(sweep, drafts, parent_of(sweep, store))
+    parent = parent_of(sweep, store, resolved)
+    rounds = learning_rounds(sweep, drafts, parent, resolved)
+    student = [] if rounds else student_steps(sweep, drafts, parent)
     learning = [[*student, *own] for own in fine_tuning_steps(sweep, drafts)]
     every = zip(drafts, learning, strict=True)
     asked = {step.identity for draft, own in every for step in [*draft.steps, *own]}
     if store is not None:
         pairs = zip(drafts, resolved, strict=True)
         drafts = [_extended(draft, one.sweep, store) for draft, one in pairs]
+    if rounds is not None:
+        drafts = [rounds.join(draft) for draft in drafts]
+        asked.update(step.identity for draft in drafts for step in draft.steps)
     drafts = [with_student(draft, own) for draft, own in zip(drafts, learning, strict=True)]
     learned = {step.identity for own in learning for step in own}
     every_step = [step for draft in drafts for step in draft.steps]
     every_step.sort(key=lambda step: step.identity in learned)  # after all runs, not one's own
     steps = {step.identity: step for step in every_step}
+    steps = steps if rounds is None else in_order(steps)
     stored = heads(store, steps) if store is not None else {}
     done = stored.keys() - outdated_results(steps, stored)
     skipped = without_start(steps, stored, done)
@@ -212,7 +220,8 @@ def plan_sweep(sweep: Sweep, store: HaloflowStore | None = None) -> Plan:
     of_others = {i for i in steps.keys() - asked if steps[i].maker.needs_all_inputs}
     outdated = frozenset(stored.keys() - done)
     lost = frozenset(skipped)
-    return Plan(sweep, plans, outdated, frozenset(of_others), lost, models.notes)
+    notes = [*models.notes, *(rounds.notes if rounds else ())]
+    return Plan(sweep, plans, outdated, frozenset(of_others), lost, notes)
 
 
 def _extended(draft: CandidatePlan, sweep: Sweep, store: HaloflowStore) -> CandidatePlan:
@@ -314,7 +323,10 @@ def _document(
 
 
 def _levels(sweep: Sweep) -> dict[str, str]:
-    return {stage: level_of(name) for stage, name in sweep.stages.model_dump().items()}
+    found = {stage: level_of(name) for stage, name in sweep.stages.model_dump().items()}
+    if sweep.student is not None and sweep.student.learn:
+        found["md"] = JOINED.join([found["md"], LEARNED])
+    return found
 
 
 def _hull(sweep: Sweep) -> dict[str, Any]:

@@ -13,15 +13,18 @@ from ..makers.trained_models import stored_model
 from ..units import SECONDS_PER_HOUR
 from .cost import Cost, dynamics_cost
 from .fine_tuning import trained_step
+from .models import AUTO
 from .steps import PlannedStep, StepChain, output_of
 from .training_frames import frames_step, n_frames_of, stored, teacher_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..makers.distill import DistillMaker
     from ..makers.student_protocol import CheckProtocol
     from ..stores.connection import HaloflowStore
     from ..stores.models import TrainedModelDocument
+    from .models import ResolvedSweep
     from .plan import CandidatePlan
     from .sweep import Sweep
 
@@ -39,17 +42,23 @@ class Parent:
     training_set: str
 
 
-def parent_of(sweep: Sweep, store: HaloflowStore | None) -> Parent | None:
+def parent_of(
+    sweep: Sweep, store: HaloflowStore | None, resolved: Sequence[ResolvedSweep] = ()
+) -> Parent | None:
     """Return the student that the sweep's own goes on with; ``None`` where it begins anew.
+
+    `auto` is the one that runs the MD of all candidates, as the `resolved` sweeps name it.
 
     Raises
     ------
     SweepError
-        If the store does not hold the parent with its training set.
+        If the store does not hold the parent with its training set, or `auto` is none.
     """
     name = sweep.student.parent if sweep.student is not None else None
     if name is None:
         return None
+    if name == AUTO:
+        name = _student_of_runs(resolved)
     problem = "student.parent: the store does not hold this student with its training set"
     remedy = "plan in the store that trained it, or copy that one (`haloflow db copy`)"
     if store is None:
@@ -59,12 +68,26 @@ def parent_of(sweep: Sweep, store: HaloflowStore | None) -> Parent | None:
     except UnknownNameError as error:
         raise SweepError(problem, given=name, allowed=error.allowed, remedy=remedy) from error
     criteria = {"output.kind": "training_set", "output.content_hash": document.data_hash}
-    found = store.outputs.query_one(criteria, ["output.identity"])
-    if found is None:
+    fields = ["output.identity", "output.handed_from"]
+    rows = [row["output"] for row in store.outputs.query(criteria, fields)]
+    sets = [row["identity"] for row in rows if not row.get("handed_from")]
+    if not sets:
         raise SweepError(
             problem, given=f"{name}, no frames {document.data_hash[:12]}", remedy=remedy
         )
-    return Parent(document, found["output"]["identity"])
+    return Parent(document, sets[0])
+
+
+def _student_of_runs(resolved: Sequence[ResolvedSweep]) -> str:
+    names = sorted({one.sweep.stages.md for one in resolved})
+    if len(names) != 1 or not names[0].startswith(f"{_NEP}:"):
+        raise SweepError(
+            "student.parent: auto is the student that runs the MD of all candidates",
+            given=f"MD at {', '.join(names)}",
+            allowed="one student of the store",
+            remedy="name the parent, and make a sweep for each student",
+        )
+    return names[0]
 
 
 def student_steps(
@@ -92,15 +115,8 @@ def student_steps(
         trained_step(chain, "student", asked.small_mace(), frames, drafts=drafts, asked=asked)
         return list(chain.steps.values())
     n_atoms = max(draft.document.n_atoms for draft in drafts)
-    n_frames = n_frames_of(drafts, asked)
-    cold = min([*sweep.md.temperatures_k, *(sweep.md.crystal_temperatures_k or ())])
-    hot = max(*sweep.md.temperatures_k, sweep.melt_quench.melt_temperature_k)
-    middle = round((cold + hot) / 2, 1)
-    student = asked.distillation(teacher, tuple(sorted({cold, middle, hot})))
+    student = asked.distillation(teacher, trial_temperatures_k(sweep))
     epochs = nep_settings(asked.nep).epochs + asked.refine_epochs * (asked.max_rounds - 1)
-    seconds = 1e-3 * _TRAIN_MS * n_atoms * n_frames * epochs
-    n_trials = len(drafts) * (len(student.temperatures_k) + 1 + len(asked.density_scales))
-    trials = dynamics_cost(_NEP, n_atoms, asked.trial_steps * n_trials * asked.max_rounds, 10)
     trained = chain.add(
         "student",
         student,
@@ -109,10 +125,11 @@ def student_steps(
         parents={"training_set": frames.identity}
         | ({"parent": parent.document.identity} if parent else {}),
         after=(frames,),
-        cost=Cost(
-            seconds / SECONDS_PER_HOUR + trials.core_hours, _DISK_GB + trials.disk_gb, epochs
+        cost=distillation_cost(
+            student, n_drafts=len(drafts), n_atoms=n_atoms, n_frames=n_frames_of(drafts, asked),
+            epochs=epochs,
         ),
-    )
+    )  # fmt: skip
     if asked.check is not None:
         _check(
             chain,
@@ -123,6 +140,25 @@ def student_steps(
             temperatures_k=student.temperatures_k,
         )
     return list(chain.steps.values())
+
+
+def trial_temperatures_k(sweep: Sweep) -> tuple[float, ...]:
+    """Return temperatures of a student's own runs: coldest MD, middle, hottest of all."""
+    cold = min([*sweep.md.temperatures_k, *(sweep.md.crystal_temperatures_k or ())])
+    hot = max(*sweep.md.temperatures_k, sweep.melt_quench.melt_temperature_k)
+    middle = round((cold + hot) / 2, 1)
+    return tuple(sorted({cold, middle, hot}))
+
+
+def distillation_cost(
+    student: DistillMaker, *, n_drafts: int, n_atoms: int, n_frames: int, epochs: int
+) -> Cost:
+    """Estimate a student of `n_drafts` candidates: `epochs` of trainings, and its own runs."""
+    seconds = 1e-3 * _TRAIN_MS * n_atoms * n_frames * epochs
+    n_trials = n_drafts * (len(student.temperatures_k) + 1 + len(student.density_scales))
+    n_steps = student.trial_steps * n_trials * student.max_rounds
+    trials = dynamics_cost(_NEP, n_atoms, n_steps, 10)
+    return Cost(seconds / SECONDS_PER_HOUR + trials.core_hours, _DISK_GB + trials.disk_gb, epochs)
 
 
 def _check(

@@ -9,8 +9,7 @@ from ase.data import atomic_numbers
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ..errors import InputError
-from ..units import EV_PER_A3_IN_GPA
-from .learners import Batch, Learner, to_bytes
+from .learners import Batch, Learner, labels_of, to_bytes
 from .potential_loaders import chgnet_network, optional_package, third_party_quiet
 
 if TYPE_CHECKING:
@@ -53,20 +52,21 @@ class ChgnetLearner(Learner):
         super().__init__(model, settings, frames)
         self._device = device
         self._stress = settings.weight_stress > 0
-        self._known: dict[tuple[str, int], tuple[Any, Batch]] = {}
+        self._known: dict[tuple[str, int], Any] = {}
         self._elements = sorted({s for part in frames.values() for f in part for s in f.symbols})
 
     def predict(self, split: str, indices: Sequence[int]) -> tuple[Batch, Batch]:
         """Return labels and predictions of frames."""
-        graphs, labels = [], []
-        for index in indices:
-            graph, label = self._frame(split, index)
+        graphs = [self._graph(split, index) for index in indices]
+        for graph in graphs:
             graph.atom_frac_coord = graph.atom_frac_coord.detach().requires_grad_()
-            graphs.append(graph)
-            labels.append(label)
         with third_party_quiet():
             found = self.model(graphs, task="efs" if self._stress else "ef")
-        return _joined(labels), Batch(
+        labels = labels_of(
+            [self.frames[split][index] for index in indices],
+            stress=self._stress, dtype=torch.float32, device=self._device,
+        )  # fmt: skip
+        return labels, Batch(
             found["e"], torch.cat(found["f"]), torch.stack(found["s"]) if self._stress else None
         )
 
@@ -84,15 +84,13 @@ class ChgnetLearner(Learner):
         known = {"state_dict": state, "model_args": model.model_args}
         return to_bytes({"model": known, "elements": self._elements})
 
-    def _frame(self, split: str, index: int) -> tuple[Any, Batch]:
-        """Return graph and label of a frame, made when it is needed first."""
-        key = (split, index)
-        if key not in self._known:
-            frame = self.frames[split][index]
-            self._known[key] = (self._graph(frame, split, index), self._label(frame))
-        return self._known[key]
+    def _graph(self, split: str, index: int) -> Any:  # noqa: ANN401  (chgnet is untyped)
+        """Return the graph of a frame, made when it is needed first."""
+        if (split, index) not in self._known:
+            self._known[split, index] = self._converted(self.frames[split][index], split, index)
+        return self._known[split, index]
 
-    def _graph(self, frame: Atoms, split: str, index: int) -> Any:  # noqa: ANN401  (chgnet is untyped)
+    def _converted(self, frame: Atoms, split: str, index: int) -> Any:  # noqa: ANN401  (as above)
         structure = AseAtomsAdaptor.get_structure(frame)
         try:
             return self.model.graph_converter(structure).to(self._device)
@@ -103,23 +101,3 @@ class ChgnetLearner(Learner):
                 allowed="every atom with another one within 6 A",
                 remedy="leave out packings of low density (packing_density_scales)",
             ) from error
-
-    def _label(self, frame: Atoms) -> Batch:
-        kind = {"dtype": torch.float32, "device": self._device}
-        stress = None
-        if self._stress:
-            gpa = frame.get_stress(voigt=False) * EV_PER_A3_IN_GPA
-            stress = torch.as_tensor(gpa, **kind)[None]
-        energy = frame.get_potential_energy() / len(frame)
-        return Batch(
-            torch.as_tensor([energy], **kind), torch.as_tensor(frame.get_forces(), **kind), stress
-        )
-
-
-def _joined(labels: Sequence[Batch]) -> Batch:
-    stresses = [label.stress for label in labels if label.stress is not None]
-    return Batch(
-        torch.cat([label.energy for label in labels]),
-        torch.cat([label.forces for label in labels]),
-        torch.cat(stresses) if stresses else None,
-    )

@@ -13,7 +13,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from ..errors import CoverageError, InputError
 from ..units import EV_PER_A3_IN_GPA
 from .durable import write_durably
-from .learners import Batch, Learner, to_bytes
+from .learners import Batch, Learner, labels_of, to_bytes
 from .potential_loaders import allow_e3nn, optional_package, third_party_quiet
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ class MaceLearner(Learner):
             )
         n_atoms = torch.as_tensor([len(f) for f in frames], dtype=self._dtype, device=self._device)
         stress = found["stress"] * EV_PER_A3_IN_GPA if self._stress else None
-        return self._labels(frames), Batch(found["energy"] / n_atoms, found["forces"], stress)
+        labels = labels_of(frames, stress=self._stress, dtype=self._dtype, device=self._device)
+        return labels, Batch(found["energy"] / n_atoms, found["forces"], stress)
 
     def shift_references(self, shift_ev: Mapping[str, float]) -> None:
         """Add to the atomic energies."""
@@ -109,16 +110,6 @@ class MaceLearner(Learner):
                 self.frames[split][index], self._numbers, float(self.model.r_max)
             )
         return self._known[split, index]
-
-    def _labels(self, frames: Sequence[Atoms]) -> Batch:
-        kind = {"dtype": self._dtype, "device": self._device}
-        energies = [frame.get_potential_energy() / len(frame) for frame in frames]
-        forces = np.vstack([frame.get_forces() for frame in frames])
-        stress = None
-        if self._stress:
-            gpa = np.stack([f.get_stress(voigt=False) * EV_PER_A3_IN_GPA for f in frames])
-            stress = torch.as_tensor(gpa, **kind)
-        return Batch(torch.as_tensor(energies, **kind), torch.as_tensor(forces, **kind), stress)
 
 
 def starting_model(start: Path, make: Callable[[], Any]) -> Any:  # noqa: ANN401  (mace is untyped)

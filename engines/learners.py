@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ..errors import InputError
+from ..units import EV_PER_A3_IN_GPA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -156,6 +157,19 @@ class Learner(ABC):
             for weight, (label, value) in zip(weights, _pairs(labels, found), strict=False)
         ]
         return torch.stack(parts).sum()
+
+
+def labels_of(frames: Sequence[Atoms], *, stress: bool, dtype: torch.dtype, device: str) -> Batch:
+    """Return the labels of frames as they are learned; with `stress`, those as well."""
+    kind: dict[str, Any] = {"dtype": dtype, "device": device}
+    energies = [frame.get_potential_energy() / len(frame) for frame in frames]
+    forces = np.vstack([frame.get_forces() for frame in frames])
+    gpa = [frame.get_stress(voigt=False) * EV_PER_A3_IN_GPA for frame in frames if stress]
+    return Batch(
+        torch.as_tensor(energies, **kind),
+        torch.as_tensor(forces, **kind),
+        torch.as_tensor(np.stack(gpa), **kind) if stress else None,
+    )
 
 
 def _pairs(labels: Batch, found: Batch) -> list[tuple[Tensor, Tensor]]:

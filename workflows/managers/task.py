@@ -229,6 +229,7 @@ def _can_start(job: Job, orders: Orders, store: HaloflowStore) -> bool:
     """Tell whether what the step starts from is there and did not break down."""
     found = heads(store, orders.after)
     if not job.maker.needs_all_inputs:
-        return bool(found) or not orders.after
+        essential = {job.function_kwargs["parents"][name] for name in job.maker.essential}
+        return (bool(found) or not orders.after) and found.keys() >= essential & {*orders.after}
     broken = (Status(head.get("status", Status.OK)).broke_down for head in found.values())
     return found.keys() == set(orders.after) and not any(broken)

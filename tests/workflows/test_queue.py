@@ -26,8 +26,13 @@ class Lenient(Strict):
     needs_all_inputs: ClassVar[bool] = False
 
 
-def step(name, *after, hours=1.0, maker=Strict):
-    return PlannedStep(name, maker(), {}, {}, tuple(after), Cost(hours, 0.0, 1), name)
+@dataclass
+class Picky(Lenient):
+    essential: ClassVar[tuple[str, ...]] = ("run",)
+
+
+def step(name, *after, hours=1.0, maker=Strict, **parents):
+    return PlannedStep(name, maker(), {}, parents, tuple(after), Cost(hours, 0.0, 1), name)
 
 
 def drain(queue):
@@ -163,3 +168,18 @@ def test_every_step_is_run_once_after_its_parents_or_is_lost_for_a_reason(data):
             assert gone
         elif one.maker.needs_all_inputs:
             assert not gone
+
+
+@pytest.mark.parametrize(("failed", "left"), [("run", ["model"]), ("model", ["run", "later"])])
+def test_a_step_is_lost_with_what_is_essential_to_it(failed, left):
+    steps = [step("run", hours=2), step("model"),
+             step("later", "run", "model", maker=Picky, run="run", model="model")]  # fmt: skip
+    queue = StepQueue(steps, done=())
+    taken = [queue.take().identity for _ in range(2)]
+    assert taken == ["run", "model"]
+    lost = queue.failed(failed)
+    assert lost == [failed] + ["later"] * (failed == "run")
+    (other,) = {"run", "model"} - {failed}
+    queue.finished(other)
+    assert [other, *drain(queue)] == left
+    assert not queue.open

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _CHECKPOINT_FRAMES: Final = 5
+_CHECKPOINT_S: Final = 60.0
+"""A frame of DFT is not lost with the four before it."""
 _NEEDED: Final = ("energy", "forces", "stress")
 SIDECAR: Final = ".sha256"
 _NO_MEMORY: Final = ("out of memory", "allocate memory")
@@ -94,13 +97,16 @@ def label_frames(
             )
         labels = [] if saved is None else _unpacked(saved)
         failure = "" if saved is None else str(saved.meta.get("failure", ""))
+        kept_at = time.monotonic()
         while len(labels) < len(frames):
             label, problem = _attempt(frames, len(labels), calculator)
             labels.append(label)
             failure = failure or problem
             done = len(labels)
-            if done % _CHECKPOINT_FRAMES == 0 or done == len(frames):
+            is_due = done % _CHECKPOINT_FRAMES == 0 or time.monotonic() - kept_at > _CHECKPOINT_S
+            if is_due or done == len(frames):
                 folder.save(_packed(labels, own, failure))
+                kept_at = time.monotonic()
             if on_progress is not None:
                 on_progress(done, len(frames))
             if done < len(frames) and (reason := stop.reason()) is not None:

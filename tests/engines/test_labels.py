@@ -8,6 +8,7 @@ from ase.calculators.calculator import Calculator
 from pair_potential import Pair
 from tiny_frames import rattled_salt
 
+from haloflow.engines import labels
 from haloflow.engines.labels import label_frames, read_labelled, write_labelled
 from haloflow.errors import CheckpointError, EngineError, InputError, InterruptedRunError
 
@@ -40,6 +41,17 @@ def test_labels_survive_a_kill(tmp_path):
         assert np.array_equal(one.get_stress(), other.get_stress())
     label_frames(frames, calculator, tmp_path / "b", signature="pair")
     assert calculator.evaluations == 17
+
+
+def test_frames_that_take_long_are_saved_one_by_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(labels, "_CHECKPOINT_S", -1.0)
+    frames = rattled_salt(13, seed=1)
+    calculator = Counting()
+    calculator.stop_after = 9
+    with pytest.raises(KeyboardInterrupt):
+        label_frames(frames, calculator, tmp_path, signature="pair")
+    label_frames(frames, calculator, tmp_path, signature="pair")
+    assert calculator.evaluations == 9 + 13 - 8, "the ninth alone was lost"
 
 
 def test_walltime_stops_after_a_frame(tmp_path):

@@ -124,6 +124,11 @@ def label_frames(
     return [_labelled(*pair) for pair in zip(frames, labels, strict=True)]
 
 
+def frames_hash(frames: Sequence[Atoms]) -> str:
+    """Return the hash of frames as `write_labelled` writes them."""
+    return hashlib.sha256(_bytes(frames)).hexdigest()
+
+
 def write_labelled(path: Path, frames: Sequence[Atoms]) -> str:
     """Write labelled frames as extended XYZ with a checksum beside it, and return the sha256."""
     data = _bytes(frames)

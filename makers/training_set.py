@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..engines.labels import label_frames
+from ..engines.labels import frames_hash, label_frames
 from ..engines.potentials import require_coverage
 from ..errors import InputError
 from ..stores.training import TrainingSetDocument
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..stores.documents import StepDocument
     from .frames import Group
 
+_DIGITS = 12
 __all__ = ["TrainingSetMaker", "domain_of", "read_set", "require_one_level"]
 
 
@@ -117,7 +118,7 @@ class TrainingSetMaker(FrameDivision, FrameSampling, LevelMaker):
             label_frames(
                 frames,
                 potential.calculator,
-                context.directory,
+                context.directory / f"labels-{frames_hash(frames)[:_DIGITS]}",
                 signature=f"{potential.identity.level}/{weights}",
                 on_progress=context.progress(len(frames)).stage("label", len(frames)),
                 walltime_s=context.walltime_s,

@@ -14,6 +14,7 @@ from haloflow.identity import file_sha256
 from haloflow.makers.md import MDMaker
 from haloflow.makers.relax import StaticMaker
 from haloflow.makers.training_set import TrainingSetMaker, read_set
+from haloflow.stores.results import forget
 from haloflow.stores.training import SPLITS
 from haloflow.systems.mixture import Mixture
 from haloflow.systems.phases import get_phase
@@ -144,6 +145,16 @@ def test_frames_that_the_level_cannot_label_are_counted_apart(workshop, salt, ma
     )  # fmt: skip
     assert fewer.n_failed > 0
     assert fewer.n_strained == 0
+
+
+def test_a_set_that_lacked_a_run_is_made_again_of_all(workshop, salt):
+    *some, late = runs_of(workshop, salt, 1, 2, 3, 4)
+    parents = {f"run{index}": run.identity for index, run in enumerate([*some, late])}
+    fewer = workshop.run(maker(), [*some, None], parents=parents)
+    forget(workshop.store, [fewer.identity])
+    whole = workshop.run(maker(), [*some, late], parents=parents)
+    assert whole.identity == fewer.identity
+    assert sum(whole.n_frames.values()) > sum(fewer.n_frames.values())
 
 
 def test_a_trajectory_is_never_divided(workshop, salt):

@@ -66,6 +66,15 @@ def test_the_same_frames_serve_several_levels():
     assert one[name].identity != other[name].identity
 
 
+def test_a_student_that_is_a_mace_may_learn_from_vasp():
+    section = {k: v for k, v in SECTION.items() if k != "training"}
+    asked = section | {"architecture": "mace", "mace": {"channels": 8}}
+    steps = named(plan_sweep(tiny_sweep(systems=[GLASS], student=asked)))
+    assert steps["student"].after == (steps["training_set"].identity,)
+    labels = [steps[f"label-training_set-{n:03d}"].identity for n in range(1, 7)]
+    assert set(labels) < set(steps["training_set"].after)
+
+
 def test_nothing_else_is_another_step_than_before():
     plain, asked = plan_sweep(tiny_sweep(systems=[GLASS])), plan_sweep(taught(md={}))
     assert plain.steps.keys() < asked.steps.keys()

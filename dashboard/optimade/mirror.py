@@ -9,18 +9,19 @@ from __future__ import annotations
 import re
 import threading
 import time
-from datetime import datetime, timedelta
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from ...stores.documents import MeltQuenchDocument, RelaxDocument
 from ...stores.embedded import SqliteStore
+from ...stores.fields import get_field
+from ...stores.paging import find_values
 from ...stores.records import step_of, summary_of
 from ...stores.results import stored_outputs
 from .entries import entries_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from pymatgen.core import Structure
@@ -29,12 +30,8 @@ if TYPE_CHECKING:
 
 REFRESH_S: Final = 30.0
 _BATCH: Final = 100
-_ROWS: Final = 5000
-"""Of a first look at the summaries, one part of which has to come within the store's time."""
 _REST: Final = 0.5
 """Between two batches others have this part of the time that the last one took."""
-_DATED: Final = ["candidate_id", "last_updated"]
-_MARGIN: Final = timedelta(minutes=10)
 _STRUCTURE_STEP: Final = re.compile(r"(relax|melt_quench)(-seed\d+)?")
 _INDEXED: Final = ("id", "candidate_id", "elements", "nelements", "chemical_formula_reduced")
 
@@ -60,7 +57,7 @@ class EntryMirror:
         self.entries.connect()
         for field in _INDEXED:
             self.entries.ensure_index(field)
-        self._seen: dict[str, datetime] = {}
+        self._seen: dict[str, object] = {}
         self._lock = threading.Lock()
         self._worker: threading.Thread | None = None
         self._refreshed_at = 0.0
@@ -103,42 +100,19 @@ class EntryMirror:
     def refresh(self) -> None:
         """Bring the entries up to date with the store."""
         with self._lock:
-            changed = self._changed()
-            ids = list(changed)
-            for start in range(0, len(ids), _BATCH):
+            known = dict(find_values(self._store.summaries, {}, [get_field("updated")]))
+            changed = [name for name, at in known.items() if self._seen.get(name) != at]
+            for some in _batches(changed):
                 started = time.monotonic()
-                some = ids[start : start + _BATCH]
                 self._renew(some)
-                self._seen.update({name: changed[name] for name in some})
+                self._seen.update({name: known[name] for name in some})
                 time.sleep(_REST * (time.monotonic() - started))
+            for some in _batches(list(self._seen.keys() - known.keys())):
+                self.entries.remove_docs({"candidate_id": {"$in": some}})
+                for name in some:
+                    del self._seen[name]
             self._refreshed_at = time.monotonic()
             self._is_complete = True
-
-    def _changed(self) -> dict[str, datetime]:
-        """Return when the candidates changed that are not as they were seen last."""
-        known = self._known() if self._is_complete else self._all_known()
-        return {name: at for name, at in known.items() if self._seen.get(name) != at}
-
-    def _known(self) -> dict[str, datetime]:
-        newest = max(self._seen.values(), default=None)
-        since = {} if newest is None else {"last_updated": {"$gte": newest - _MARGIN}}
-        return self._dated(self._store.summaries.query(since, _DATED))
-
-    def _all_known(self) -> dict[str, datetime]:
-        found: dict[str, datetime] = {}
-        last = ""
-        while True:
-            after = {"candidate_id": {"$gt": last}}
-            order: dict[str, Any] = {"candidate_id": 1}
-            part = self._dated(self._store.summaries.query(after, _DATED, order, limit=_ROWS))
-            if not part:
-                return found
-            found |= part
-            last = max(part)
-
-    @staticmethod
-    def _dated(rows: Iterable[dict[str, Any]]) -> dict[str, datetime]:
-        return {row["candidate_id"]: row["last_updated"] for row in rows}
 
     def _renew(self, ids: list[str]) -> None:
         one_of = {"candidate_id": {"$in": ids}}
@@ -169,6 +143,11 @@ class EntryMirror:
             for name, steps in wanted.items()
         }
         return {name: _relaxed(steps) for name, steps in known.items() if steps}
+
+
+def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), _BATCH):
+        yield names[start : start + _BATCH]
 
 
 def _structure_steps(steps: dict[str, str]) -> dict[str, str]:

@@ -196,7 +196,23 @@ def test_entries_follow_the_store(tmp_path):
             update_summaries(store)
             mirror.refresh()
             after = {row["id"] for row in mirror.entries.query()}
+            gone = candidates[0][0].candidate_id
+            store.summaries.remove_docs({"candidate_id": gone})
+            mirror.refresh()
+            left = {row["id"] for row in mirror.entries.query()}
     assert before < after
+    assert left == after - before
+    assert not any(name.startswith(gone) for name in left)
+
+
+def test_of_summaries_as_they_were_only_keys_and_dates_are_read(tmp_path, monkeypatch):
+    with filled_store(tmp_path) as store, closing(EntryMirror(store)) as mirror:
+        mirror.refresh()
+        count = mirror.entries.count()
+        monkeypatch.setattr(store.summaries, "query", None)
+        monkeypatch.setattr(store.candidates, "query", None)
+        mirror.refresh()
+        assert mirror.entries.count() == count > 1
 
 
 def test_few_summaries_are_held_at_a_time(tmp_path, monkeypatch):

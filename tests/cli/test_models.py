@@ -29,6 +29,7 @@ def test_the_command_lists_them_and_shows_their_cards(haloflow, tmp_path):
     card = haloflow("models", document.weights_sha256[:8], "--store", uri)
     assert f"as a potential: nep:{document.weights_sha256[:12]}" in card.stdout
     assert "errors, test: 20 frames, energy 2.0 meV/atom, forces 76 meV/A" in card.stdout
+    assert "its runs are watched, and end where an atom's grade passes 10" in card.stdout
     missing = haloflow("models", "ffff0000", "--store", uri)
     assert missing.exit_code == 2
     assert "unknown trained model" in missing.stderr

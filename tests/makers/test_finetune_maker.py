@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pair_potential import LEVEL
 from salt_sets import salt_set
 
 from haloflow.dashboard.figures_fine_tuning import model_parity_figure, training_figure
+from haloflow.engines.feature_domain import load_domain
 from haloflow.engines.potentials import identify, load_potential
 from haloflow.errors import CoverageError, InputError
 from haloflow.identity import file_sha256
@@ -137,6 +140,13 @@ def test_a_small_mace_on_the_same_labels(made):
     (weights,) = workshop.files(model, "weights")
     assert weights.name == "Cl-Na.mace.model"
     assert (model.architecture, model.parent) == ("mace", None)
+    (domain,) = workshop.files(model, "domain")
+    assert domain.name == "Cl-Na.mace.domain.npz"
+    grades = [
+        load_domain(f"mace:{weights}").grade(frame)
+        for frame in read_set(frames, workshop.store.files, "train")
+    ]
+    assert max(grades) <= 1.02
     assert model.fine_tuning.parent_level is None
     assert model.fine_tuning.parent_errors is None
     assert model.fine_tuning.shape["channels"] == 4
@@ -158,6 +168,79 @@ def test_an_md_run_at_its_level(made):
     assert run.status is Status.OK, run.note
     assert run.provenance.potential.weights_sha256 == model.weights_sha256
     assert run.provenance.potential.level == model.level
+    assert (run.domain.n_graded, run.domain.share_above) == (4, 0.0)
+    assert 0 < run.domain.largest_grade < 2
+    assert run.domain.teacher == LEVEL
+    assert run.domain.teacher_errors.n_frames == 4
+    assert run.domain.teacher_errors.force_mae_mev_a > 0
+
+
+def hot_run(weights):
+    return MDMaker(
+        level=f"chgnet:{weights}", temperature_k=100, equilibration_steps=0, production_steps=120,
+        trajectory_interval=1, full_cell=True,
+    )  # fmt: skip
+
+
+def torn_salt():
+    salt = get_phase("NaCl_B1").structure().to_conventional()
+    salt.translate_sites([0, 5], [0.22, 0.05, 0.0])
+    return salt
+
+
+def test_an_md_run_that_leaves_its_domain(made):
+    workshop, _, model = made
+    (weights,), (domain,) = (workshop.files(model, role) for role in ("weights", "domain"))
+    assert domain.name == "Cl-Na.chgnet.domain.npz"
+    assert (model.select_grade, model.stop_grade) == (2.0, 10.0)
+    run = workshop.run(hot_run(weights), torn_salt())
+    assert run.status is Status.OUT_OF_DOMAIN
+    assert "has an extrapolation grade of" in run.note
+    assert run.n_steps < run.n_steps_target
+    assert run.domain.share_above > 0.5
+    assert run.domain.largest_grade > 10
+
+
+def moved(weights, folder, domain=None):
+    """Copy a model to `folder`, with a domain or without."""
+    copied = folder / weights.name
+    copied.write_bytes(weights.read_bytes())
+    if domain is not None:
+        domain.model = copied
+        domain.save()
+    return copied
+
+
+def test_a_model_without_a_domain_runs_unwatched_as_before(made, tmp_path):
+    workshop, _, model = made
+    (weights,) = workshop.files(model, "weights")
+    alone = moved(weights, tmp_path)
+    asked = replace(hot_run(alone), production_steps=2)
+    assert asked.identity({}) != replace(asked, level=f"chgnet:{weights}").identity({})
+    run = workshop.run(asked, torn_salt())
+    assert "grade" not in run.note
+    assert run.domain.share_above is None
+    assert run.domain.note.startswith("not watched: no domain lies beside the weights")
+
+
+@pytest.mark.parametrize(
+    ("teacher", "said"),
+    [
+        ("vasp-r2scan", "not evaluated by the teacher: vasp-r2scan labels no frames beside a run"),
+        ("nep:0123456789ab", "the teacher is not here: unknown trained model"),
+    ],
+)
+def test_a_teacher_that_cannot_check_is_named(made, tmp_path, teacher, said):
+    workshop, _, model = made
+    (weights,) = workshop.files(model, "weights")
+    domain = load_domain(f"chgnet:{weights}")
+    domain.teacher = teacher
+    copied = moved(weights, tmp_path, domain)
+    salt = get_phase("NaCl_B1").structure().to_conventional()
+    run = workshop.run(replace(hot_run(copied), production_steps=2), salt)
+    assert run.status is Status.OK, run.note
+    assert (run.domain.teacher, run.domain.teacher_errors) == (teacher, None)
+    assert run.domain.note == said
 
 
 def test_the_same_settings_are_the_same_step(made):

@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 from pair_potential import LEVEL
 from tiny_sweeps import CRYSTAL, GLASS, tiny_sweep
-from trained_models import ERRORS
+from trained_models import ERRORS, own_machine  # noqa: F401  (a fixture)
 from typer.testing import CliRunner
 
 from haloflow.cli.main import app
 from haloflow.dashboard.collect import collect_report
 from haloflow.dashboard.report import render_report
+from haloflow.engines.domain import domain_path
+from haloflow.engines.trained_models import DOMAIN, WEIGHTS, find_trained
 from haloflow.errors import CoverageError, InputError, SweepError
 from haloflow.makers.finetune import FineTuneMaker
 from haloflow.makers.training_set import TrainingSetMaker
@@ -137,6 +139,7 @@ def test_levels_that_cannot_teach_or_learn():
         plan_sweep(asking(systems=[radium]))
 
 
+@pytest.mark.usefixtures("own_machine")
 def test_a_sweep_fine_tunes_and_auto_finds_out_how_good_the_model_is(tmp_path):
     sweep = asking()
     store_folder = str(tmp_path / "store")
@@ -151,6 +154,9 @@ def test_a_sweep_fine_tunes_and_auto_finds_out_how_good_the_model_is(tmp_path):
         (stored,) = stored_models(store)
         assert stored.document.weights_sha256 == model.weights_sha256
         assert stored.name == f"chgnet:{model.weights_sha256[:12]}"
+        beside = domain_path(find_trained(stored.name).path(WEIGHTS))
+        assert beside == find_trained(stored.name).path(DOMAIN)
+        assert beside.name == "Cl-Na.chgnet.domain.npz"
         cold, hot = model.domain.temperature_k
         run = RunDomain(report.plan.candidates[0].candidate.mixture.composition, (cold, hot))
         assert (model.status, model.errors["test"].force_mae_mev_a > 120) == (
@@ -176,6 +182,7 @@ def test_a_sweep_fine_tunes_and_auto_finds_out_how_good_the_model_is(tmp_path):
         "began with: chgnet-r2scan; ",
         "that one's errors, test: ",
         "references moved by: ",
+        "its runs are watched, and end where an atom's grade passes 10",
     ):
         assert said in card
     assert "training: 2 epochs, the best is" in card

@@ -94,6 +94,7 @@ def test_a_fine_tuned_model_has_no_grades_and_errors_at_its_temperatures(store):
     assert "| 700 K | 20 | 2.0 | 76 |" in text
     assert "| at rest | 20 | 2.0 | 76 |" in text
     assert "extrapolation grade" not in text
+    assert "- It keeps no domain: its runs are not watched" in text
     assert "torchnep" not in text
     assert "haloflow run SWEEP" in text
 

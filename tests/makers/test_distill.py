@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cold_salt import cold_set, rock_salt, student_maker
 from pair_potential import LEVEL
 from tiny_frames import TINY
 from trained_models import own_machine  # noqa: F401  (a fixture)
@@ -18,33 +19,8 @@ from haloflow.makers.md import MDMaker
 from haloflow.makers.training_set import TrainingSetMaker, read_set
 from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
-from haloflow.systems.mixture import Mixture
-from haloflow.systems.phases import get_phase
 
 OTHER = "ase:pair_potential:Pair?depth_ev=0.08&size_a=2.5"
-
-
-def cold_set(workshop):
-    """Return a set of crystals of eight atoms, at 50 K and distorted: a melt is far outside."""
-    salt = get_phase("NaCl_B1").structure().to_conventional()
-    maker = {"level": LEVEL, "temperature_k": 50, "equilibration_steps": 0,
-             "production_steps": 300, "trajectory_interval": 5, "full_cell": True}  # fmt: skip
-    runs = [workshop.run(MDMaker(**maker, seed=seed), salt) for seed in (1, 2, 3)]
-    made = TrainingSetMaker(
-        level=LEVEL, frames_per_run=20, least_distance=0.02, strains=(-0.03, 0.0, 0.03, 0.06),
-        rattles_a=(0.05, 0.1), n_distorted=3, packing_density_scales=(0.9,), packing_n_atoms=8,
-    )  # fmt: skip
-    mixture = Mixture({"NaCl": 1.0}).canonical()
-    return workshop.run(made, runs, {"NaCl_B1": salt}, [mixture])
-
-
-def maker(**settings):
-    defaults = {
-        "nep": {**TINY, "epochs": 40}, "refine_epochs": 40, "temperatures_k": (60.0, 400.0),
-        "density_scales": (), "trial_steps": 300, "max_rounds": 3, "most_new": 24, "n_checked": 2,
-        "accepted_share": 0.15, "least_distance": 0.05,
-    }  # fmt: skip
-    return DistillMaker(level=LEVEL, **defaults | settings)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +28,7 @@ def made(tmp_path_factory, make_workshop):
     with open_store(tmp_path_factory.mktemp("distill") / "store") as store:
         workshop = make_workshop(store)
         frames = cold_set(workshop)
-        yield workshop, frames, workshop.run(maker(), frames)
+        yield workshop, frames, workshop.run(student_maker(), frames)
 
 
 def worst_share(one):
@@ -126,7 +102,7 @@ def test_run_again_from_its_folders_it_is_the_same_student(made):
     workshop.store.outputs.remove_docs({"output.identity": student.identity})
     (weights,) = workshop.files(student, "weights")
     before = {p: p.stat().st_mtime_ns for p in weights.parent.glob("round-*/training/*")}
-    again = workshop.run(maker(), frames)
+    again = workshop.run(student_maker(), frames)
     assert again.weights_sha256 == student.weights_sha256
     assert [one.model_dump() for one in again.rounds] == [o.model_dump() for o in student.rounds]
     after = {p: p.stat().st_mtime_ns for p in before if p.name != "lock"}
@@ -143,7 +119,7 @@ def test_labels_must_be_the_teachers(made):
 def test_md_of_a_student_is_watched_and_checked_by_its_teacher(made):
     workshop, _, student = made
     (weights,) = workshop.files(student, "weights")
-    salt = get_phase("NaCl_B1").structure().to_conventional()
+    salt = rock_salt()
     settings = {"equilibration_steps": 0, "production_steps": 200, "trajectory_interval": 10,
                 "full_cell": True}  # fmt: skip
     inside = workshop.run(MDMaker(level=f"nep:{weights}", temperature_k=60, **settings), salt)
@@ -183,7 +159,7 @@ def test_a_student_goes_on_with_what_its_runs_found(made):
     (learned,) = workshop.files(student, "frames-learned")
     n_learned = sum(one.n_new for one in student.rounds)
     assert len(read_labelled(learned)) == n_learned > 0
-    torn = get_phase("NaCl_B1").structure().to_conventional()
+    torn = rock_salt()
     torn.translate_sites([0, 5], [0.22, 0.05, 0.0])
     left = MDMaker(level=f"nep:{weights}", temperature_k=60, equilibration_steps=0,
                    production_steps=100, trajectory_interval=5, full_cell=True)  # fmt: skip
@@ -192,13 +168,13 @@ def test_a_student_goes_on_with_what_its_runs_found(made):
         [workshop.run(left, torn)], None, None, [frames],
     )  # fmt: skip
     assert more.n_frames["train"] > frames.n_frames["train"]
-    grown = workshop.run(maker(max_rounds=1, refine_epochs=3, n_checked=0), more, student)
+    grown = workshop.run(student_maker(max_rounds=1, refine_epochs=3, n_checked=0), more, student)
     assert (grown.parent, student.parent) == (student.weights_sha256, None)
     (one,) = grown.rounds
     assert (one.epochs, one.n_train) == (3, more.n_frames["train"] + n_learned)
     assert grown.provenance.parents == sorted([more.identity, student.identity])
     assert grown.weights_sha256 != student.weights_sha256
-    anew = maker(max_rounds=1, refine_epochs=3, n_checked=0)
+    anew = student_maker(max_rounds=1, refine_epochs=3, n_checked=0)
     assert grown.identity != anew.identity({"training_set": more.identity})
 
 
@@ -218,5 +194,5 @@ def test_a_student_does_not_go_on_with_what_is_no_kin(made, changes, settings, s
         changes = changes | {"provenance": stranger}
     other = student.model_copy(update=changes)
     with pytest.raises(InputError, match="cannot go on with the weights") as caught:
-        workshop.run(maker(**settings, seed=9), frames, other)
+        workshop.run(student_maker(**settings, seed=9), frames, other)
     assert said in str(caught.value)

@@ -26,6 +26,8 @@ FEW_VALUED: Final = (
     *("chemsys", "family", "phase", "sigma_300k_ms_cm.status"),
     *("energy_above_hull_ev_per_atom.status", "activation_energy_ev.status"),
 )
+_TOLD_BY: Final = {"elements": "chemsys"}
+"""Fields that are made of one of these."""
 _JOINING: Final = frozenset(("$and", "$or", "$nor"))
 _PLAIN: Final = frozenset(("$eq", "$in"))
 _TESTS: Final = _PLAIN | {"$ne", "$nin", "$all", "$regex", "$options", "$not"}
@@ -60,18 +62,22 @@ def by_values(collection: Any, criteria: Criteria) -> Document:
 
 def _matching(collection: Any, path: str, conditions: list[Document]) -> list[str | None] | None:
     """Return the values that meet all conditions; ``None`` where they are many, or no texts."""
-    if not remembered(collection, {"values": path}, lambda: _are_few_texts(collection, path)):
+    known = remembered(collection, {"values": path}, lambda: _few_texts(collection, path))
+    has_told = any(name in _TOLD_BY for part in conditions for name in _fields(part))
+    if known is None or (has_told and None in known):
         return None
     first, _, rest = path.partition(".")
     alone = {"_id": 1, first: {rest: "$_id"} if rest else "$_id"}
+    if path == "chemsys":
+        alone["elements"] = {"$split": ["$_id", "-"]}
     stages = [*_values(path), {"$project": alone}, {"$match": {"$and": conditions}}]
     return [row["_id"] for row in collection.aggregate(stages)]
 
 
-def _are_few_texts(collection: Any, path: str) -> bool:
+def _few_texts(collection: Any, path: str) -> list[str | None] | None:
     values = [row["_id"] for row in collection.aggregate(_values(path))]
     are_texts = all(value is None or isinstance(value, str) for value in values)
-    return are_texts and len(values) <= _MOST_VALUES
+    return values if are_texts and len(values) <= _MOST_VALUES else None
 
 
 def _values(path: str) -> list[Document]:
@@ -95,7 +101,18 @@ def _path_of(key: str, test: Any) -> str | None:
             return None
         found = {_path_of(*clause) for part in test for clause in part.items()}
         return found.pop() if len(found) == 1 else None
-    return key if key in FEW_VALUED and (not is_operators(test) or _is_known(test)) else None
+    path = _TOLD_BY.get(key, key)
+    return path if path in FEW_VALUED and (not is_operators(test) or _is_known(test)) else None
+
+
+def _fields(condition: Criteria) -> Iterator[str]:
+    """Yield the fields that a condition names, at any depth of joining."""
+    for key, test in condition.items():
+        if key in _JOINING:
+            for part in test:
+                yield from _fields(part)
+        else:
+            yield key
 
 
 def _are_filters(parts: Any) -> bool:
@@ -109,6 +126,6 @@ def _is_known(test: Mapping[str, Any]) -> bool:
 
 def _is_plain(condition: Document) -> bool:
     ((key, test),) = condition.items()
-    if key in _JOINING or isinstance(test, Regex):
+    if key not in FEW_VALUED or isinstance(test, Regex):
         return False
     return not is_operators(test) or test.keys() <= _PLAIN

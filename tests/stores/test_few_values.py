@@ -34,8 +34,14 @@ PATTERNS = [
     *("^[[:alpha:]]+$", r"^\p{L}+$", "^na(?i)CL$", r"\Ana", r"l\z", "^(?>na)", r"^\h|\R"),
 ]
 """Those of the last line Python reads in another way, or not at all."""
+ELEMENTS = [
+    *({"elements": {word: ["Na", "Ta"]}} for word in ("$all", "$in", "$nin", "$eq")),
+    {"elements": {"$all": ["Na"], "$nin": ["S"]}},
+    *({"elements": test} for test in ("Y", ["Cl", "Na", "Ta"], None, Regex("^T"), {"$ne": "O"})),
+    {"$or": [{"elements": "Ta"}, {"chemsys": {"$regex": "Zr$"}}]},
+    {"$nor": [{"elements": "O"}, {"elements": {"$not": {"$in": ["Cl"]}}}]},
+]
 OTHERS = [
-    {"elements": {"$all": ["Na", "Ta"]}},
     {f"{HULL}.value": {"$lte": 0.05}},
     {"label": {"$regex": "zr", "$options": "i"}},
 ]
@@ -45,7 +51,7 @@ OTHERS = [
 def clauses(draw):
     path = draw(st.sampled_from([*VALUES, "another"]))
     if path == "another":
-        return draw(st.sampled_from(OTHERS))
+        return draw(st.sampled_from([*OTHERS, *ELEMENTS]))
     one, some = st.sampled_from(VALUES[path]), st.lists(st.sampled_from(VALUES[path]), max_size=3)
     pattern, options = st.sampled_from(PATTERNS), st.sampled_from(["", "i"])
     regex = st.builds(Regex, pattern, options)
@@ -186,6 +192,20 @@ def test_what_is_no_filter_is_refused(reader, malformed):
             use(malformed)
 
 
+def test_elements_are_told_by_systems_where_all_have_one(mongod_uri, tmp_path):
+    uri = f"{mongod_uri}/few{time.time_ns()}"
+    with open_store(uri, files_dir=tmp_path) as store, MongoClient(uri) as client:
+        many_candidates.fill(store, 120)
+        server = client.get_default_database().summaries
+        counts = []
+        for criteria in ELEMENTS:
+            assert "elements" not in str(by_values(server, criteria))
+            counts.append(store.summaries.count(criteria))
+            assert counts[-1] == server.count_documents(criteria)
+        client.drop_database(server.database)
+    assert len({*counts} - {0, 120}) > 3
+
+
 ZR = {"chemsys": {"$regex": "(^|-)(Zr)(-|$)"}}
 
 
@@ -194,9 +214,9 @@ def test_a_pattern_becomes_values_and_what_is_plain_stays(server):
     assert all("Zr" in one.split("-") for one in held["chemsys"]["$in"])
     lacking = by_values(server, {"$nor": [ZR]})["chemsys"]["$in"]
     assert {*held["chemsys"]["$in"], *lacking} == {*server.distinct("chemsys"), None}
-    for plain in ({}, {"phase": "glass"}, {"phase": {"$in": ["glass"]}}, *OTHERS):
-        assert by_values(server, plain) == plain
-    both = by_values(server, {"$and": [ZR, {"phase": {"$ne": "glass"}}], **OTHERS[1]})
+    for plain in ({}, {"phase": "glass"}, {"phase": {"$in": ["glass"]}}, *OTHERS, *ELEMENTS):
+        assert by_values(server, plain) == plain  # of elements, as some have no system
+    both = by_values(server, {"$and": [ZR, {"phase": {"$ne": "glass"}}], **OTHERS[0]})
     assert [*map(list, both["$and"])] == [["chemsys"], ["phase"], [f"{HULL}.value"]]
 
 

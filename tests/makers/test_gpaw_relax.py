@@ -1,4 +1,4 @@
-"""A relaxation by GPAW as a step: one document, and what its numbers were made with."""
+"""Relaxation and labels by GPAW as steps: documents, and what their numbers were made with."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ from dataclasses import replace
 
 import pytest
 from gpaw_here import needs_gpaw
+from pair_potential import LEVEL
+from tiny_sweeps import GLASS, tiny_sweep
 
 from haloflow.engines import potentials
 from haloflow.engines.gpaw_levels import gpaw_level
-from haloflow.engines.potentials import identify
+from haloflow.engines.potentials import identify, load_potential
 from haloflow.errors import EngineError
+from haloflow.makers.md import MDMaker
 from haloflow.makers.relax import RelaxMaker, StaticMaker
+from haloflow.makers.training_set import TrainingSetMaker, read_set
 from haloflow.quantity import Status
 from haloflow.systems.dft_energies import computed_levels
 from haloflow.systems.phases import get_phase
+from haloflow.workflows.plan import plan_sweep
 
 
 @pytest.fixture
@@ -66,3 +71,40 @@ def test_rock_salt_has_its_shipped_energy(workshop):
     found = workshop.run(StaticMaker(level="gpaw-r2scan"), phase.structure())
     assert found.energy_ev_per_atom.value == pytest.approx(phase.energy_ev_per_atom, abs=1e-4)
     assert found.max_stress_gpa == pytest.approx(phase.max_stress_gpa, abs=0.02)
+
+
+@needs_gpaw
+def test_gpaw_labels_frames_as_any_teacher(workshop, monkeypatch):
+    one_point = {"cutoff_ev": 300.0, "kspacing": 3.0}
+    monkeypatch.setattr(
+        potentials, "gpaw_level", lambda name: replace(gpaw_level(name), **one_point)
+    )
+    maker = MDMaker(
+        level=LEVEL, temperature_k=300, equilibration_steps=0, production_steps=60,
+        trajectory_interval=3, full_cell=True,
+    )  # fmt: skip
+    runs = [workshop.run(replace(maker, seed=seed), salt()) for seed in (1, 2, 3)]
+    teacher = TrainingSetMaker(level="gpaw-pbe", frames_per_run=1, least_distance=0.0)
+    found = workshop.run(teacher, runs)
+    known = identify("gpaw-pbe")
+    assert (found.level, found.level_sha256) == (known.level, known.weights_sha256)
+    assert (found.n_failed, found.n_strained, sum(found.n_frames.values())) == (0, 0, 3)
+    assert found.provenance.packages["libxc"].endswith(", Fermi hole curvature off")
+    assert found.provenance.packages["PAW Cl"].startswith("Cl.PBE sha256 ")
+    (frame,) = read_set(found, workshop.store.files, "test")
+    calculator = load_potential("gpaw-pbe").calculator
+    calculator.calculate(frame)
+    assert frame.get_potential_energy() == pytest.approx(
+        calculator.results["free_energy"], abs=1e-5
+    )
+    assert frame.get_forces() == pytest.approx(calculator.results["forces"], abs=2e-3)
+    assert frame.get_stress() == pytest.approx(calculator.results["stress"], abs=1e-4)
+    assert abs(frame.get_forces()).max() > 0.01
+
+
+@needs_gpaw
+def test_gpaw_may_teach_in_a_sweep():
+    plan = plan_sweep(tiny_sweep(systems=[GLASS], fine_tune={"teacher": "gpaw-pbe"}))
+    (frames,) = (step for step in plan.steps.values() if step.kind == "training_set")
+    assert isinstance(frames.maker, TrainingSetMaker)
+    assert frames.maker.levels == ("gpaw-pbe",)

@@ -29,17 +29,18 @@ if TYPE_CHECKING:
 _EVALUATION = ("energy_ev", "forces_ev_a", "stress_ev_a3")
 
 
-def trusted_file(directory: Path) -> Path | None:
-    """Return the checkpoint from which the ended run in `directory` is to be gone on from.
+def trusted_file(directory: Path, *, though_doubted: bool = False) -> Path | None:
+    """Return the checkpoint that another run is to go on from, of the ended run in `directory`.
 
-    Of a run that a guard ended it is the last one before; of one that came to its end, the last
-    before a guard doubted it, or its end where none did. ``None`` where none was saved by then.
+    It is the last one before a guard doubted the run, or ended it; with `though_doubted` the
+    last before its end, whatever was doubted. The end itself of a run that came there in peace.
+    ``None`` where none was saved by then.
     """
     folder = CheckpointFolder(directory / "checkpoints")
     last = folder.newest()
     if last is None:
         return None
-    if last.meta["verdict"] is None:
+    if last.meta["verdict"] is None or not though_doubted:
         step = last.meta.get(TRUSTED)
         return None if step is None else folder.path(step)
     before = [path for path in folder.paths() if path != folder.path(last.step)]

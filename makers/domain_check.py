@@ -100,6 +100,17 @@ def domain_verdict(report: DomainReport | None) -> tuple[Status, str]:
     )
 
 
+def left_domain(status: Status, report: DomainReport | None) -> bool:
+    """Tell whether a run that ended with `status` was outside of what its model knows.
+
+    One that broke down is, where more of its frames than allowed lie above the grade: what broke
+    may be the model alone.
+    """
+    if status is Status.OUT_OF_DOMAIN or report is None:
+        return status is Status.OUT_OF_DOMAIN
+    return status.broke_down and domain_verdict(report)[0] is not Status.OK
+
+
 def _spread(n: int, most: int) -> list[int]:
     found: list[int] = np.unique(np.linspace(0, n - 1, min(n, most)).round()).astype(int).tolist()
     return found

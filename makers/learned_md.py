@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..engines.trained_models import name_of
 from ..errors import InputError
-from ..quantity import Status
 from ..stores.learned_runs import ModelSpan, joined_level
+from .domain_check import left_domain
 from .handed_on import FOLDERS, handed_on, start_anew_for
 from .md import MDMaker
 from .past_run import PARTS, PastRun
@@ -93,7 +93,8 @@ class LearnedMDMaker(MDMaker):
         last = run.provenance.potential
         is_new = student is not None and last is not None \
             and student.weights_sha256 != last.weights_sha256  # fmt: skip
-        if run.status is not Status.OUT_OF_DOMAIN or student is None or not is_new or start is None:
+        left = left_domain(run.status, run.domain)
+        if not left or student is None or not is_new or start is None:
             return handed_on(run, context)
         bring_model(student, context.files)
         start_anew_for(student.weights_sha256, context, *FOLDERS)

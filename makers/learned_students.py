@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..identity import content_hash
 from ..quantity import Status
 from .distill import DistillMaker
+from .domain_check import left_domain
 from .handed_on import handed_on, start_anew_for
 from .training_set import TrainingSetMaker
 
@@ -44,8 +45,12 @@ class LearnedSetMaker(TrainingSetMaker):
         crystals: Mapping[str, Structure],
         mixtures: Sequence[Mapping[str, Any]],
     ) -> Iterable[Group]:
-        """Yield the frames of the runs that left."""
-        left = [run for run in runs if run.status is Status.OUT_OF_DOMAIN]
+        """Yield the frames of the runs that left, the last ones among them."""
+        left = [
+            run.model_copy(update={"status": Status.OUT_OF_DOMAIN})
+            for run in runs
+            if left_domain(run.status, getattr(run, "domain", None))
+        ]
         return super().groups(left, files, crystals, mixtures)
 
     def _collect(

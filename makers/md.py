@@ -17,7 +17,7 @@ from ..quantity import Quantity, Status, worst
 from ..stores.documents import MDDocument, StepDocument
 from ..units import density_g_cm3
 from .chemistry import final_structure
-from .domain_check import domain_guards, domain_report, domain_verdict
+from .domain_check import domain_guards, domain_report, domain_verdict, left_domain
 from .guards import Stage, dynamics_guards
 from .past_run import kept_state
 from .step import LevelMaker, StepContext, parents_of, start_structure, step_job
@@ -189,7 +189,7 @@ class MDMaker(LevelMaker):
         if status is Status.OK:
             status, note = domain_verdict(report)
         files = [*(past.files_before if past else ()), *context.trajectories(parts)]
-        if status is Status.OUT_OF_DOMAIN:
+        if left_domain(status, report):
             files += [*kept_state(parts, context)]
         volumes = past.equilibration_volumes_a3(context.files) if past else None
         if "equilibration" in parts:

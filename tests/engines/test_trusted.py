@@ -94,9 +94,11 @@ def test_what_was_doubted_is_gone_back_before(md_cases, tmp_path):
     assert trusted_file(tmp_path / "doubted") == folder.path(20)
 
 
-def test_a_doubted_run_that_is_ended_goes_on_from_before_its_end(md_cases, tmp_path):
+def test_a_doubted_run_that_is_ended_goes_on_from_either(md_cases, tmp_path):
     run(md_cases, "nve", tmp_path / "run", doubt=DOUBT, end=END)
-    assert read_trusted(trusted_file(tmp_path / "run")).step == 60
+    path = trusted_file(tmp_path / "run", though_doubted=True)
+    assert read_trusted(path).step == 60
+    assert read_trusted(trusted_file(tmp_path / "run")).step == 20
 
 
 @pytest.mark.parametrize("guard", [{"end": 0}, {"end": 10}, {"doubt": 0}, {"doubt": 10}])

@@ -23,7 +23,7 @@ https://doi.org/10.1103/PhysRevMaterials.7.043801 (of non-linear models).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias
 
 import numpy as np
@@ -58,33 +58,51 @@ class Readout(Protocol):
 
 
 @dataclass(frozen=True)
-class LinearReadout:
-    """A linear one, E = w . (q - center) / spread + b, whatever its weights.
+class FeatureReadout:
+    """One that is linear in features, E = w . f + b, or has a hidden layer besides.
 
-    What is common to all atoms of an element, often most of a descriptor, is left to b: the
-    directions in which atoms differ are weighed against each other.
+    E = w . f + w2 . act(W1 q) + b; of descriptors (f, q, s, h), s is the slope of the energy with
+    respect to what enters the hidden layer, and h what leaves it. What is common to all atoms of
+    an element, often most of a descriptor, is left to b, and the gradients with respect to w, W1
+    and w2 are brought to one spread: the directions in which atoms differ are weighed against
+    each other.
 
     Attributes
     ----------
-    center
-        Of descriptors, (n_descriptors,).
-    spread
-        Root mean square distance from it.
+    n_last, n_hidden
+        Lengths of q, and of s and h; none without a hidden layer.
+    scales
+        Center and spread of each kind of gradients.
     """
 
-    center: FloatArray | float = 0.0
-    spread: float = 1.0
+    n_last: int = 0
+    n_hidden: int = 0
+    scales: tuple[tuple[FloatArray, float], ...] = ()
 
     def gradients(self, descriptors: FloatArray) -> FloatArray:
-        """Return dE/d(w, b) of atoms, (n_atoms, n_descriptors + 1)."""
-        scaled = (descriptors - self.center) / self.spread
-        return np.column_stack([scaled, np.ones(len(descriptors))])
+        """Return dE/d(w, W1, w2, b) of atoms, (n_atoms, n_weights), scaled."""
+        kinds = self._kinds(descriptors)
+        if self.scales:
+            pairs = zip(kinds, self.scales, strict=True)
+            kinds = [(kind - center) / spread for kind, (center, spread) in pairs]
+        return np.column_stack([*kinds, np.ones(len(descriptors))])
 
-    def scaled_to(self, active: FloatArray) -> LinearReadout:
-        """Return it with the center and the spread of the active atoms."""
-        center = active.mean(axis=0)
-        spread = float(np.sqrt(np.square(active - center).sum(axis=1).mean()))
-        return LinearReadout(center, spread or 1.0)
+    def scaled_to(self, active: FloatArray) -> FeatureReadout:
+        """Return it with the centers and the spreads of the active atoms."""
+        scales = []
+        for kind in self._kinds(active):
+            center = kind.mean(axis=0)
+            spread = float(np.sqrt(np.square(kind - center).sum(axis=1).mean()))
+            scales.append((center, spread or 1.0))
+        return replace(self, scales=tuple(scales))
+
+    def _kinds(self, descriptors: FloatArray) -> list[FloatArray]:
+        if not self.n_hidden:
+            return [descriptors]
+        ends = np.cumsum([-self.n_hidden, -self.n_hidden, -self.n_last])[::-1]
+        features, last, slope, hidden = np.split(descriptors, ends, axis=1)
+        of_first = slope[:, :, None] * last[:, None, :]
+        return [features, of_first.reshape(len(descriptors), -1), hidden]
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,14 @@ from scipy.spatial.transform import Rotation
 from tiny_frames import rattled_salt
 from tiny_mace import write_tiny_mace
 
-from haloflow.engines.active_set import ElementDomain, LinearReadout
+from haloflow.engines.active_set import ElementDomain, FeatureReadout
 from haloflow.engines.domain import domain_guard, domain_path, share_above
-from haloflow.engines.feature_domain import FeatureDomain, features_of, load_domain
+from haloflow.engines.feature_domain import (
+    FeatureDomain,
+    features_of,
+    load_domain,
+    readout_of,
+)
 from haloflow.engines.finetune_mace import new_mace, starting_model
 from haloflow.engines.labels import label_frames
 from haloflow.engines.mace_shape import MaceShape
@@ -67,29 +72,39 @@ def test_chgnet_makes_its_energies_of_these_features():
     assert found == pytest.approx(energies, abs=1e-5)
 
 
-@pytest.mark.parametrize("max_l", [0, 1])
-def test_mace_makes_its_energies_of_these_features(tmp_path, max_l):
-    """By the readout of each layer, of the scalars alone, wherever they lie."""
+@pytest.mark.parametrize(("n_layers", "max_l"), [(1, 0), (2, 0), (2, 1)])
+def test_gradients_are_those_of_the_readouts_of_mace(tmp_path, n_layers, max_l):
+    """Of each kind of weights, up to the constants by which e3nn norms its layers."""
     (atoms,) = label_frames(rattled_salt(1, seed=3), Pair(), tmp_path / "labels", signature="x")
-    shape = MaceShape(channels=4, max_l=max_l, max_ell=1, n_bessel=4, radial_neurons=4)
+    shape = MaceShape(
+        channels=4, max_l=max_l, n_layers=n_layers, max_ell=1, n_bessel=4, radial_neurons=4
+    )
     file = tmp_path / "own.mace.model"
     starting_model(file, lambda: new_mace(shape, [atoms]))
     calculator = load_potential(f"mace:{file}?dtype=float64").calculator
     (model,) = calculator.models
-    seen = features_of(calculator, atoms)
-    assert seen.shape == (len(atoms), 2 * shape.channels)
-    first = np.zeros((len(atoms), model.products[0].linear.irreps_out.dim))
-    first[:, : shape.channels] = seen[:, : shape.channels]
-    parts = [first, seen[:, shape.channels :]]
+    own = readout_of(calculator).gradients(features_of(calculator, atoms))
+    assert (own[:, -1] == 1.0).all()
+    weights = [model.readouts[0].linear.weight]
+    if n_layers > 1:
+        weights += [model.readouts[1].linear_1.weight, model.readouts[1].linear_2.weight]
     with third_party_quiet():
         import torch
 
-        energies = sum(
-            readout(torch.as_tensor(part))[:, 0].detach().numpy()
-            for readout, part in zip(model.readouts, parts, strict=True)
-        )
-    own = calculator.get_property("node_energy", atoms)
-    assert own == pytest.approx(energies * float(model.scale_shift.scale), abs=1e-9)
+        for weight in weights:
+            weight.requires_grad_()
+        batch = calculator._atoms_to_batch(atoms).to_dict()
+        energies = model(batch, compute_force=False)["node_energy"]
+        for number, weight in enumerate(weights):
+            rows = [torch.autograd.grad(e, weight, retain_graph=True)[0] for e in energies]
+            wanted = torch.stack(rows).numpy()
+            if number == 1:
+                of_channels = wanted.reshape(len(atoms), shape.channels, -1)
+                wanted = of_channels.swapaxes(1, 2).reshape(len(atoms), -1)
+            found, own = np.split(own, [wanted.shape[1]], axis=1)
+            constant = (found * wanted).sum() / (found * found).sum()
+            assert constant * found == pytest.approx(wanted, abs=1e-9 * np.abs(wanted).max())
+    assert own.shape == (len(atoms), 1), "nothing is left but the constant"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -119,18 +134,18 @@ def test_a_grade_needs_no_more_than_a_few_atoms():
     """Where all of them are in the active set, what they leave over says nothing."""
     rng = np.random.default_rng(5)
     known, near = rng.normal(size=(4, 30)), rng.normal(scale=1e-3, size=(4, 30))
-    few = ElementDomain.of(LinearReadout(), known, least_rest=0.003)
+    few = ElementDomain.of(FeatureReadout(), known, least_rest=0.003)
     assert few.grades(known).max() <= 1.02
     assert few.grades(known + near).max() < 2
     assert 10 < few.grades(rng.normal(size=(1, 30)))[0] < 1000
-    alike = ElementDomain.of(LinearReadout(), np.ones((5, 30)), least_rest=0.003)
+    alike = ElementDomain.of(FeatureReadout(), np.ones((5, 30)), least_rest=0.003)
     assert alike.grades(np.ones((1, 30)))[0] == pytest.approx(1.0)
 
 
 def test_what_is_common_to_all_atoms_does_not_hide_how_they_differ():
     rng = np.random.default_rng(6)
     known = 100.0 + rng.normal(scale=[1.0, 0.02], size=(300, 2))
-    domain = ElementDomain.of(LinearReadout(), known, least_rest=0.003)
+    domain = ElementDomain.of(FeatureReadout(), known, least_rest=0.003)
     assert domain.grades(np.array([[100.0, 100.0]]))[0] < 1
     assert domain.grades(np.array([[100.0, 101.0]]))[0] > 10
 

@@ -6,6 +6,7 @@ from pair_potential import LEVEL
 from tiny_frames import TINY
 from tiny_sweeps import run_job
 
+from haloflow.identity import step_uuid
 from haloflow.makers.distill import DistillMaker
 from haloflow.makers.md import MDMaker
 from haloflow.makers.training_set import TrainingSetMaker
@@ -46,19 +47,26 @@ class Bench:
         self.store = store
 
     def run(self, maker, *inputs):
-        return run_job(maker.make(*inputs), self.store)
+        """Run a step, and store its document under the UUID that a plan gives it."""
+        job = maker.make(*inputs)
+        document = run_job(job, self.store)
+        row = self.store.outputs.query_one({"uuid": job.uuid})
+        self.store.outputs.remove_docs({"uuid": job.uuid})
+        row = {key: value for key, value in row.items() if key != "_id"}
+        self.store.outputs.update([row | {"uuid": step_uuid(document.identity)}], key="uuid")
+        return document
 
 
-COLD_K, HOT_K = 40.0, 120.0
-"""A run at the first temperature stays inside of what `cold_student` knows, one at the other
-leaves: a fifth to a third of its frames lie above the grade, a twentieth is allowed."""
+LEFT_K = 30.0
+"""At this temperature all frames of a run lie far outside of what `cold_student` knows."""
 REFINED = {
-    "nep": {**TINY, "epochs": 25}, "refine_epochs": 25, "max_rounds": 2, "trial_steps": 200,
-    "n_checked": 0,
+    "nep": {**TINY, "epochs": 20}, "refine_epochs": 25, "max_rounds": 3, "trial_steps": 200,
+    "temperatures_k": (LEFT_K, 2 * LEFT_K), "n_checked": 0,
 }  # fmt: skip
 
 
 def cold_student(workshop):
-    """Return a student that knows the cold alone, and its training set."""
+    """Return a student after a single short training, and its training set."""
     frames = cold_set(workshop)
-    return workshop.run(student_maker(**REFINED, temperatures_k=(20.0,)), frames), frames
+    hasty = {"max_rounds": 1, "temperatures_k": (60.0,), "trial_steps": 100}
+    return workshop.run(student_maker(**REFINED | hasty), frames), frames

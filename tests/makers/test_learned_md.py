@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from cold_salt import COLD_K, HOT_K, REFINED, cold_student, rock_salt, student_maker
+from cold_salt import LEFT_K, REFINED, cold_student, rock_salt, student_maker
 from pair_potential import LEVEL
 from trained_models import change_machine
 
 from haloflow.engines.trajectory import TrajectoryReader
 from haloflow.errors import CheckpointError, InputError
 from haloflow.makers.diffusion import DiffusionMaker
+from haloflow.makers.domain_check import left_domain
 from haloflow.makers.learned_md import LearnedMDMaker
 from haloflow.makers.learned_students import LearnedSetMaker, LearnedStudentMaker
 from haloflow.makers.md import MDMaker
@@ -50,28 +51,29 @@ class Round:
         self.workshop = workshop
         self.files = workshop.store.files
         self.parent, self.frames = cold_student(workshop)
-        self.cold, self.hot = (
-            workshop.run(self.maker(kelvin), rock_salt()) for kelvin in (COLD_K, HOT_K)
+        self.left = workshop.run(self.maker(), rock_salt())
+        within = self.left.domain.model_copy(update={"share_above": 0.0})
+        self.inside = self.left.model_copy(
+            update={"identity": "6" * 64, "status": Status.OK, "note": "", "domain": within}
         )
-        self.set = self.learn_from([self.cold, self.hot])
+        self.set = self.learn_from([self.inside, self.left])
         self.student = self.teach(self.set)
-        self.later = self.go_on(self.hot, self.student)
+        self.later = self.go_on(self.left, self.student)
 
-    def maker(self, kelvin, kind=MDMaker):
+    def maker(self, kind=MDMaker):
         name = f"nep:{self.parent.weights_sha256[:12]}"
-        return kind(level=name, temperature_k=kelvin, **MD)
+        return kind(level=name, temperature_k=LEFT_K, **MD)
 
     def learn_from(self, runs, **settings):
         made = LearnedSetMaker(level=LEVEL, **SET | settings)
         return self.workshop.run(made, runs, None, None, [self.frames])
 
     def teach(self, frames):
-        made = student_maker(LearnedStudentMaker, **REFINED, temperatures_k=(COLD_K, HOT_K))
+        made = student_maker(LearnedStudentMaker, **REFINED)
         return self.workshop.run(made, frames, self.parent)
 
     def go_on(self, run, student):
-        made = self.maker(run.temperature_k, LearnedMDMaker)
-        return self.workshop.run(made, rock_salt(), run, student)
+        return self.workshop.run(self.maker(LearnedMDMaker), rock_salt(), run, student)
 
 
 @pytest.fixture(scope="module")
@@ -93,24 +95,25 @@ def frames_of(reader):
 
 
 def test_a_run_that_leaves_keeps_its_last_trusted_state(made):
-    assert (made.cold.status, states_of(made.cold)) == (Status.OK, [])
-    assert made.hot.status is Status.OUT_OF_DOMAIN
-    assert made.hot.domain.share_above > 0.05
-    assert (made.hot.models, made.hot.level) == ([], made.parent.level)
-    (kept,) = states_of(made.hot)
-    past = PastRun.of(made.hot, made.files)
+    assert left_domain(made.left.status, made.left.domain)
+    assert made.left.domain.share_above > 0.05
+    assert (made.left.models, made.left.level) == ([], made.parent.level)
+    (kept,) = states_of(made.left)
+    past = PastRun.of(made.left, made.files)
     assert kept.role == f"checkpoint-{past.part}"
-    assert past.state.step < made.hot.n_steps or past.part == "equilibration"
-    assert PastRun.of(made.cold, made.files) is None
+    assert past.state.step < made.left.n_steps or past.part == "equilibration"
+    taught = made.workshop.run(replace(made.maker(), level=LEVEL), rock_salt())
+    assert (taught.status, states_of(taught)) == (Status.OK, [])
+    assert PastRun.of(taught, made.files) is None
 
 
 def test_it_goes_on_with_what_was_learned_from_it(made):
     assert made.set.n_frames["train"] > made.frames.n_frames["train"]
     assert made.set.handed_from == ""
-    assert [g.source for g in made.set.groups if g.origin == "md"][-1] == made.hot.identity
-    assert made.cold.identity not in {group.source for group in made.set.groups}
+    assert [g.source for g in made.set.groups if g.origin == "md"][-1] == made.left.identity
+    assert made.inside.identity not in {group.source for group in made.set.groups}
     assert (made.student.parent, made.student.of_round) == (made.parent.weights_sha256, True)
-    later, past = made.later, PastRun.of(made.hot, made.files)
+    later, past = made.later, PastRun.of(made.left, made.files)
     assert (later.status, later.note) == (Status.OK, "")
     assert later.domain.share_above <= 0.05
     assert later.n_steps == later.n_steps_target == MD["production_steps"]
@@ -118,13 +121,13 @@ def test_it_goes_on_with_what_was_learned_from_it(made):
     assert (later.models[1].part, later.models[1].from_step) == (past.part, past.state.step)
     assert later.level == f"{made.parent.level} + {made.student.level}"
     assert later.provenance.potential.weights_sha256 == made.student.weights_sha256
-    assert later.provenance.parents == sorted([made.hot.identity, made.student.identity])
+    assert later.provenance.parents == sorted([made.left.identity, made.student.identity])
     assert later.density_g_cm3.status is not Status.OUT_OF_DOMAIN
 
 
 def test_the_two_are_one_trajectory(made):
-    past = PastRun.of(made.hot, made.files)
-    before, after = (part_of(run, past.part, made.files) for run in (made.hot, made.later))
+    past = PastRun.of(made.left, made.files)
+    before, after = (part_of(run, past.part, made.files) for run in (made.left, made.later))
     n = 1 + past.state.step // MD["trajectory_interval"]
     for own, theirs in zip(frames_of(before), frames_of(after), strict=True):
         np.testing.assert_array_equal(own[:n], theirs[:n])
@@ -138,23 +141,23 @@ def test_the_two_are_one_trajectory(made):
 
 
 def test_with_the_same_weights_it_is_the_same_run(made):
-    again = made.workshop.run(made.maker(HOT_K, Again), made.hot)
-    assert again.status is made.hot.status
-    ends = [frames_of(production_of(run, made.files)) for run in (made.hot, again)]
+    again = made.workshop.run(made.maker(Again), made.left)
+    assert again.status is made.left.status
+    ends = [frames_of(production_of(run, made.files)) for run in (made.left, again)]
     for own, theirs in zip(*ends, strict=True):
         np.testing.assert_array_equal(own, theirs)
     for name in ("density_g_cm3", "domain", "n_steps", "temperature_mean_k"):
-        assert getattr(again, name) == getattr(made.hot, name)
+        assert getattr(again, name) == getattr(made.left, name)
     assert again.provenance.n_resumes == 1
 
 
 def test_what_stayed_inside_is_handed_on(made):
-    same = made.go_on(made.cold, made.student)
-    assert same.identity != made.cold.identity
-    assert (same.status, same.level, same.models) == (Status.OK, made.cold.level, [])
-    assert same.files == made.cold.files, "the same files, and no copies"
-    assert same.provenance.parents == sorted([made.cold.identity, made.student.identity])
-    frames = made.learn_from([made.cold])
+    same = made.go_on(made.inside, made.student)
+    assert same.identity != made.inside.identity
+    assert (same.status, same.level, same.models) == (Status.OK, made.inside.level, [])
+    assert same.files == made.inside.files, "the same files, and no copies"
+    assert same.provenance.parents == sorted([made.inside.identity, made.student.identity])
+    frames = made.learn_from([made.inside])
     assert frames.handed_from == made.frames.identity
     assert (frames.content_hash, frames.files) == (made.frames.content_hash, made.frames.files)
     student = made.teach(frames)
@@ -163,33 +166,32 @@ def test_what_stayed_inside_is_handed_on(made):
         made.parent.weights_sha256, made.parent.files,
     )  # fmt: skip
     assert student.provenance.parents == sorted([frames.identity, made.parent.identity])
-    untaught = made.go_on(made.hot, student)
-    assert (untaught.status, untaught.files) == (Status.OUT_OF_DOMAIN, made.hot.files)
+    untaught = made.go_on(made.left, student)
+    assert (untaught.status, untaught.files) == (made.left.status, made.left.files)
 
 
 def test_frames_that_teach_nothing_new_make_no_student(made):
     """A run that left, of which no frame is of use: it stays out of domain."""
-    frames = made.learn_from([made.hot], max_force_ev_a=1e-6)
+    frames = made.learn_from([made.left], max_force_ev_a=1e-6)
     assert frames.handed_from == made.frames.identity
 
 
 def test_a_broken_run_is_handed_on_and_a_missing_one_is_an_error(made):
-    broken = made.hot.model_copy(update={"status": Status.DIVERGED, "identity": "8" * 64})
+    broken = made.inside.model_copy(update={"status": Status.DIVERGED, "identity": "8" * 64})
     same = made.go_on(broken, made.student)
-    assert (same.status, same.files) == (Status.DIVERGED, made.hot.files)
-    alone = made.go_on(made.hot, None)
-    assert (alone.status, alone.provenance.parents) == (
-        Status.OUT_OF_DOMAIN, [made.hot.identity],
-    )  # fmt: skip
+    assert (same.status, same.files) == (Status.DIVERGED, made.left.files)
+    alone = made.go_on(made.left, None)
+    assert alone.provenance.parents == [made.left.identity]
+    assert (alone.status, alone.note) == (made.left.status, made.left.note)
     with pytest.raises(InputError, match="there is no run to go on with"):
-        made.workshop.run(made.maker(HOT_K, LearnedMDMaker), rock_salt(), None, made.student)
+        made.workshop.run(made.maker(LearnedMDMaker), rock_salt(), None, made.student)
 
 
 def test_without_a_kept_state_it_starts_over(made):
-    old = made.hot.model_copy(
+    old = made.left.model_copy(
         update={
             "identity": "9" * 64,
-            "files": [file for file in made.hot.files if file not in states_of(made.hot)],
+            "files": [file for file in made.left.files if file not in states_of(made.left)],
         }
     )
     later = made.go_on(old, made.student)
@@ -198,27 +200,27 @@ def test_without_a_kept_state_it_starts_over(made):
     ]  # fmt: skip
     assert later.level == made.student.level, "nothing is left of the first"
     assert later.n_steps == MD["production_steps"]
-    assert shared_level([later, made.cold]) == f"{made.student.level} + {made.parent.level}"
+    assert shared_level([later, made.inside]) == f"{made.student.level} + {made.parent.level}"
     grown = made.go_on(later.model_copy(update={"status": Status.OUT_OF_DOMAIN}), made.parent)
     assert [one.level for one in grown.models] == [made.parent.level, made.parent.level]
 
 
 def test_analyses_take_runs_that_began_at_one_level(made):
-    found = made.workshop.run(DiffusionMaker(), [made.cold, made.later])
+    found = made.workshop.run(DiffusionMaker(), [made.inside, made.later])
     assert found.level == f"{made.parent.level} + {made.student.level}"
-    other = made.cold.model_copy(update={"level": LEVEL})
+    other = made.inside.model_copy(update={"level": LEVEL})
     with pytest.raises(InputError, match="needs MD runs of one level of theory"):
         made.workshop.run(DiffusionMaker(), [other, made.later])
 
 
 def test_damaged_states_are_named(made):
-    (kept,) = states_of(made.hot)
+    (kept,) = states_of(made.left)
     path = made.files.here(kept)
     data = path.read_bytes()
     path.write_bytes(data[:-9] + b"truncated")
     try:
         with pytest.raises(CheckpointError, match="checksum of a checkpoint does not match"):
-            PastRun.of(made.hot, made.files)
+            PastRun.of(made.left, made.files)
     finally:
         path.write_bytes(data)
-    assert TrajectoryReader(PastRun.of(made.hot, made.files).chunks or path.parents[1]).n_frames
+    assert TrajectoryReader(PastRun.of(made.left, made.files).chunks or path.parents[1]).n_frames

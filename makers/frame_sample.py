@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..engines.labels import read_labelled, write_labelled
+from ..errors import InputError
 from ..stores.training import FrameSampleDocument
 from .frames import Group
 from .references import reference_to
@@ -22,7 +23,7 @@ from .step import StepContext, StepMaker, step_job
 from .training_set import no_frames
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ase import Atoms
     from pymatgen.core import Structure
@@ -58,6 +59,7 @@ class FrameSampleMaker(FrameSampling, StepMaker):
         runs: list[StepDocument | None] | None = None,
         crystals: dict[str, Structure] | None = None,
         mixtures: list[dict[str, Any]] | None = None,
+        starts: dict[str, StepDocument | None] | None = None,
         parents: dict[str, str] | None = None,
     ) -> FrameSampleDocument | dict[str, Any]:
         """Take frames of `runs`, `crystals` and packings of `mixtures`.
@@ -66,12 +68,16 @@ class FrameSampleMaker(FrameSampling, StepMaker):
         ----------
         runs, crystals, mixtures
             As of :class:`~haloflow.makers.training_set.TrainingSetMaker`.
+        starts
+            What each run starts from, by its place among `runs`.
 
         Raises
         ------
         InputError
-            If nothing is given, or a step has no trajectory.
+            If nothing is given, a step has no trajectory, or a run has no result though what it
+            starts from is sound: labels are dear, and frames are taken once.
         """
+        _require_all(runs or [], starts or {})
         there = [run for run in runs or [] if run is not None]
         given = parents or given_parents(
             {f"run{i}": run for i, run in enumerate(there)}, crystals or {}, mixtures or []
@@ -104,6 +110,21 @@ class FrameSampleMaker(FrameSampling, StepMaker):
             n_left_over=n_left_over,
             groups=[group_document(group) for group in groups],
             domain=domain_of(frames),
+        )
+
+
+def _require_all(
+    runs: Sequence[StepDocument | None], starts: Mapping[str, StepDocument | None]
+) -> None:
+    """Refuse to go without runs that may still come."""
+    lost = {place for place, start in starts.items() if start and start.status.is_broken}
+    missing = [i for i, run in enumerate(runs) if run is None and str(i) not in lost]
+    if missing:
+        raise InputError(
+            "runs that frames are to be taken of have no result",
+            given=f"{len(missing)} of {len(runs)}: {', '.join(f'run{i}' for i in missing)}",
+            allowed="runs that ended, however they did; frames are taken once and then labelled",
+            remedy="look at the md steps with `haloflow status`, and run the sweep again",
         )
 
 

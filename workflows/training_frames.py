@@ -95,10 +95,11 @@ def frames_step(
     taken = {phase_id: structure_hash(crystal) for phase_id, crystal in crystals.items()}
     taken |= {f"mixture{index}": content_hash(one) for index, one in enumerate(mixtures)}
     if is_vasp(teacher):
+        starts = {str(i): stored(run.after[0]) for i, run in enumerate(runs) if run.after}
         sample = chain.add(
             f"frame_sample-{name}",
             asked.sample(),
-            inputs=inputs,
+            inputs=inputs | {"starts": starts},
             parents=parents | taken,
             after=tuple(runs),
             cost=analysis_cost(),

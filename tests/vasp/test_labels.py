@@ -64,7 +64,9 @@ def runs(store):
 def sample(store, runs):
     crystals = {"NaCl_B1": get_phase("NaCl_B1").structure()}
     mixtures = [Mixture({"NaCl": 1.0}).canonical()]
-    return run_job(SAMPLING.make([*runs, None], crystals, mixtures), store)
+    given = [*runs, None]  # what would have started from a melt that broke down
+    melt = runs[0].model_copy(update={"status": Status.DECOMPOSED})
+    return run_job(SAMPLING.make(given, crystals, mixtures, starts={"3": melt}), store)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +91,14 @@ def test_a_sample_holds_the_most_different_frames_of_all_there_is(store, sample,
     assert set(sample.provenance.parents) >= {run.identity for run in runs}
     assert {frame.info.get("temperature_k") for frame in frames} == {300.0, None}
     with pytest.raises(InputError, match="a training set has no frames"):
-        run_job(SAMPLING.make([None]), store)
+        run_job(SAMPLING.make([]), store)
+
+
+def test_frames_are_not_taken_while_a_run_may_still_come(store, runs):
+    with pytest.raises(InputError, match="runs that frames are to be taken of") as refused:
+        run_job(SAMPLING.make([*runs, None, None], starts={"3": runs[0], "4": None}), store)
+    assert "2 of 5: run3, run4" in str(refused.value)
+    assert "run the sweep again" in str(refused.value)
 
 
 def test_a_label_is_what_vasp_says_of_that_frame_in_its_own_order(store, sample, labels):

@@ -15,6 +15,7 @@ from haloflow.makers.md import MDMaker
 from haloflow.makers.tuned_md import TunedMDMaker
 from haloflow.makers.vasp_labels import VaspLabelMaker
 from haloflow.stores.connection import open_store
+from haloflow.workflows.chain import output_of
 from haloflow.workflows.managers.resources import stage_of
 from haloflow.workflows.plan import plan_sweep
 from haloflow.workflows.sweep import load_sweep
@@ -42,6 +43,8 @@ def test_frames_are_sampled_labelled_one_by_one_and_gathered():
     runs = {step.identity for step in steps.values() if step.kind in ("md", "melt_quench")}
     assert set(sample.after) == runs
     assert (sample.maker.most_frames, sample.maker.levels) == (6, ())
+    melt = output_of(steps["melt_quench-seed1"])
+    assert sample.inputs["starts"] == {"1": melt, "2": melt}
     labels = [steps[f"label-fine_tune_frames-{n:03d}"] for n in range(1, 7)]
     assert [label.maker for label in labels] == [
         VaspLabelMaker(level=D3, number=n) for n in range(1, 7)

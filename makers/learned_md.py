@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..engines.trained_models import name_of
 from ..errors import InputError
+from ..stores.documents import MDDocument, StepDocument
 from ..stores.learned_runs import ModelSpan, joined_level
 from .domain_check import left_domain
 from .handed_on import FOLDERS, handed_on, start_anew_for
@@ -18,7 +19,6 @@ from .trained_models import bring_model
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-    from ..stores.documents import MDDocument, StepDocument
     from ..stores.models import TrainedModelDocument
 
 
@@ -44,7 +44,7 @@ class LearnedMDMaker(MDMaker):
         return False
 
     @step_job(needs_all_inputs=False)
-    def make(  # type: ignore[override]  # a run that goes on has more before it than a start
+    def make(
         self,
         start: Structure | StepDocument | None,
         run: MDDocument | None,
@@ -74,13 +74,13 @@ class LearnedMDMaker(MDMaker):
                 given="an MD step without a result",
                 remedy="look at that step with `haloflow show`, and run the sweep again",
             )
-        arrived = [one for one in (start, run, student) if hasattr(one, "identity")]
-        known = parents or {one.kind: one.identity for one in arrived}
-        used = {one.identity for one in arrived}
+        given = {"start": start, "run": run, "student": student}
+        arrived = {n: one.identity for n, one in given.items() if isinstance(one, StepDocument)}
+        known = parents or arrived
         return self.run_step(
             lambda context: self._go_on(start, run, student, context),
             known,
-            [identity for identity in known.values() if identity in used],
+            [identity for identity in known.values() if identity in arrived.values()],
         )
 
     def _go_on(

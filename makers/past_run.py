@@ -39,7 +39,7 @@ def kept_state(parts: Mapping[str, MDResult], context: StepContext) -> Iterator[
     """
     last = list(parts)[-1]
     by_its_grade = parts[last].status is Status.OUT_OF_DOMAIN
-    for part in reversed(parts):
+    for part in reversed(list(parts)):
         path = trusted_file(context.directory / part, though_doubted=by_its_grade)
         if path is None:
             continue

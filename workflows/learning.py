@@ -25,8 +25,8 @@ from ..makers.melt_quench import MeltQuenchMaker
 from ..stores.learned_runs import round_name
 from .chain import PlannedStep, StepChain, output_of
 from .cost import dynamics_cost
-from .student import distillation_cost, teacher_of, trial_temperatures_k
-from .training_frames import stored
+from .student import distillation_cost, trial_temperatures_k
+from .training_frames import stored, teacher_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -126,3 +126,14 @@ def test_packed_files_are_read_alike(task, salt):
     plain = read_outcome(path.parent)
     assert packed.energy_ev == plain.energy_ev == result.outcome.energy_ev
     assert [f.energy_ev for f in read_frames(path.parent)] == [plain.energy_ev]
+
+
+def test_the_free_energy_is_that_of_the_last_step_with_the_entropy_of_smearing(task, salt):
+    work = task()
+    energy = evaluate_with_vasp(salt, work).outcome.energy_ev
+    (path,) = (work.runs("static")[-1]).glob("vasprun.xml.gz")
+    before, mark, after = gzip.decompress(path.read_bytes()).decode().rpartition("e_fr_energy")
+    said = f'"> {energy:.8f}'
+    assert said in after
+    path.write_bytes(gzip.compress((before + mark + after.replace(said, '"> -7.5', 1)).encode()))
+    assert read_outcome(path.parent).free_energy_ev == -7.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..errors import InputError
 from ..identity import content_hash
 from ..quantity import Status
 from .distill import DistillMaker
@@ -56,12 +57,19 @@ class LearnedSetMaker(TrainingSetMaker):
     def _collect(
         self, groups: list[Group], earlier: Sequence[TrainingSetDocument], context: StepContext
     ) -> TrainingSetDocument:
-        if not groups and len(earlier) == 1:
+        if len(earlier) != 1:
+            raise InputError(
+                "a round of learning adds frames to the set of its student",
+                given=f"{len(earlier)} sets before",
+                allowed="one, in this store",
+                remedy="plan in the store that trained the student, or copy that one "
+                "(`haloflow db copy`)",
+            )
+        if not groups:
             return _same(earlier[0], context)
         start_anew_for(content_hash(sorted(context.parents.values())), context, "labels")
         found = super()._collect(groups, earlier, context)
-        known = sum(sum(one.n_frames.values()) for one in earlier)
-        if len(earlier) == 1 and sum(found.n_frames.values()) == known:
+        if sum(found.n_frames.values()) == sum(earlier[0].n_frames.values()):
             return _same(earlier[0], context)
         return found
 

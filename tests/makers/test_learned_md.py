@@ -174,6 +174,9 @@ def test_frames_that_teach_nothing_new_make_no_student(made):
     """A run that left, of which no frame is of use: it stays out of domain."""
     frames = made.learn_from([made.left], max_force_ev_a=1e-6)
     assert frames.handed_from == made.frames.identity
+    with pytest.raises(InputError, match="adds frames to the set of its student") as caught:
+        made.workshop.run(LearnedSetMaker(level=LEVEL, **SET), [made.left], None, None, [None])
+    assert "0 sets before" in str(caught.value)
 
 
 def test_a_broken_run_is_handed_on_and_a_missing_one_is_an_error(made):

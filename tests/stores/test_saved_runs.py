@@ -293,3 +293,23 @@ def test_without_a_place_nothing_is_done(tmp_path):
         assert not saver.is_needed
         assert not saver.restore()
         assert store.saved.query_one({}) is None
+
+
+def test_files_of_another_step_are_where_that_step_stored_them(on_folder):
+    """A step that hands a run on refers to files that its machine may never have had."""
+    with on_folder.opened("a") as here, on_folder.opened("b") as there:
+        ours, a = saver_of(here)
+        work_on(a, 500, n_chunks=1)
+        path = a / "npt/trajectory/chunk-000000.h5"
+        chunk = FileReference(
+            path=path.relative_to(here.files_dir).as_posix(), sha256=file_sha256(path),
+            n_bytes=path.stat().st_size, role="x",
+        )  # fmt: skip
+        other = RunSaver(there, "7b" * 32, there.files_dir / "7b" / ("7b" * 32), 0.0)
+        with pytest.raises(TrajectoryError, match="gone before it was stored"):
+            other.secure([chunk])
+        ours.secure([chunk])
+        other.secure([chunk])
+        theirs, _ = saver_of(there)
+        with pytest.raises(TrajectoryError, match="gone before it was stored"):
+            theirs.secure([chunk])

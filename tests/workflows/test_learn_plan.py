@@ -11,6 +11,7 @@ from haloflow.errors import SweepError
 from haloflow.makers.learned_md import LearnedMDMaker
 from haloflow.stores.connection import open_store
 from haloflow.workflows.learning import in_order
+from haloflow.workflows.managers.task import Ending, Orders, run_queued
 from haloflow.workflows.plan import plan_sweep
 
 pytestmark = pytest.mark.usefixtures("own_machine")
@@ -168,3 +169,12 @@ def test_auto_is_the_student_of_md(held):
         with pytest.raises(SweepError, match=r"student\.parent: auto is the student") as why:
             plan_sweep(learning("auto", md=md, **more), store)
         assert "MD at chgnet-r2scan-d3" in str(why.value)
+
+
+def test_a_queue_leaves_out_what_has_no_run_to_go_on_with(held):
+    store, student, name = held
+    steps = named(plan_sweep(learning(name), store), 1)
+    last, taught = steps["md-300K"], steps["student-round2"].identity
+    put(store, student.model_copy(update={"identity": taught}))
+    orders = Orders(last.identity, last.name, last.after, (), 60.0, 1, 0.1)
+    assert run_queued(last.to_job(), orders, store) is Ending.SKIPPED

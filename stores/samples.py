@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 DocumentT = TypeVar("DocumentT", bound=StepDocument)
 ANALYSES = ("diffusion", "transport", "structure", "landscape")
 """Stages that take the MD runs of a sample, those that arrived."""
+TUNED = "tuned_"
+"""Before the name of a step that a model of the same sweep drives, or that analyses such runs."""
 _RELAXATIONS = ("phase-", "reference-", "frame-")
 """Of competing phases at the level of the hull, and of an ensemble; of frames."""
 
@@ -157,7 +159,7 @@ def _reason(state: StepState) -> str:
 
 
 def _stage(name: str) -> str:
-    return SEED_PART.sub("", without_round(name))
+    return SEED_PART.sub("", without_round(name)).removeprefix(TUNED)
 
 
 def _parents(name: str, known: Collection[str]) -> list[str]:
@@ -168,7 +170,8 @@ def _parents(name: str, known: Collection[str]) -> list[str]:
     relaxed = [f"relax-hull{sample}", f"static{sample}", f"relax{sample}"]
     stage = _stage(name)
     if stage in ANALYSES:
-        return [other for other in known if other.startswith(f"md{sample}-")]
+        runs = f"{TUNED if name.startswith(TUNED) else ''}md{sample}-"
+        return [other for other in known if other.startswith(runs)]
     if stage.startswith("frame-"):
         return [f"md{sample}-{stage.split('-')[1]}"]
     if stage.startswith("md-") or stage == "neb":
@@ -193,7 +196,8 @@ def step_state(
     failures: Mapping[str, str],
 ) -> StepState:
     """Return what is known of the step `name`: computed, running, failed or waiting."""
-    kind = "relax" if name.startswith(_RELAXATIONS) else without_round(name).partition("-")[0]
+    stage = without_round(name).removeprefix(TUNED)
+    kind = "relax" if stage.startswith(_RELAXATIONS) else stage.partition("-")[0]
     if document is None:
         if is_running:
             return StepState(name=name, kind=kind, identity=identity, state="running")

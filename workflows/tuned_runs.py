@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..makers.md import MDMaker
 from ..makers.tuned_md import TunedMDMaker
-from ..stores.samples import ANALYSES
+from ..stores.samples import ANALYSES, TUNED
 from .chain import StepChain, output_of
 from .cost import analysis_cost, dynamics_cost
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from .chain import PlannedStep
     from .plan import CandidatePlan
 
-PREFIX = "tuned_"
 _OWN = {field.name for field in fields(MDMaker)} - {"name", "level"}
 
 
@@ -39,7 +38,7 @@ def tuned_runs(
         for step in draft.steps:
             if step.name in {f"{stage}{suffix}" for stage in ANALYSES}:
                 chain.add(
-                    f"{PREFIX}{step.name}",
+                    f"{TUNED}{step.name}",
                     step.maker,
                     inputs={"runs": [output_of(run) for run in runs]},
                     parents={run.name: run.identity for run in runs},
@@ -73,7 +72,7 @@ def _runs(
         maker = TunedMDMaker(**known | lengths | {"temperature_k": kelvin})
         runs.append(
             chain.add(
-                f"{PREFIX}md{suffix}-{kelvin:g}K",
+                f"{TUNED}md{suffix}-{kelvin:g}K",
                 maker,
                 inputs={"start": like.inputs["start"], "model": output_of(model)},
                 parents=like.parents | {"model": model.identity},

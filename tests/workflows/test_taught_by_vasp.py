@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from pair_potential import LEVEL
+from sample_documents import quenched
 from tiny_sweeps import CRYSTAL, GLASS, tiny_sweep
 
 from haloflow.engines.vasp_levels import is_vasp
@@ -14,7 +15,10 @@ from haloflow.identity import step_uuid
 from haloflow.makers.md import MDMaker
 from haloflow.makers.tuned_md import TunedMDMaker
 from haloflow.makers.vasp_labels import VaspLabelMaker
+from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
+from haloflow.stores.samples import Steps, step_state
+from haloflow.systems.phases import get_phase
 from haloflow.workflows.chain import output_of
 from haloflow.workflows.managers.resources import stage_of
 from haloflow.workflows.plan import plan_sweep
@@ -110,10 +114,23 @@ def test_the_model_runs_every_sample_in_the_sweep_that_trains_it():
     assert "tuned_md-300K" in crystal
     assert crystal["tuned_md-300K"].maker.full_cell
     assert {s.maker.level for s in glass.values() if type(s.maker) is MDMaker} == {LEVEL}
+    waiting = [step_state(name, "x", None, is_running=False, failures={}) for name in glass]
+    assert {one.kind for one in waiting if one.name.startswith("tuned_md")} == {"md"}
     named_ones = named(plan_sweep(taught(md={"temperatures_k": [350]})))
     assert [n for n in named_ones if n.startswith("tuned_md")] == ["tuned_md-seed1-350K"]
     with pytest.raises(SweepError, match="a temperature stands twice"):
         taught(md={"temperatures_k": [350, 350]})
+
+
+def test_runs_by_the_model_are_skipped_with_the_glass_that_broke_down():
+    (candidate,) = plan_sweep(taught(md={})).candidates
+    melt = candidate.document.steps["melt_quench-seed1"]
+    broken = quenched(get_phase("NaCl_B1").structure(), melt).model_copy(
+        update={"status": Status.DECOMPOSED}
+    )
+    states = {one.name: one for one in Steps.of(candidate.document, {melt: broken}, (), {}).states}
+    for name in ("md-seed1-300K", "tuned_md-seed1-300K", "tuned_diffusion-seed1"):
+        assert (states[name].state, states[name].status) == ("skipped", Status.DECOMPOSED)
 
 
 def test_a_teacher_has_to_know_the_elements():

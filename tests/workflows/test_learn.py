@@ -181,6 +181,16 @@ def test_people_are_told(place, report):
     assert "training_set-round1" in plan.output
 
 
+def test_the_store_is_whole_and_a_dataset_holds_each_file_once(place, report, tmp_path):
+    assert "nothing is wrong" in place.show("db", "check").lower()
+    made = tmp_path / "dataset"
+    place.show("export", "tiny", "--trajectories", "--to", str(made))
+    found = CliRunner().invoke(app, ["export", "--verify", str(made)])
+    assert found.exit_code == 0, found.output
+    chunks = {file.path for one in place.documents(place.sweep()).values() for file in one.files}
+    assert {path for path in chunks if not (made / "files" / path).is_file()} == set()
+
+
 def test_what_is_outside_after_the_last_round_stays_so(place, report):
     """Of frames that are all like known ones no student comes."""
     sweep = place.sweep(least_distance=1e3, learn_rounds=1)

@@ -190,7 +190,7 @@ class MDMaker(LevelMaker):
             status, note = domain_verdict(report)
         files = [*(past.files_before if past else ()), *context.trajectories(parts)]
         if left_domain(status, report):
-            files += [*kept_state(parts, context)]
+            files += [*kept_state(parts, context, report)]
         volumes = past.equilibration_volumes_a3(context.files) if past else None
         if "equilibration" in parts:
             volumes = parts["equilibration"].thermo["volume_a3"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from ..engines.checkpoint import Checkpoint  # noqa: TC001  (a field of a dataclass)
 from ..engines.trusted import begin_from, chunks_before, first_frame, read_trusted, trusted_file
 from ..quantity import Status
 from ..stores.file_paths import ROLE
+from .domain_check import domain_verdict
 from .references import reference_to
 from .stored_trajectories import chunks_of, open_stored, parts_of
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ..engines.potentials import PotentialIdentity
     from ..engines.trajectory import TrajectoryFile
     from ..stores.documents import FileReference, MDDocument
+    from ..stores.domain_report import DomainReport
     from ..stores.step_files import StepFiles
     from .step import StepContext
 
@@ -32,15 +34,19 @@ STATE_ROLE: Final = "checkpoint-"
 PARTS: Final = ("equilibration", "production")
 
 
-def kept_state(parts: Mapping[str, MDResult], context: StepContext) -> Iterator[FileReference]:
+def kept_state(
+    parts: Mapping[str, MDResult], context: StepContext, report: DomainReport | None
+) -> Iterator[FileReference]:
     """Yield the file of the last trusted state of a run; none where there is no such state.
 
-    It lies in the last part, or is the end of the one before.
+    It lies in the last part, or is the end of the one before. A run that was ended by its grade,
+    and by then had no more frames above the lower one than allowed, is trusted up to its end;
+    others up to the first of these.
     """
     last = list(parts)[-1]
-    by_its_grade = parts[last].status is Status.OUT_OF_DOMAIN
+    was_sound = domain_verdict(report)[0] is Status.OK
     for part in reversed(list(parts)):
-        path = trusted_file(context.directory / part, though_doubted=by_its_grade)
+        path = trusted_file(context.directory / part, though_doubted=was_sound)
         if path is None:
             continue
         is_end = read_trusted(path).step == parts[part].n_steps
@@ -87,7 +93,7 @@ class PastRun:
                 references = parts_of(run).get(part, [])
                 chunks = chunks_before(state, chunks_of(references, files))
                 here = [
-                    _at(chunk, files.local(reference))
+                    replace(chunk, path=files.local(reference))
                     for chunk, reference in zip(chunks, references, strict=False)
                 ]
                 return cls(run, part, state, here)
@@ -122,7 +128,3 @@ class PastRun:
         if not chunks:
             return None
         return open_stored(chunks, files).thermo()["volume_a3"]
-
-
-def _at(chunk: TrajectoryFile, path: Path) -> TrajectoryFile:
-    return type(chunk)(path, chunk.sha256, chunk.n_bytes, chunk.n_frames)

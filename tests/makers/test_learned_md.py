@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from cold_salt import LEFT_K, REFINED, cold_student, rock_salt, student_maker
-from pair_potential import LEVEL
+from pair_potential import LEVEL, Pair
+from pymatgen.io.ase import AseAtomsAdaptor
 from trained_models import change_machine
 
+from haloflow.engines.guards import GuardVerdict
+from haloflow.engines.md import MDSettings, run_md
 from haloflow.engines.trajectory import TrajectoryReader
 from haloflow.errors import CheckpointError, InputError
 from haloflow.makers.diffusion import DiffusionMaker
@@ -17,17 +20,18 @@ from haloflow.makers.domain_check import left_domain
 from haloflow.makers.learned_md import LearnedMDMaker
 from haloflow.makers.learned_students import LearnedSetMaker, LearnedStudentMaker
 from haloflow.makers.md import MDMaker
-from haloflow.makers.past_run import PastRun
+from haloflow.makers.past_run import PastRun, kept_state
 from haloflow.makers.run_data import part_of, production_of
-from haloflow.makers.step import step_job
+from haloflow.makers.step import StepContext, step_job
 from haloflow.quantity import Status
 from haloflow.settings import get_settings
 from haloflow.stores.connection import open_store
+from haloflow.stores.domain_report import DomainReport
 from haloflow.stores.learned_runs import shared_level
 
 MD = {
     "equilibration_steps": 100, "production_steps": 600, "trajectory_interval": 10,
-    "checkpoint_interval": 50, "full_cell": True,
+    "checkpoint_interval": 50, "full_cell": True, "timestep_fs": 1.0,
 }  # fmt: skip
 SET = {"last_frames": 10, "frames_per_run": 20, "least_distance": 0.02, "max_force_ev_a": 1e3}
 
@@ -227,3 +231,36 @@ def test_damaged_states_are_named(made):
     finally:
         path.write_bytes(data)
     assert TrajectoryReader(PastRun.of(made.left, made.files).chunks or path.parents[1]).n_frames
+
+
+@pytest.mark.parametrize(
+    ("share", "doubt", "end", "kept"),
+    [
+        (0.01, 110, 270, "production/checkpoints/step-000000000250.ckpt"),
+        (0.20, 110, 270, "production/checkpoints/step-000000000100.ckpt"),
+        (0.20, 110, None, "production/checkpoints/step-000000000100.ckpt"),
+        (0.20, 10, None, "equilibration/checkpoints/step-000000000100.ckpt"),
+        (0.20, None, None, "equilibration/checkpoints/step-000000000100.ckpt"),
+    ],
+)
+def test_a_run_is_trusted_up_to_too_many_doubts(share, doubt, end, kept, tmp_path):
+    """Ended by its grade with few frames above the lower one, up to its end."""
+
+    def guard(atoms, step):
+        if step == end:
+            return GuardVerdict(Status.OUT_OF_DOMAIN, "left")
+        return GuardVerdict(Status.OUT_OF_DOMAIN, "doubted", ends=False) if step == doubt else None
+
+    atoms = AseAtomsAdaptor.get_atoms(rock_salt(), msonable=False)
+    context = StepContext("5" * 64, tmp_path / "step", tmp_path, {})
+    parts = {
+        name: run_md(
+            atoms, Pair(), MDSettings("nve", 30.0, n, checkpoint_interval=50),
+            context.directory / name, signature=name, guards=guards,
+        )
+        for name, n, guards in (("equilibration", 100, []), ("production", 300, [guard]))
+    }  # fmt: skip
+    report = DomainReport(share_above=share, grade=2.0, n_graded=100)
+    (file,) = kept_state(parts, context, report)
+    assert file.path == f"step/{kept}"
+    assert file.role == f"checkpoint-{kept.partition('/')[0]}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -149,6 +151,27 @@ def test_it_begins_once_and_a_kill_meanwhile_does_no_harm(md_cases, tmp_path):
     frame = first_frame(state, TrajectoryReader(tmp_path / "ended").files)
     np.testing.assert_allclose(frame.positions, md_cases.noble_gas().positions, atol=1e-6)
     assert frame == first_frame(state, []) or state.meta["n_chunks"]
+
+
+def test_what_goes_on_is_resumed_as_any_run(md_cases, tmp_path):
+    straight = run(md_cases, "langevin", tmp_path / "straight")
+    run(md_cases, "langevin", tmp_path / "ended", end=END)
+    state = read_trusted(trusted_file(tmp_path / "ended"))
+    chunks = chunks_before(state, TrajectoryReader(tmp_path / "ended").files)
+    begin_from(tmp_path / "later", state, chunks, signature="later", same_potential=True)
+    shutil.rmtree(tmp_path / "ended")
+
+    def lethal(atoms, step):
+        if step == 80:
+            raise KeyboardInterrupt
+
+    settings = md_cases.settings_of("langevin")
+    arguments = (md_cases.noble_gas(), md_cases.SkinLennardJones(), settings, tmp_path / "later")
+    with pytest.raises(KeyboardInterrupt):
+        run_md(*arguments, signature="later", guards=[lethal])
+    later = run_md(*arguments, signature="later")
+    np.testing.assert_array_equal(later.atoms.positions, straight.atoms.positions)
+    assert_equal(tmp_path / "straight", tmp_path / "later")
 
 
 def test_what_was_damaged_is_not_gone_on_from(md_cases, tmp_path):

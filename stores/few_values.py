@@ -67,7 +67,7 @@ def _matching(collection: Any, path: str, conditions: list[Document]) -> list[st
     if known is None or (has_told and None in known):
         return None
     first, _, rest = path.partition(".")
-    alone = {"_id": 1, first: {rest: "$_id"} if rest else "$_id"}
+    alone: Document = {"_id": 1, first: {rest: "$_id"} if rest else "$_id"}
     if path == "chemsys":
         alone["elements"] = {"$split": ["$_id", "-"]}
     stages = [*_values(path), {"$project": alone}, {"$match": {"$and": conditions}}]

@@ -21,7 +21,7 @@ from ...stores.results import stored_outputs
 from .entries import entries_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from typing import Any
 
     from pymatgen.core import Structure
@@ -145,7 +145,7 @@ class EntryMirror:
         return {name: _relaxed(steps) for name, steps in known.items() if steps}
 
 
-def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+def _batches(names: list[str]) -> Iterator[list[str]]:
     for start in range(0, len(names), _BATCH):
         yield names[start : start + _BATCH]
 

@@ -68,9 +68,9 @@ class NepSettings:
     batch: int = 4
     learning_rate: float = 0.01
     final_learning_rate: float = 1e-4
-    weight_energy: float = 0.05
+    weight_energy: float = 1.0
     weight_force: float = 1.0
-    weight_virial: float = 0.05
+    weight_virial: float = 1.0
     seed: int = 1
     checkpoint_epochs: int = 1
 

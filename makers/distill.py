@@ -73,7 +73,7 @@ class DistillMaker(LevelMaker):
     seed: int = 1
 
     kind: ClassVar[str] = "trained_model"
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
     not_physics: ClassVar[tuple[str, ...]] = ("name", "checkpoint_interval")
 
     def physics(self) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class CheckProtocol(BaseModel):
     diffusion_steps: int = Field(20_000, ge=10, description="Length of these.")
     long_steps: int = Field(100_000, ge=20, description="Length of the student's own runs.")
     long_temperatures_k: tuple[_Kelvin, ...] | None = Field(
-        None, description="Of these; default: coldest MD, middle, melt."
+        None, description="Of these; default: coldest, middle and hottest MD."
     )
     density_tolerance: float = Field(0.02, gt=0, description="Difference over the teacher's.")
     peak_tolerance_a: float = Field(0.03, gt=0, description="Of first peaks, cation to anion.")

@@ -145,10 +145,10 @@ def plan_trials(
 ) -> list[Trial]:
     """Return the trials of a student.
 
-    From one disordered frame of each formula: constant pressure at each temperature, a quench
-    from the highest to the lowest, and constant volume at each density at the highest. From
-    each crystal: its whole cell free at the lowest temperature. From each packing: relaxed, then
-    molten, as glasses are made.
+    From one disordered frame of each formula: constant pressure at each temperature but the
+    highest, that of the melt, which may boil; constant volume there, as it is, at each density,
+    and in a quench to the lowest. From each crystal: its whole cell free at the lowest
+    temperature. From each packing: relaxed, then molten, as glasses are made.
     """
     hot, cold = max(temperatures_k), min(temperatures_k)
     common = {"n_steps": n_steps, "timestep_fs": timestep_fs, "trajectory_interval": 10}
@@ -163,9 +163,10 @@ def plan_trials(
 
     for start in starts:
         for temperature in sorted(temperatures_k):
-            add(f"{temperature:g}K", start, "npt-isotropic", temperature, None)
+            ensemble = "npt-isotropic" if temperature < hot else "nvt-langevin"
+            add(f"{temperature:g}K", start, ensemble, temperature, None)
         if hot > cold:
-            add("quench", start, "npt-isotropic", hot, cold)
+            add("quench", start, "nvt-langevin", hot, cold)
         for scale in density_scales:
             squeezed = start.copy()
             squeezed.set_cell(start.cell.array * scale ** (-1 / 3), scale_atoms=True)

@@ -137,17 +137,21 @@ def student_steps(
             asked.check,
             drafts,
             trained=trained,
-            temperatures_k=student.temperatures_k,
+            temperatures_k=_md_temperatures_k(sweep),
         )
     return list(chain.steps.values())
 
 
 def trial_temperatures_k(sweep: Sweep) -> tuple[float, ...]:
-    """Return temperatures of a student's own runs: coldest MD, middle, hottest of all."""
+    """Return temperatures of a student's own runs: coldest, middle and hottest MD, and melt."""
+    of_md = _md_temperatures_k(sweep)
+    return tuple(sorted({*of_md, max(of_md[-1], sweep.melt_quench.melt_temperature_k)}))
+
+
+def _md_temperatures_k(sweep: Sweep) -> tuple[float, ...]:
     cold = min([*sweep.md.temperatures_k, *(sweep.md.crystal_temperatures_k or ())])
-    hot = max(*sweep.md.temperatures_k, sweep.melt_quench.melt_temperature_k)
-    middle = round((cold + hot) / 2, 1)
-    return tuple(sorted({cold, middle, hot}))
+    hot = max(sweep.md.temperatures_k)
+    return tuple(sorted({cold, round((cold + hot) / 2, 1), hot}))
 
 
 def distillation_cost(

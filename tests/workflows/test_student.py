@@ -39,7 +39,7 @@ def test_all_candidates_share_one_student():
     assert isinstance(frames, TrainingSetMaker)
     assert isinstance(student, DistillMaker)
     assert (frames.level, student.level) == (LEVEL, LEVEL)
-    assert student.temperatures_k == (300.0, 450.0, 600.0)
+    assert student.temperatures_k == (300.0, 350.0, 400.0, 600.0)
     runs = [s.identity for c in plan.candidates for s in c.steps if s.kind in ("md", "melt_quench")]
     assert set(steps["training_set"].after) == set(runs)
     assert steps["student"].after == (shared["training_set"],)
@@ -89,7 +89,7 @@ def test_a_check_comes_after_the_student_and_the_teachers_runs():
     mine = {name for name in glass.document.steps if name.startswith("md-")}
     assert {glass.document.steps[name] for name in mine} < set(check.after)
     assert {steps["student"].identity, moving.identity} < set(check.after)
-    assert check.maker.long_temperatures_k == (300.0, 450.0, 600.0)
+    assert check.maker.long_temperatures_k == (300.0, 350.0, 400.0)
     assert glass.document.steps["student"] == plain.candidates[0].document.steps["student"]
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import InputError
-from ..identity import content_hash
 from ..quantity import Status
 from .distill import DistillMaker
 from .domain_check import left_domain
@@ -67,7 +66,6 @@ class LearnedSetMaker(TrainingSetMaker):
             )
         if not groups:
             return _same(earlier[0], context)
-        start_anew_for(content_hash(sorted(context.parents.values())), context, "labels")
         found = super()._collect(groups, earlier, context)
         if sum(found.n_frames.values()) == sum(earlier[0].n_frames.values()):
             return _same(earlier[0], context)

@@ -119,6 +119,7 @@ def learning_rounds(
     before: dict[str, PlannedStep] = {}
     for number in range(1, asked.learn_rounds + 1):
         taken = [own[-1] for own in runs.values()] + (melts if number == 1 else [])
+        taken.sort(key=lambda run: run.identity)  # whichever the sweep names first
         n_new = len(taken) * (asked.frames_per_run + asked.last_frames)
         n_known += n_new
         frames = chain.add(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..makers.frame_sample import FrameSampleMaker
 from ..makers.labelled_set import LabelledSetMaker
+from ..makers.learned_md import LearnedMDMaker
 from ..makers.learned_students import LearnedSetMaker
 from ..quantity import Status
 from ..stores.results import used_all
@@ -15,16 +16,18 @@ if TYPE_CHECKING:
 
     from .chain import PlannedStep
 
-_COLLECTING = (FrameSampleMaker, LabelledSetMaker, LearnedSetMaker)
+_COLLECTING = (FrameSampleMaker, LabelledSetMaker, LearnedSetMaker, LearnedMDMaker)
+"""Whose results, made again, are others under the same identity."""
 
 
 def outdated_results(
     steps: Mapping[str, PlannedStep], stored: Mapping[str, Mapping[str, Any]]
 ) -> set[str]:
-    """Return stored results that lacked an input, and what was learned of frames that did.
+    """Return stored results that lacked an input, and what was made of such ones.
 
     A sample of frames, their labels, what is trained on these and runs by what was trained go
-    together: what becomes of a sample that is taken again is made again.
+    together: what becomes of a sample that is taken again is made again, and so are rounds of
+    learning and analyses after a student that came late.
 
     Parameters
     ----------

@@ -75,7 +75,7 @@ def parent_of(
         raise SweepError(
             problem, given=f"{name}, no frames {document.data_hash[:12]}", remedy=remedy
         )
-    return Parent(document, sets[0])
+    return Parent(document, min(sets))
 
 
 def _student_of_runs(resolved: Sequence[ResolvedSweep]) -> str:

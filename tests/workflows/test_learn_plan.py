@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from learning_store import put, put_set, put_student
-from tiny_sweeps import GLASS, tiny_sweep
+from tiny_sweeps import CRYSTAL, GLASS, tiny_sweep
 from trained_models import own_machine  # noqa: F401  (a fixture)
 
 from haloflow.errors import SweepError
@@ -12,6 +12,7 @@ from haloflow.makers.learned_md import LearnedMDMaker
 from haloflow.stores.connection import open_store
 from haloflow.workflows.learning import in_order
 from haloflow.workflows.managers.task import Ending, Orders, run_queued
+from haloflow.workflows.outdated import outdated_results
 from haloflow.workflows.plan import plan_sweep
 
 pytestmark = pytest.mark.usefixtures("own_machine")
@@ -178,3 +179,32 @@ def test_a_queue_leaves_out_what_has_no_run_to_go_on_with(held):
     put(store, student.model_copy(update={"identity": taught}))
     orders = Orders(last.identity, last.name, last.after, (), 60.0, 1, 0.1)
     assert run_queued(last.to_job(), orders, store) is Ending.SKIPPED
+
+
+def test_the_order_of_systems_changes_no_round(held):
+    store, _, name = held
+    plan, turned = (
+        plan_sweep(learning(name, systems=systems), store)
+        for systems in ([GLASS, CRYSTAL], [CRYSTAL, GLASS])
+    )
+    assert set(plan.steps) == set(turned.steps)
+
+
+def test_what_follows_a_student_that_came_late_is_made_again(held):
+    store, _, name = held
+    steps = plan_sweep(learning(name, systems=[GLASS]), store).steps
+    ids = {step.name: identity for identity, step in steps.items()}
+    late = ids["student-round1"]
+    stored = {
+        identity: {
+            "status": "out_of_domain",
+            "provenance": {"parents": [one for one in step.parents.values() if one != late]},
+        }
+        for identity, step in steps.items()
+        if identity != late
+    }
+    found = outdated_results(steps, stored)
+    again = {n for n, i in ids.items() if i in found}
+    runs = {f"{which}md-seed1-{t}K" for which in ("round1-", "") for t in (300, 400)}
+    assert runs | {"training_set-round2", "student-round2", "diffusion-seed1"} <= again
+    assert not again & {"training_set-round1", "melt_quench-seed1", "round0-md-seed1-300K"}

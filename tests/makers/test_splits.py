@@ -106,12 +106,12 @@ def test_a_child_tests_on_nothing_that_its_parent_has_learned(workshop):
     model = workshop.run(FineTuneMaker(mace=shape, training=training), frames)
     runs = {group.name: group.split for group in frames.groups}
     assert model.splits == runs
-    (weights,) = workshop.files(model, "weights")
+    sources = {role: workshop.files(model, role)[0] for role in ("weights", "domain")}
     swapped = {"train": "test", "test": "train", "validation": "validation"}
     turned = {name: swapped[split] for name, split in runs.items()}
     for known in (turned, {}):
         parent = model.model_copy(update={"splits": known})
-        kept = keep_model(parent.model_dump_json(), {"weights": weights})
+        kept = keep_model(parent.model_dump_json(), sources)
         child = workshop.run(
             FineTuneMaker(parent=name_of(kept.level), training=training | {"seed": 7 - len(known)}),
             frames,

@@ -130,7 +130,7 @@ def begin_from(
     }
     own = {
         "signature": signature,
-        "n_resumes": 0,
+        "n_resumes": 0 if state.meta["complete"] else -1,  # beginning there is no stop
         "wall_s": 0.0,
         "verdict": None,
         TRUSTED: state.step,

@@ -74,6 +74,7 @@ def test_with_the_same_potential_it_is_the_run_that_was_never_ended(case, md_cas
     state, later = go_on(md_cases, case, tmp_path / "ended", tmp_path / "later")
     assert state.step == 60
     assert (later.status, later.n_steps) == (Status.OK, 90)
+    assert later.n_resumes == 0, "nobody stopped it"
     np.testing.assert_array_equal(later.atoms.positions, straight.atoms.positions)
     np.testing.assert_array_equal(later.atoms.get_momenta(), straight.atoms.get_momenta())
     np.testing.assert_array_equal(later.atoms.cell.array, straight.atoms.cell.array)
@@ -153,7 +154,9 @@ def test_it_begins_once_and_a_kill_meanwhile_does_no_harm(md_cases, tmp_path):
     assert frame == first_frame(state, []) or state.meta["n_chunks"]
 
 
-def test_what_goes_on_is_resumed_as_any_run(md_cases, tmp_path):
+@pytest.mark.parametrize(("killed_at", "n_resumes"), [(80, 0), (90, 1)])
+def test_what_goes_on_is_resumed_as_any_run(killed_at, n_resumes, md_cases, tmp_path):
+    """A stop counts once the run has saved something of its own, as for any run."""
     straight = run(md_cases, "langevin", tmp_path / "straight")
     run(md_cases, "langevin", tmp_path / "ended", end=END)
     state = read_trusted(trusted_file(tmp_path / "ended"))
@@ -162,7 +165,7 @@ def test_what_goes_on_is_resumed_as_any_run(md_cases, tmp_path):
     shutil.rmtree(tmp_path / "ended")
 
     def lethal(atoms, step):
-        if step == 80:
+        if step == killed_at:
             raise KeyboardInterrupt
 
     settings = md_cases.settings_of("langevin")
@@ -170,6 +173,7 @@ def test_what_goes_on_is_resumed_as_any_run(md_cases, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run_md(*arguments, signature="later", guards=[lethal])
     later = run_md(*arguments, signature="later")
+    assert later.n_resumes == n_resumes
     np.testing.assert_array_equal(later.atoms.positions, straight.atoms.positions)
     assert_equal(tmp_path / "straight", tmp_path / "later")
 

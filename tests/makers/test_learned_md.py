@@ -152,7 +152,7 @@ def test_with_the_same_weights_it_is_the_same_run(made):
         np.testing.assert_array_equal(own, theirs)
     for name in ("density_g_cm3", "domain", "n_steps", "temperature_mean_k"):
         assert getattr(again, name) == getattr(made.left, name)
-    assert again.provenance.n_resumes == 1
+    assert again.provenance.n_resumes == 0, "nobody stopped it"
 
 
 def test_what_stayed_inside_is_handed_on(made):

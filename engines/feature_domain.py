@@ -133,7 +133,7 @@ def features_of(calculator: Any, atoms: Atoms) -> FloatArray:  # noqa: ANN401  (
     Raises
     ------
     InputError
-        If it is neither CHGNet nor MACE.
+        If it is neither CHGNet nor MACE, or a MACE of several heads.
     """
     if hasattr(calculator, "features"):
         found: FloatArray = calculator.features(atoms)
@@ -167,6 +167,13 @@ def _mace_of(calculator: Any) -> Any:  # noqa: ANN401  (as above)
             given=type(calculator).__name__,
             allowed="one CHGNet, or one MACE of energies",
             remedy="run it without a domain: its runs are not watched then",
+        )
+    if len(heads := getattr(models[0], "heads", None) or []) > 1:
+        raise InputError(
+            "a MACE of several heads has no domain",
+            given=f"heads {', '.join(heads)}",
+            allowed="one head, whose energies its readouts make",
+            remedy="fine-tune it in one of them with mace:PATH?head=NAME, or leave its domain out",
         )
     return models[0]
 

@@ -212,6 +212,19 @@ def test_a_calculator_that_shows_nothing():
     assert "Pair" in str(caught.value)
 
 
+def test_a_mace_of_several_heads(tmp_path):
+    """Its last readout makes an energy for each: a slope of their sum is of none."""
+    file = write_tiny_mace(tmp_path / "two.mace.model", heads=("first", "second"))
+    calculator = load_potential(f"mace:{file}?head=second").calculator
+    atoms = rattled_salt(1, seed=1)[0]
+    calculator.calculate(atoms)
+    for ask in (lambda: features_of(calculator, atoms), lambda: readout_of(calculator)):
+        with pytest.raises(InputError, match="a MACE of several heads has no domain") as caught:
+            ask()
+        assert "heads first, second" in str(caught.value)
+        assert "mace:PATH?head=NAME" in str(caught.value)
+
+
 def test_a_domain_without_frames(models):
     calculator = load_potential(f"mace:{models['mace']}").calculator
     with pytest.raises(InputError, match="needs the frames that it was trained on"):

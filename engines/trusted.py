@@ -40,9 +40,11 @@ def trusted_file(directory: Path, *, though_doubted: bool = False) -> Path | Non
     last = folder.newest()
     if last is None:
         return None
-    if last.meta["verdict"] is None or not though_doubted:
+    if not though_doubted:
         step = last.meta.get(TRUSTED)
         return None if step is None else folder.path(step)
+    if last.meta["verdict"] is None:
+        return folder.path(last.step)
     before = [path for path in folder.paths() if path != folder.path(last.step)]
     return before[-1] if before else None
 

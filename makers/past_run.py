@@ -39,9 +39,9 @@ def kept_state(
 ) -> Iterator[FileReference]:
     """Yield the file of the last trusted state of a run; none where there is no such state.
 
-    It lies in the last part, or is the end of the one before. A run that was ended by its grade,
-    and by then had no more frames above the lower one than allowed, is trusted up to its end;
-    others up to the first of these.
+    It lies in the last part, or in the one before. A run that was ended by its grade, and by then
+    had no more frames above the lower one than allowed, is trusted up to its end, or that of the
+    part before; others up to the first of these.
     """
     last = list(parts)[-1]
     was_sound = domain_verdict(report)[0] is Status.OK

@@ -104,6 +104,13 @@ def test_a_doubted_run_that_is_ended_goes_on_from_either(md_cases, tmp_path):
     assert read_trusted(trusted_file(tmp_path / "run")).step == 20
 
 
+def test_a_doubted_run_that_came_to_its_end_goes_on_from_either(md_cases, tmp_path):
+    run(md_cases, "nve", tmp_path / "run", doubt=DOUBT)
+    path = trusted_file(tmp_path / "run", though_doubted=True)
+    assert read_trusted(path).step == 90
+    assert read_trusted(trusted_file(tmp_path / "run")).step == 20
+
+
 @pytest.mark.parametrize("guard", [{"end": 0}, {"end": 10}, {"doubt": 0}, {"doubt": 10}])
 def test_nothing_is_trusted_that_was_not_saved_before(guard, md_cases, tmp_path):
     run(md_cases, "nve", tmp_path / "run", **guard)

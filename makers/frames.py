@@ -137,11 +137,14 @@ def run_group(run: StepDocument, files: StepFiles, most: int, n_last: int = 0) -
 
 
 def _start_of(run: MDDocument | MeltQuenchDocument) -> str:
-    """Return the glass, or the structure, that a run began with; a melt is one of its own."""
+    """Return the glass, or the structure, that a run began with; a melt is one of its own.
+
+    Documents of before do not say it; of those, a single parent is it.
+    """
     if isinstance(run, MeltQuenchDocument):
         return run.identity
     parents = run.provenance.parents
-    return parents[0] if len(parents) == 1 else ""
+    return run.start or (parents[0] if len(parents) == 1 else "")
 
 
 def _last_frames(run: StepDocument, files: StepFiles, n: int) -> list[tuple[Atoms, float]]:

@@ -94,15 +94,16 @@ class LearnedMDMaker(MDMaker):
         is_new = student is not None and last is not None \
             and student.weights_sha256 != last.weights_sha256  # fmt: skip
         left = left_domain(run.status, run.domain)
+        began = {"start": run.start or context.parents.get("start", "")}
         if not left or student is None or not is_new or start is None:
-            return handed_on(run, context)
+            return handed_on(run, context).model_copy(update=began)
         bring_model(student, context.files)
         start_anew_for(student.weights_sha256, context, *FOLDERS)
         past = PastRun.of(run, context.files)
         maker = MDMaker(**self.settings() | {"level": name_of(student.level)})
         found = maker.go_on(start_structure(start), context, past)
         models = spans(run, student, past)
-        return found.model_copy(update={"models": models, "level": joined_level(models)})
+        return found.model_copy(update={"models": models, "level": joined_level(models)} | began)
 
 
 def spans(run: MDDocument, student: TrainedModelDocument, past: PastRun | None) -> list[ModelSpan]:

@@ -200,6 +200,7 @@ class MDMaker(LevelMaker):
             note=note,
             provenance=self.provenance(context),
             files=files,
+            start=context.parents.get("start", ""),
             level=level_of(self.level),
             ensemble="npt-full then nvt" if self.full_cell else "npt-isotropic then nvt",
             temperature_k=self.temperature_k,

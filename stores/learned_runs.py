@@ -30,8 +30,13 @@ class ModelSpan(BaseModel):
 
 
 class OfSeveralModels(BaseModel):
-    """A run that may have changed models on its way."""
+    """A run that may have changed models on its way, and gone on in other steps."""
 
+    start: str = Field(
+        "",
+        description="Identity of the step, or hash of the structure, that it began with, also "
+        "where it went on from another run; empty where it is not known.",
+    )
     models: list[ModelSpan] = Field(
         default_factory=list,
         description="In order, where a run left the domain of the first and went on with a "

@@ -100,7 +100,8 @@ class TrainingSetDocument(StepDocument):
     def n_test_of_known_glasses(self) -> int | None:
         """Test trajectories of a glass that other splits hold too; None where not known."""
         test = [group for group in self.groups if group.split == "test"]
-        if not all(group.start for group in test):
+        runs = [group for group in self.groups if group.origin not in {"packing", "crystal"}]
+        if not all(group.start for group in [*test, *runs]):
             return None
         learned = {group.start for group in self.groups if group.split != "test"}
         return sum(group.start in learned for group in test)

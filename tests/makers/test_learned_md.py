@@ -15,8 +15,10 @@ from haloflow.engines.guards import GuardVerdict
 from haloflow.engines.md import MDSettings, run_md
 from haloflow.engines.trajectory import TrajectoryReader
 from haloflow.errors import CheckpointError, InputError
+from haloflow.identity import structure_hash
 from haloflow.makers.diffusion import DiffusionMaker
 from haloflow.makers.domain_check import left_domain
+from haloflow.makers.frames import run_group
 from haloflow.makers.learned_md import LearnedMDMaker
 from haloflow.makers.learned_students import LearnedSetMaker, LearnedStudentMaker
 from haloflow.makers.md import MDMaker
@@ -142,6 +144,17 @@ def test_the_two_are_one_trajectory(made):
     assert roles == {"trajectory-equilibration", "trajectory-production"}
     for file in made.later.files:
         assert made.files.size(file) == file.n_bytes
+
+
+def test_its_frames_know_what_the_first_run_began_with(made):
+    """A handed-on run and one that went on have two parents more."""
+    whole = structure_hash(rock_salt())
+    runs = [made.left, made.later, made.go_on(made.inside, made.student)]
+    assert [run.start for run in runs] == [whole] * 3
+    assert [len(run.provenance.parents) for run in runs] == [1, 2, 2]
+    assert [run_group(run, made.files, 20, 5).start for run in runs] == [whole] * 3
+    of_before = made.left.model_copy(update={"start": ""})
+    assert run_group(of_before, made.files, 20, 5).start == whole
 
 
 def test_with_the_same_weights_it_is_the_same_run(made):

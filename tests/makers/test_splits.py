@@ -69,16 +69,18 @@ def test_sets_of_before_are_the_same_step():
     assert by_glass == by_run | {"split_by": "glass"}
 
 
-def group_document(name, split, start):
+def group_document(name, split, start, origin="md"):
     return FrameGroup(
-        name=name, origin="md", source="s", start=start, formula="NaCl", split=split, n_frames=1,
+        name=name, origin=origin, source="s", start=start, formula="NaCl", split=split, n_frames=1,
         n_offered=1, stride=1, temperature_k=None, density_g_cm3=(1, 1),
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("starts", "known"), [("abc", 0), ("aab", 0), ("aba", 1), ("ab", None), (("a", "b", ""), None)]
-)
+    ("starts", "known"),
+    [("abc", 0), ("aab", 0), ("aba", 1), ("ab", None), (("a", "b", ""), None),
+     (("", "a", "b"), None)],
+)  # fmt: skip
 def test_a_set_tells_test_runs_of_glasses_that_were_learned(starts, known):
     splits = ("train", "validation", "test")
     starts = [*starts, ""][:3]
@@ -88,6 +90,8 @@ def test_a_set_tells_test_runs_of_glasses_that_were_learned(starts, known):
     ]
     found = TrainingSetDocument.model_construct(groups=groups)
     assert found.n_test_of_known_glasses == known
+    more = [*groups, group_document("crystal-x", "train", "", "crystal")]
+    assert found.model_copy(update={"groups": more}).n_test_of_known_glasses == known
 
 
 def test_runs_of_a_set_know_what_they_began_with(workshop):

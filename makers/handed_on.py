@@ -36,7 +36,8 @@ def start_anew_for(sha256: str, context: StepContext, *folders: str) -> None:
     Parameters
     ----------
     sha256
-        Of the input: the weights that drive a run, the frames that are learned.
+        Of the input: the weights that drive a run, with the state that it goes on from; the frames
+        that are learned.
     folders
         Of the step, as patterns.
     """

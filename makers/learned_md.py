@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..engines.trained_models import name_of
 from ..errors import InputError
+from ..identity import content_hash
 from ..stores.documents import MDDocument, StepDocument
 from ..stores.learned_runs import ModelSpan, joined_level
 from .domain_check import left_domain
@@ -98,8 +99,9 @@ class LearnedMDMaker(MDMaker):
         if not left or student is None or not is_new or start is None:
             return handed_on(run, context).model_copy(update=began)
         bring_model(student, context.files)
-        start_anew_for(student.weights_sha256, context, *FOLDERS)
         past = PastRun.of(run, context.files)
+        made_of = [student.weights_sha256, past.sha256 if past else ""]
+        start_anew_for(content_hash(made_of), context, *FOLDERS)
         maker = MDMaker(**self.settings() | {"level": name_of(student.level)})
         found = maker.go_on(start_structure(start), context, past)
         models = spans(run, student, past)

@@ -70,12 +70,15 @@ class PastRun:
         Positions, momenta, cell, thermostat, step.
     chunks
         Files of that part's frames up to the state.
+    sha256
+        Of the file of the state.
     """
 
     run: MDDocument
     part: str
     state: Checkpoint
     chunks: list[TrajectoryFile]
+    sha256: str
 
     @classmethod
     def of(cls, run: MDDocument, files: StepFiles) -> PastRun | None:
@@ -96,7 +99,7 @@ class PastRun:
                     replace(chunk, path=files.local(reference))
                     for chunk, reference in zip(chunks, references, strict=False)
                 ]
-                return cls(run, part, state, here)
+                return cls(run, part, state, here, file.sha256)
         return None
 
     @property

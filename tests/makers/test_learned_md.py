@@ -157,6 +157,23 @@ def test_its_frames_know_what_the_first_run_began_with(made):
     assert run_group(of_before, made.files, 20, 5).start == whole
 
 
+def test_where_the_run_before_came_about_anew_it_begins_anew(made):
+    """Nothing is left of what had gone on from another state, under the same identity."""
+    before = made.left.model_copy(update={"identity": "7" * 64})
+    first = made.go_on(before, made.student)
+    made.workshop.store.outputs.remove_docs({"output.identity": first.identity})
+    stateless = [file for file in before.files if file not in states_of(before)]
+    again = made.go_on(before.model_copy(update={"files": stateless}), made.student)
+    assert again.identity == first.identity
+    assert (again.models[1].part, again.models[1].from_step) == ("equilibration", 0)
+    fresh = made.go_on(made.left.model_copy(
+        update={"identity": "b" * 64, "files": stateless}), made.student)  # fmt: skip
+    for part in ("equilibration", "production"):
+        found, wanted = (frames_of(part_of(run, part, made.files)) for run in (again, fresh))
+        for own, theirs in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(own, theirs)
+
+
 def test_with_the_same_weights_it_is_the_same_run(made):
     again = made.workshop.run(made.maker(Again), made.left)
     assert again.status is made.left.status

@@ -40,6 +40,7 @@ _META: Final = "meta"
 _DAMAGED: Final = (
     OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError, BadZipFile, zlib.error,
 )  # fmt: skip
+"""What numpy and zipfile raise of a broken archive: of its end, its method, its sums, its names."""
 
 
 class Domain(ABC):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..stores.training import SplitBy
 from .frame_sample import FrameSampleMaker
 from .labelled_set import LabelledSetMaker
 from .training_set import TrainingSetMaker
+
+if TYPE_CHECKING:
+    from .step import StepMaker
 
 
 class FramesProtocol(BaseModel):
@@ -48,41 +54,17 @@ class FramesProtocol(BaseModel):
 
     def sample(self) -> FrameSampleMaker:
         """Return the Maker of frames that are labelled one by one."""
-        return FrameSampleMaker(
-            frames_per_run=self.frames_per_run,
-            least_distance=self.least_distance,
-            packing_density_scales=self.packing_density_scales,
-            packing_n_atoms=self.packing_n_atoms,
-            strains=self.strains,
-            rattles_a=self.rattles_a,
-            most_frames=self.most_labels,
-            seed=self.seed,
-        )
+        return FrameSampleMaker(most_frames=self.most_labels, **self._settings_of(FrameSampleMaker))
 
     def labelled_set(self, teacher: str) -> LabelledSetMaker:
         """Return the Maker of the set that their labels by `teacher` make."""
-        return LabelledSetMaker(
-            level=teacher,
-            least_labelled=self.least_labelled,
-            max_force_ev_a=self.max_force_ev_a,
-            validation_fraction=self.validation_fraction,
-            test_fraction=self.test_fraction,
-            split_by=self.split_by,
-        )
+        return LabelledSetMaker(level=teacher, **self._settings_of(LabelledSetMaker))
 
     def training_set(self, teacher: str) -> TrainingSetMaker:
         """Return the Maker of the frames, labelled by `teacher`."""
-        return TrainingSetMaker(
-            level=teacher,
-            frames_per_run=self.frames_per_run,
-            least_distance=self.least_distance,
-            packing_density_scales=self.packing_density_scales,
-            packing_n_atoms=self.packing_n_atoms,
-            strains=self.strains,
-            rattles_a=self.rattles_a,
-            max_force_ev_a=self.max_force_ev_a,
-            validation_fraction=self.validation_fraction,
-            test_fraction=self.test_fraction,
-            split_by=self.split_by,
-            seed=self.seed,
-        )
+        return TrainingSetMaker(level=teacher, **self._settings_of(TrainingSetMaker))
+
+    def _settings_of(self, maker: type[StepMaker]) -> dict[str, Any]:
+        """Return the values of the section that a Maker has by the same names."""
+        names = {field.name for field in fields(maker)} & FramesProtocol.model_fields.keys()
+        return {name: getattr(self, name) for name in names}

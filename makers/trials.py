@@ -221,13 +221,16 @@ def run_trial(
 def _relaxation(
     packed: Atoms, calculator: Calculator, directory: Path, signature: str, walltime_s: float | None
 ) -> list[Atoms]:
-    """Take the overlaps out of a packing, and return its ever more relaxed frames."""
+    """Take the overlaps out of a packing, and return its ever more relaxed frames.
+
+    Each has a folder of its own, so that it is found again where the longest is done.
+    """
     frames = []
     for n_steps in _RELAX_STEPS:
         result = relax(
             packed,
             calculator,
-            directory,
+            directory / f"{n_steps}-steps",
             RelaxSettings(fmax_ev_a=1.0, cell=None, max_steps=n_steps),
             signature=signature,
             walltime_s=walltime_s,

@@ -17,6 +17,7 @@ from haloflow.identity import file_sha256
 from haloflow.makers.distill import DistillMaker
 from haloflow.makers.md import MDMaker
 from haloflow.makers.training_set import TrainingSetMaker, read_set
+from haloflow.makers.trials import plan_trials, run_trial, trial_starts
 from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
 
@@ -107,6 +108,29 @@ def test_run_again_from_its_folders_it_is_the_same_student(made):
     assert [one.model_dump() for one in again.rounds] == [o.model_dump() for o in student.rounds]
     after = {p: p.stat().st_mtime_ns for p in before if p.name != "lock"}
     assert after == {p: t for p, t in before.items() if p.name != "lock"}
+
+
+def test_trial_of_a_packing_found_again_has_the_same_frames(made, tmp_path):
+    """Its relaxation too, whose frames on the way are worth labels."""
+    workshop, frames, student = made
+    (weights,) = workshop.files(student, "weights")
+    calculator, domain = load_potential(f"nep:{weights}").calculator, NepDomain.load(weights)
+    read = read_set(frames, workshop.store.files, "train")
+    trials = plan_trials(
+        *trial_starts(read, frames.groups),
+        temperatures_k=(60.0, 400.0), density_scales=(), n_steps=100, timestep_fs=2.0, seed=3,
+    )  # fmt: skip
+    packing = next(trial for trial in trials if trial.is_packing)
+    packing.start.set_cell(0.7 * packing.start.cell.array, scale_atoms=True)
+    packing.start.positions += np.random.default_rng(5).normal(scale=0.5, size=(8, 3))
+    first, again = (
+        run_trial(packing, calculator, domain, tmp_path, signature="packing", stop_grade=1e9)
+        for _ in range(2)
+    )
+    assert again.grades == first.grades
+    for one, other in zip(first.frames, again.frames, strict=True):
+        np.testing.assert_array_equal(other.positions, one.positions)
+    assert not np.array_equal(first.frames[0].positions, first.frames[1].positions)
 
 
 def test_labels_must_be_the_teachers(made):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _THREE_VECTORS: Final = 3
+_STILL_ACCURATE: Final = r"logm result may be inaccurate, approximate err = [\d.]+e-1\d$"
+"""What scipy says of logarithms of cells that are right to ten digits and more."""
 
 
 def relax(
@@ -144,7 +147,9 @@ class _Run:
                 )
             self.n_resumes, resumed = self.n_resumes + resumed, False
             self.evaluator.forget()
-            self.optimizer.step()
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=_STILL_ACCURATE, category=RuntimeWarning)
+                self.optimizer.step()
             self.step += 1
 
     def _geometry_problem(self) -> str:

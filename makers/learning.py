@@ -94,6 +94,7 @@ class Learning:
             new = self._label([f for some in chosen for f in some], folder / "new", number)
             self._note(student, tried, [len(some) for some in chosen], folder, len(new))
             if not outside:
+                note = "; ".join(f"{t.trial.name}: it boils" for t in tried if t.boiled)
                 break
             if last or not new:
                 status, note = Status.OUT_OF_DOMAIN, "; ".join(outside)
@@ -160,12 +161,12 @@ class Learning:
         ]
 
     def _outside(self, tried: Sequence[Tried]) -> list[str]:
-        """Say which runs left the domain."""
+        """Say which runs left the domain; to boil inside of it is no fault of the student."""
         maker = self._maker
         found = []
         for one in tried:
             share = one.share_above(maker.select_grade)
-            if one.result.status is not Status.OK:
+            if one.result.status is not Status.OK and not one.boiled:
                 found.append(f"{one.trial.name}: {one.result.note}")
             elif share > maker.accepted_share:
                 found.append(

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from ..stores.step_files import StepFiles
 
 _SETTINGS = {field.name for field in fields(MDMaker)} - {"name", "level"}
-_LONG_NPT_SHARE = 0.05
 
 
 @dataclass
@@ -46,7 +45,8 @@ class StudentCheckMaker(StepMaker):
         Of first peaks between cations and anions, and of neighbours within the teacher's
         first minimum.
     long_steps, timestep_fs
-        Length of the student's own runs, a twentieth of it at constant pressure.
+        Length of the student's own runs, at the volume that the teacher's had: at no pressure
+        the hottest liquids boil.
     long_temperatures_k
         Their temperatures, from the teacher's run of each formula that is nearest.
     seed
@@ -63,7 +63,7 @@ class StudentCheckMaker(StepMaker):
     seed: int = 1
 
     kind: ClassVar[str] = "student_check"
-    code_version: ClassVar[int] = 2
+    code_version: ClassVar[int] = 3
     needs_all_inputs: ClassVar[bool] = False
 
     @step_job(needs_all_inputs=False)
@@ -131,7 +131,7 @@ class StudentCheckMaker(StepMaker):
         long_runs = []
         for number, (run, kelvin) in enumerate(self._long(sound, starts)):
             progress.write(f"run on at {kelvin:g} K", len(sound) + number)
-            long_runs.append(self._run_on(starts[run.identity], kelvin, name, context))
+            long_runs.append(self._run_on(_end_of(run, context.files), kelvin, name, context))
         check = StudentCheck(runs=compared, long_runs=long_runs)
         statuses = [
             *(one.status for run in compared for one in run.agreements),
@@ -189,13 +189,12 @@ class StudentCheckMaker(StepMaker):
         ]
 
     def _run_on(self, start: Atoms, kelvin: float, name: str, context: StepContext) -> LongRun:
-        n_npt = round(_LONG_NPT_SHARE * self.long_steps)
         maker = MDMaker(
             level=name,
             temperature_k=kelvin,
             timestep_fs=self.timestep_fs,
-            equilibration_steps=n_npt,
-            production_steps=self.long_steps - n_npt,
+            equilibration_steps=0,
+            production_steps=self.long_steps,
             trajectory_interval=max(1, self.long_steps // 1000),
             seed=self.seed,
         )
@@ -203,12 +202,11 @@ class StudentCheckMaker(StepMaker):
         own = maker.simulate(
             AseAtomsAdaptor.get_structure(start), _inside(context, f"{formula}-{kelvin:g}K")
         )
-        n_done = n_npt + own.n_steps if own.n_steps else 0
         return LongRun(
             formula=formula,
             temperature_k=kelvin,
             n_atoms=len(start),
-            duration_ps=n_done * self.timestep_fs / FS_PER_PS,
+            duration_ps=own.n_steps * self.timestep_fs / FS_PER_PS,
             asked_ps=self.long_steps * self.timestep_fs / FS_PER_PS,
             status=own.status,
             note=own.note,
@@ -257,6 +255,13 @@ def _start_of(run: MDDocument, files: StepFiles) -> Atoms:
             remedy="leave it out, or give others",
         )
     return frame_at(reader, 0)
+
+
+def _end_of(run: MDDocument, files: StepFiles) -> Atoms:
+    """Return the last frame of a run, which has the volume of its temperature."""
+    reader = part_of(run, "production", files) or part_of(run, "equilibration", files)
+    assert reader is not None  # or `_start_of` had refused the run
+    return frame_at(reader, reader.n_frames - 1)
 
 
 def _inside(context: StepContext, name: str) -> StepContext:

@@ -14,6 +14,7 @@ from ..engines.md import MDSettings, run_md
 from ..engines.relax import relax
 from ..engines.relax_settings import RelaxSettings
 from ..engines.trajectory import TrajectoryReader
+from ..quantity import Status
 from ..units import density_g_cm3
 from .frames import frame_at, reduced_formula
 from .guards import Stage, dynamics_guards
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _GRADED_FRAMES = 200
 _PACKING = "packing"
 _RELAX_STEPS = (3, 10, 30, 100)
+_BOILED_VOLUME_RATIO = 1.9
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,12 @@ class Tried:
     def share_above(self, grade: float) -> float:
         """Return the share of frames above `grade`."""
         return float(np.mean(np.array(self.grades) > grade))
+
+    @property
+    def boiled(self) -> bool:
+        """Whether its volume grew beyond all bounds, as volatile liquids' do at no pressure."""
+        grown = self.result.atoms.get_volume() / self.trial.start.get_volume()
+        return self.result.status is Status.DIVERGED and bool(grown > _BOILED_VOLUME_RATIO)
 
     @property
     def density_g_cm3(self) -> tuple[float, float]:

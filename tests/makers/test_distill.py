@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cold_salt import cold_set, rock_salt, student_maker
-from pair_potential import LEVEL
-from tiny_frames import TINY
+from pair_potential import LEVEL, Pair
+from tiny_frames import TINY, rattled_salt
 from trained_models import own_machine  # noqa: F401  (a fixture)
 
 from haloflow.engines.domain import NepDomain
 from haloflow.engines.labels import read_labelled
+from haloflow.engines.md import MDSettings
 from haloflow.engines.potentials import identify, load_potential
 from haloflow.errors import InputError
 from haloflow.identity import file_sha256
 from haloflow.makers.distill import DistillMaker
 from haloflow.makers.md import MDMaker
 from haloflow.makers.training_set import TrainingSetMaker, read_set
-from haloflow.makers.trials import plan_trials, run_trial, trial_starts
+from haloflow.makers.trials import Trial, plan_trials, run_trial, trial_starts
 from haloflow.quantity import Status
 from haloflow.stores.connection import open_store
 
@@ -131,6 +132,20 @@ def test_trial_of_a_packing_found_again_has_the_same_frames(made, tmp_path):
     for one, other in zip(first.frames, again.frames, strict=True):
         np.testing.assert_array_equal(other.positions, one.positions)
     assert not np.array_equal(first.frames[0].positions, first.frames[1].positions)
+
+
+@pytest.mark.parametrize(("kelvin", "boils"), [(5000.0, True), (60.0, False)])
+def test_boiling_at_no_pressure_is_told_from_leaving_the_domain(made, tmp_path, kelvin, boils):
+    workshop, _, student = made
+    (weights,) = workshop.files(student, "weights")
+    settings = MDSettings("npt-isotropic", kelvin, n_steps=3000, timestep_fs=2.0, seed=1)
+    start = rattled_salt(1, seed=1)[0]
+    tried = run_trial(
+        Trial("hot", start, settings), Pair(), NepDomain.load(weights), tmp_path,
+        signature="hot", stop_grade=1e9,
+    )  # fmt: skip
+    assert tried.boiled == boils, tried.result.note
+    assert (tried.result.status is Status.DIVERGED) == boils
 
 
 def test_labels_must_be_the_teachers(made):

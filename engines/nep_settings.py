@@ -67,7 +67,7 @@ class NepSettings:
     epochs: int = 200
     batch: int = 4
     learning_rate: float = 0.01
-    final_learning_rate: float = 1e-4
+    final_learning_rate: float = 1e-5
     weight_energy: float = 1.0
     weight_force: float = 1.0
     weight_virial: float = 1.0

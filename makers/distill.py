@@ -26,8 +26,10 @@ class DistillMaker(LevelMaker):
         The teacher; the labels of the training set must be its own.
     nep
         Settings of the student, fields of :class:`~haloflow.engines.nep_settings.NepSettings`.
-    refine_epochs, refine_learning_rate
-        Of the trainings after the first, which start from the student before.
+    refine_epochs, refine_learning_rate, refine_weight_energy
+        Of the trainings after the first, which start from the student before. Squared errors of
+        energies per atom are some hundred times smaller than those of forces: once the forces
+        are learned, this weight makes the energies of the compositions agree.
     temperatures_k
         Of the student's trial runs, as hot and as cold as it will be used.
     density_scales
@@ -58,6 +60,7 @@ class DistillMaker(LevelMaker):
     nep: dict[str, Any] = field(default_factory=dict)
     refine_epochs: int = 60
     refine_learning_rate: float = 0.003
+    refine_weight_energy: float = 100.0
     temperatures_k: tuple[float, ...] = (500.0, 1000.0, 1500.0)
     density_scales: tuple[float, ...] = (0.85, 1.15)
     trial_steps: int = 10_000
@@ -73,7 +76,7 @@ class DistillMaker(LevelMaker):
     seed: int = 1
 
     kind: ClassVar[str] = "trained_model"
-    code_version: ClassVar[int] = 2
+    code_version: ClassVar[int] = 3
     not_physics: ClassVar[tuple[str, ...]] = ("name", "checkpoint_interval")
 
     def physics(self) -> dict[str, Any]:

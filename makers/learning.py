@@ -109,7 +109,10 @@ class Learning:
         settings: NepSettings = nep_settings(maker.nep)
         if before is not None:
             settings = replace(
-                settings, epochs=maker.refine_epochs, learning_rate=maker.refine_learning_rate
+                settings,
+                epochs=maker.refine_epochs,
+                learning_rate=maker.refine_learning_rate,
+                weight_energy=maker.refine_weight_energy,
             )
         files = {split: folder / f"{split}.xyz" for split in ("train", "validation")}
         for split, file in files.items():

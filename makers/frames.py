@@ -110,17 +110,18 @@ def run_group(run: StepDocument, files: StepFiles, most: int, n_last: int = 0) -
     frames: list[Atoms] = []
     temperatures: list[float] = []
     strides: list[int] = [1]
-    for chunks in parts_of(run).values():
+    for part, chunks in parts_of(run).items():
         reader = open_stored(chunks, files)
         thermo = reader.thermo()
-        sound = np.isfinite(thermo["energy_ev"])
-        if np.count_nonzero(sound) < _LEAST_FRAMES:
-            continue
-        stride = decorrelation_stride(thermo["energy_ev"][sound])
-        strides.append(stride)
-        for index in np.flatnonzero(sound)[stride - 1 :: stride].tolist():
-            frames.append(frame_at(reader, index))
-            temperatures.append(float(thermo["target_temperature_k"][index]))
+        sound = np.flatnonzero(np.isfinite(thermo["energy_ev"]))
+        for span in np.split(sound, _changes_of_model(run, part, thermo["step"][sound])):
+            if len(span) < _LEAST_FRAMES:
+                continue
+            stride = decorrelation_stride(thermo["energy_ev"][span])
+            strides.append(stride)
+            for index in span[stride - 1 :: stride].tolist():
+                frames.append(frame_at(reader, index))
+                temperatures.append(float(thermo["target_temperature_k"][index]))
     last = _last_frames(run, files, n_last) if run.status is Status.OUT_OF_DOMAIN else []
     if not frames and not last:
         return None
@@ -134,6 +135,15 @@ def run_group(run: StepDocument, files: StepFiles, most: int, n_last: int = 0) -
     group.temperatures_k += [kelvin for _, kelvin in last]
     group.n_offered += len(last)
     return group
+
+
+def _changes_of_model(
+    run: MDDocument | MeltQuenchDocument, part: str, steps: NDArray[np.float64]
+) -> list[int]:
+    """Return where in `steps` another model's energies begin, which are not comparable."""
+    models = run.models if isinstance(run, MDDocument) else []
+    places = [one.from_step for one in models if one.part == part and one.from_step]
+    return [int(place) for place in np.searchsorted(steps, places, side="right")]
 
 
 def _start_of(run: MDDocument | MeltQuenchDocument) -> str:

@@ -11,6 +11,7 @@ from pair_potential import LEVEL, Pair
 from pymatgen.io.ase import AseAtomsAdaptor
 from trained_models import change_machine
 
+from haloflow.analysis.fingerprints import decorrelation_stride
 from haloflow.engines.guards import GuardVerdict
 from haloflow.engines.md import MDSettings, run_md
 from haloflow.engines.trajectory import TrajectoryReader
@@ -155,6 +156,24 @@ def test_its_frames_know_what_the_first_run_began_with(made):
     assert [run_group(run, made.files, 20, 5).start for run in runs] == [whole] * 3
     of_before = made.left.model_copy(update={"start": ""})
     assert run_group(of_before, made.files, 20, 5).start == whole
+
+
+def test_a_change_of_model_does_not_thin_its_frames(made):
+    """Energies jump there: as one series, they would look correlated from end to end."""
+    (change,) = [one for one in made.later.models if one.from_step]
+    group = run_group(made.later, made.files, 100)
+    as_one_series = run_group(made.later.model_copy(update={"models": []}), made.files, 100)
+    equilibration = part_of(made.later, "equilibration", made.files).thermo()
+    thermo = production_of(made.later, made.files).thermo()
+    after = thermo["step"] > change.from_step
+    energies = thermo["energy_ev"]
+    assert group.stride == max(
+        decorrelation_stride(
+            part_of(made.later, "equilibration", made.files).thermo()["energy_ev"]
+        ),
+        *(decorrelation_stride(energies[mine]) for mine in (after, ~after)),
+    )
+    assert as_one_series.stride != group.stride or len(as_one_series.frames) != len(group.frames)
 
 
 def test_where_the_run_before_came_about_anew_it_begins_anew(made):

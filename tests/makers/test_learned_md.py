@@ -168,9 +168,7 @@ def test_a_change_of_model_does_not_thin_its_frames(made):
     after = thermo["step"] > change.from_step
     energies = thermo["energy_ev"]
     assert group.stride == max(
-        decorrelation_stride(
-            part_of(made.later, "equilibration", made.files).thermo()["energy_ev"]
-        ),
+        decorrelation_stride(equilibration["energy_ev"]),
         *(decorrelation_stride(energies[mine]) for mine in (after, ~after)),
     )
     assert as_one_series.stride != group.stride or len(as_one_series.frames) != len(group.frames)

@@ -88,6 +88,17 @@ def this_environment() -> Installed:
     return Installed(version, lambda name: metadata.requires(name) or [])
 
 
+def missing_for(scheme: str, installed: Installed | None = None) -> str:
+    """Return what evaluates potentials of a scheme and is not there, and the line that mends it.
+
+    Empty where it is there.
+    """
+    package = _EVALUATED_BY.get(scheme)
+    if package is None or (installed or this_environment()).version(package) is not None:
+        return ""
+    return f"{package} is not installed here: {pip_line([scheme])}"
+
+
 def check_potentials(installed: Installed | None = None) -> list[Finding]:
     """Examine the packages behind all potentials without importing any.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pymatgen.core import Composition
 
+from ..engines.availability import missing_for
 from ..engines.potentials import level_of
 from ..engines.trained_models import digits_of, models_here, name_of
 from ..errors import DocumentError, InputError, PotentialError, StoreError, UnknownNameError
@@ -245,6 +246,8 @@ def choose_model(
             missed.append(f"its teacher is {model.document.teacher}, not {fallback}")
         if model.check is not None and model.check.problems:
             missed.append(f"it differs from its teacher: {'; '.join(model.check.problems)}")
+        if not missed and (absent := missing_for(model.document.architecture)):
+            missed.append(absent)
         if not missed:
             document = model.document
             table = document.errors.get("test")

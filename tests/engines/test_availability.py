@@ -5,7 +5,13 @@ import sys
 
 import pytest
 
-from haloflow.engines.availability import Installed, State, check_potentials, pip_line
+from haloflow.engines.availability import (
+    Installed,
+    State,
+    check_potentials,
+    missing_for,
+    pip_line,
+)
 
 OWN = [
     "ase>=3.29",
@@ -32,6 +38,14 @@ COMPLETE = {
 
 def problems(found):
     return [f for f in found if f.state in (State.MISSING, State.CLASH)]
+
+
+def test_what_evaluates_a_scheme_is_named_where_it_is_missing():
+    assert missing_for("nep", environment(COMPLETE)) == ""
+    assert missing_for("ase", environment({})) == ""
+    found = missing_for("nep", environment({}))
+    assert found.startswith("calorine is not installed here: ")
+    assert "haloflow[nep]" in found
 
 
 def test_complete_environment_has_no_problem():

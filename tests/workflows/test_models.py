@@ -18,6 +18,7 @@ from trained_models import (  # noqa: F401  (a fixture)
     put_model,
 )
 
+from haloflow.engines import availability
 from haloflow.engines.domain import NepDomain
 from haloflow.engines.potentials import identify
 from haloflow.errors import CoverageError, InputError, UnknownNameError
@@ -85,6 +86,15 @@ def test_a_check_that_cannot_be_read_is_named(store):
     assert sum(not model.is_shipped for model in known.models) == 1
     (note,) = known.notes
     assert note.startswith(f"check {document.identity[:12]} cannot be used: ")
+
+
+def test_auto_takes_no_model_that_cannot_be_evaluated_here(store, monkeypatch):
+    put_model(store, 1)
+    monkeypatch.setitem(availability._EVALUATED_BY, "nep", "not-a-package")
+    choice = choose_model(stored_models(store), salt(), "chgnet-r2scan-d3")
+    assert choice.model is None
+    assert "not-a-package is not installed here: pip install" in choice.reason
+    assert "haloflow[nep]" in choice.reason
 
 
 def test_auto_takes_no_bad_model_and_none_of_another_teacher(store):

@@ -29,7 +29,7 @@ class DistillMaker(LevelMaker):
     refine_epochs, refine_learning_rate, refine_weight_energy
         Of the trainings after the first, which start from the student before. Squared errors of
         energies per atom are some hundred times smaller than those of forces: once the forces
-        are learned, this weight makes the energies of the compositions agree.
+        are learned, this weight brings the energies of the compositions together.
     temperatures_k
         Of the student's trial runs, as hot and as cold as it will be used.
     density_scales
@@ -46,7 +46,8 @@ class DistillMaker(LevelMaker):
     select_grade, stop_grade
         Extrapolation grades above which a frame is worth a label, and a run ends.
     n_checked
-        Frames of each trial run whose forces the teacher checks.
+        Frames of each trial run, evenly spread, that the teacher checks whatever their grades;
+        the next training learns these too.
     least_distance
         As in the training set's Maker.
     max_force_ev_a
@@ -60,7 +61,7 @@ class DistillMaker(LevelMaker):
     nep: dict[str, Any] = field(default_factory=dict)
     refine_epochs: int = 60
     refine_learning_rate: float = 0.003
-    refine_weight_energy: float = 100.0
+    refine_weight_energy: float = 20.0
     temperatures_k: tuple[float, ...] = (500.0, 1000.0, 1500.0)
     density_scales: tuple[float, ...] = (0.85, 1.15)
     trial_steps: int = 10_000

@@ -92,7 +92,10 @@ class Learning:
             last = number == self._maker.max_rounds - 1
             chosen = [[] for _ in tried] if not outside or last else self._choose(tried)
             new = self._label([f for some in chosen for f in some], folder / "new", number)
-            self._note(student, tried, [len(some) for some in chosen], folder, len(new))
+            checked = [self._checked(t, folder / f"check-{t.trial.name}", number) for t in tried]
+            if outside and not last:
+                new += [frame for some in checked for frame in some]
+            self._note(student, tried, [len(some) for some in chosen], checked, len(new))
             if not outside:
                 note = "; ".join(f"{t.trial.name}: it boils" for t in tried if t.boiled)
                 break
@@ -213,15 +216,13 @@ class Learning:
         student: TrainedNep,
         tried: Sequence[Tried],
         n_selected: Sequence[int],
-        folder: Path,
+        checked: Sequence[list[Atoms]],
         n_new: int,
     ) -> None:
-        number = len(self._rounds)
         calculator = load_potential(f"nep:{student.path}").calculator
         runs = []
-        for one, selected in zip(tried, n_selected, strict=True):
-            checked = self._checked(one, folder / f"check-{one.trial.name}", number)
-            errors = error_table(calculator, checked) if checked else None
+        for one, selected, frames in zip(tried, n_selected, checked, strict=True):
+            errors = error_table(calculator, frames) if frames else None
             runs.append(trial_document(one, self._maker.select_grade, selected, errors))
         n_train = len(self._frames["train"])
         self._rounds.append(round_document(student, runs, n_train=n_train, n_new=n_new))

@@ -93,7 +93,7 @@ class StudentProtocol(FramesProtocol):
     accepted_share: float = Field(
         0.01, ge=0, lt=1, description="Of a run's frames above the grade that is worth a label."
     )
-    n_checked: int = Field(5, ge=0, description="Frames of each run that the teacher checks.")
+    n_checked: int = Field(5, ge=0, description="Frames of each run that the teacher checks, and a next training learns.")
     check: CheckProtocol | None = Field(
         None, description="Hold it against its teacher when it is trained: {} for the defaults."
     )

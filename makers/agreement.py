@@ -24,15 +24,18 @@ from ..units import FS_PER_PS, density_g_cm3
 from .run_data import part_of, production_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..analysis.rdf import PairDistributions, PartialRdf
     from ..engines.trajectory import TrajectoryReader
     from ..stores.documents import MDDocument
     from ..stores.step_files import StepFiles
+    from ..stores.student_checks import ComparedRun
 
 _RANGE_A = 6.0
 _BINS = 300
 _BLOCKS = 4
-_UPPER_TAIL = 0.975
+_TAIL = 0.025
 _LEAST_NEIGHBOURS = 0.3
 """Below that, a peak is made of too few pairs to have a place."""
 
@@ -164,26 +167,52 @@ def _diffusivity(run: MDDocument, reader: TrajectoryReader, mobile: str) -> Quan
     ).diffusivity_cm2_s
 
 
-def _within(what: str, one: Quantity, other: Quantity, limit: float) -> Agreement:
+def judged_together(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
+    """Return the runs with the verdicts of all their numbers at once.
+
+    Of many numbers, some differ beyond their own 95 % interval by chance: the intervals are
+    those that hold all differences with 95 % (Bonferroni).
+    """
+    n = sum(one.limit is not None for run in runs for one in run.agreements)
+    return [
+        run.model_copy(
+            update={
+                "agreements": [
+                    one if one.limit is None
+                    else _within(one.what, one.teacher, one.student, one.limit, n)
+                    for one in run.agreements
+                ]
+            }
+        )
+        for run in runs
+    ]  # fmt: skip
+
+
+def _within(
+    what: str, one: Quantity, other: Quantity, limit: float, n_compared: int = 1
+) -> Agreement:
     """Compare two numbers; what is beyond the limit, but not beyond its error, is unconverged."""
     if one.value is None or other.value is None:
         status = Status.OUT_OF_DOMAIN if one.value is not None else Status.UNCONVERGED
         return Agreement(what=what, teacher=one, student=other, limit=limit, status=status)
     beyond = abs(other.value - one.value) - limit
-    error = half_width_95(one.sd or 0.0, other.sd or 0.0)
+    error = half_width_95(one.sd or 0.0, other.sd or 0.0, n_compared=n_compared)
     status = Status.OK
     if beyond > 0:
         status = Status.UNCONVERGED if beyond <= error else Status.OUT_OF_DOMAIN
     return Agreement(what=what, teacher=one, student=other, limit=limit, status=status)
 
 
-def half_width_95(*sds: float) -> float:
-    """Return half the 95 % interval of a difference of two means of blocks, as Welch has it."""
+def half_width_95(*sds: float, n_compared: int = 1) -> float:
+    """Return half the 95 % interval of a difference of two means of blocks, as Welch has it.
+
+    With `n_compared`, half of those intervals that hold so many differences at once.
+    """
     variances = np.square(sds)
     if not variances.any():
         return 0.0
     freedom = variances.sum() ** 2 / np.square(variances).sum() * (_BLOCKS - 1)
-    return float(special.stdtrit(freedom, _UPPER_TAIL) * np.sqrt(variances.sum()))
+    return float(special.stdtrit(freedom, 1.0 - _TAIL / n_compared) * np.sqrt(variances.sum()))
 
 
 def _overlap(what: str, one: Quantity, other: Quantity) -> Agreement:

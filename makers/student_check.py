@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..quantity import Status, worst
 from ..stores.student_checks import ComparedRun, LongRun, StudentCheck, StudentCheckDocument
 from ..units import FS_PER_PS
-from .agreement import Tolerances, compare_runs
+from .agreement import Tolerances, compare_runs, judged_together
 from .frames import frame_at, reduced_formula
 from .md import MDMaker
 from .run_data import part_of
@@ -128,6 +128,7 @@ class StudentCheckMaker(StepMaker):
             progress.write(f"repeat {run.temperature_k:g} K", number)
             start = starts[run.identity]
             compared.append(self._repeat(run, start, name, context, moves=run in moving))
+        compared = judged_together(compared)
         long_runs = []
         for number, (run, kelvin) in enumerate(self._long(sound, starts)):
             progress.write(f"run on at {kelvin:g} K", len(sound) + number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from pair_potential import LEVEL
 from trained_models import own_machine, put_model  # noqa: F401  (a fixture)
@@ -10,12 +11,18 @@ from haloflow.engines.potential_registry import find_recipe
 from haloflow.engines.potentials import level_of
 from haloflow.errors import InputError
 from haloflow.identity import file_sha256
-from haloflow.makers.agreement import Tolerances, compare_runs, half_width_95
+from haloflow.makers.agreement import (
+    Tolerances,
+    compare_runs,
+    half_width_95,
+    judged_together,
+)
 from haloflow.makers.md import MDMaker
 from haloflow.makers.student_check import StudentCheckMaker
-from haloflow.quantity import Status
+from haloflow.quantity import Quantity, Status
 from haloflow.stores.documents import FileReference
 from haloflow.stores.models import TrainedModelDocument
+from haloflow.stores.student_checks import Agreement, ComparedRun
 from haloflow.systems.phases import get_phase
 
 pytestmark = pytest.mark.usefixtures("own_machine")
@@ -50,6 +57,34 @@ def test_a_run_agrees_with_itself_and_with_another_of_the_same_potential(worksho
     assert "D of Na / cm2/s" not in other
     for one in other.values():
         assert one.status is not Status.OUT_OF_DOMAIN, one
+
+
+def test_of_many_numbers_one_may_differ_by_chance():
+    """Eighty differences of the same mean: by themselves some are told apart, together none."""
+    rng = np.random.default_rng(4)
+    alone, runs = [], []
+    for _ in range(80):
+        one, other = (
+            Quantity(float(np.mean(blocks)), sd=float(np.std(blocks, ddof=1) / 2))
+            for blocks in rng.normal(5.0, 0.2, size=(2, 4))
+        )
+        apart = abs(one.value - other.value) > half_width_95(one.sd, other.sd)
+        alone.append(apart)
+        agreement = Agreement(
+            what="Cl around Na", teacher=one, student=other, limit=0.0, status=Status.OK
+        )
+        runs.append(
+            ComparedRun(
+                source="run", formula="NaCl", temperature_k=300, n_atoms=8, duration_ps=1,
+                status=Status.OK, agreements=[agreement],
+            )
+        )  # fmt: skip
+    assert 1 <= sum(alone) <= 12
+    statuses = [run.agreements[0].status for run in judged_together(runs)]
+    assert set(statuses) == {Status.UNCONVERGED}
+    student = runs[7].agreements[0].student
+    runs[7].agreements[0].student = Quantity(student.value + 5.0, sd=student.sd)
+    assert judged_together(runs)[7].agreements[0].status is Status.OUT_OF_DOMAIN
 
 
 def test_another_potential_is_told_apart(workshop):

@@ -52,7 +52,6 @@ def glasses(name):
 
 
 def test_each_is_four_files_and_has_its_sweep():
-    assert NAMES
     kinds = ("json", "md", "nep.domain.npz", "nep.txt")
     assert sorted(path.name for path in SHIPPED.iterdir()) == sorted(
         ["README.md", *(f"{name}.{kind}" for name in NAMES for kind in kinds)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..engines.domain import ACCEPTED_SHARE, SELECT_GRADE, STOP_GRADE
+from ..engines.domain import SELECT_GRADE, STOP_GRADE
 from ..engines.nep_settings import nep_settings
 from ..errors import InputError
 from .learning import Learning
@@ -42,7 +42,7 @@ class DistillMaker(LevelMaker):
         Frames that are labelled after a round, at most.
     accepted_share
         The student is done when no run has a larger share of frames above `select_grade`,
-        and no run was ended by a guard; by default the share that any run may have.
+        and no run was ended by a guard.
     select_grade, stop_grade
         Extrapolation grades above which a frame is worth a label, and a run ends.
     n_checked
@@ -68,7 +68,7 @@ class DistillMaker(LevelMaker):
     timestep_fs: float = 2.0
     max_rounds: int = 6
     most_new: int = 60
-    accepted_share: float = ACCEPTED_SHARE
+    accepted_share: float = 0.01
     select_grade: float = SELECT_GRADE
     stop_grade: float = STOP_GRADE
     n_checked: int = 5

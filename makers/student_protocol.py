@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ..engines.domain import ACCEPTED_SHARE
 from ..engines.nep_settings import nep_settings
 from ..errors import InputError
 from .distill import DistillMaker
@@ -92,10 +91,7 @@ class StudentProtocol(FramesProtocol):
     max_rounds: int = Field(6, ge=1, description="Trainings, at most.")
     most_new: int = Field(60, ge=1, description="Frames that a round adds, at most.")
     accepted_share: float = Field(
-        ACCEPTED_SHARE,
-        ge=0,
-        lt=1,
-        description="Of a run's frames above the grade that is worth a label.",
+        0.01, ge=0, lt=1, description="Of a run's frames above the grade that is worth a label."
     )
     n_checked: int = Field(
         5,

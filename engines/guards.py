@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from .md_settings import MDSettings
 
+LARGEST_VOLUME_RATIO: Final = 2.0
+"""Beyond this many times its first volume, a run at constant pressure has diverged."""
 # Shorter than any bond that a molecule vibrates through: Ta=O 1.70 A against 1.30 A here,
 # the O-O of a peroxide 1.49 A against 0.73 A, Cl-Cl 1.99 A against 1.12 A.
 _SHORTEST_OF_RADII: Final = 0.55
@@ -205,7 +207,9 @@ def _distance_table(shortest_a: Mapping[tuple[str, str], float]) -> NDArray[np.f
     return table
 
 
-def volume_guard(start_volume_a3: float, *, lower: float = 0.5, upper: float = 2.0) -> Guard:
+def volume_guard(
+    start_volume_a3: float, *, lower: float = 0.5, upper: float = LARGEST_VOLUME_RATIO
+) -> Guard:
     """Return a guard that ends a run as diverged when its volume leaves a window.
 
     Parameters

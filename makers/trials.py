@@ -10,6 +10,7 @@ import numpy as np
 
 from ..analysis.fingerprints import farthest_points, frame_fingerprint
 from ..engines.domain import domain_guard
+from ..engines.guards import LARGEST_VOLUME_RATIO
 from ..engines.md import MDSettings, run_md
 from ..engines.relax import relax
 from ..engines.relax_settings import RelaxSettings
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 _GRADED_FRAMES = 200
 _PACKING = "packing"
 _RELAX_STEPS = (3, 10, 30, 100)
-_BOILED_VOLUME_RATIO = 1.9
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Tried:
     def boiled(self) -> bool:
         """Whether its volume grew beyond all bounds, as volatile liquids' do at no pressure."""
         grown = self.result.atoms.get_volume() / self.trial.start.get_volume()
-        return self.result.status is Status.DIVERGED and bool(grown > _BOILED_VOLUME_RATIO)
+        return self.result.status is Status.DIVERGED and bool(grown > LARGEST_VOLUME_RATIO)
 
     @property
     def density_g_cm3(self) -> tuple[float, float]:

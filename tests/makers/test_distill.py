@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from cold_salt import cold_set, rock_salt, student_maker
@@ -16,6 +18,7 @@ from haloflow.engines.potentials import identify, load_potential
 from haloflow.errors import InputError
 from haloflow.identity import file_sha256
 from haloflow.makers.distill import DistillMaker
+from haloflow.makers.learning import Learning
 from haloflow.makers.md import MDMaker
 from haloflow.makers.training_set import TrainingSetMaker, read_set
 from haloflow.makers.trials import Trial, plan_trials, run_trial, trial_starts
@@ -46,6 +49,9 @@ def test_the_loop_brings_the_runs_inside(made):
     assert {run.status for run in last.runs} == {Status.OK}
     assert (student.status, student.note) == (Status.OK, "")
     assert last.n_train == first.n_train + sum(one.n_new for one in student.rounds[:-1])
+    for one in student.rounds[:-1]:
+        labelled = sum(run.n_selected + run.teacher_errors.n_frames for run in one.runs)
+        assert one.n_new == labelled, "what was chosen, and what the teacher checked"
     assert {run.name for run in last.runs} == {
         "00-NaCl-60K", "01-NaCl-400K", "02-NaCl-quench", "03-NaCl-crystal",
         "04-NaCl-packing",
@@ -72,6 +78,8 @@ def test_the_teacher_checks_frames_of_every_run(made):
 def test_files_name_the_student_wherever_they_lie(made):
     workshop, frames, student = made
     (weights,), (domain,) = (workshop.files(student, role) for role in ("weights", "domain"))
+    lines = [(weights.parent / f"round-{n}/training/nep.in").read_text() for n in (0, 1)]
+    assert ["lambda_e 1\n" in lines[0], "lambda_e 20\n" in lines[1]] == [True, True]
     assert weights.name == "Cl-Na.nep.txt"
     assert domain.name == "Cl-Na.nep.domain.npz"
     assert file_sha256(weights) == student.weights_sha256
@@ -146,6 +154,19 @@ def test_boiling_at_no_pressure_is_told_from_leaving_the_domain(made, tmp_path, 
     )  # fmt: skip
     assert tried.boiled == boils, tried.result.note
     assert (tried.result.status is Status.DIVERGED) == boils
+    tried.grades = [0.5] * len(tried.grades)
+    assert outside(tried) == []
+    tried.grades = [3.0] * len(tried.grades)
+    assert len(outside(tried)) == 1
+    other = dataclasses.replace(tried.result, status=Status.DECOMPOSED, note="bonds")
+    assert outside(dataclasses.replace(tried, result=other)) == ["hot: bonds"]
+
+
+def outside(tried):
+    """Return what a student's rounds say of a trial."""
+    rounds = Learning.__new__(Learning)
+    rounds._maker = student_maker()
+    return rounds._outside([tried])
 
 
 def test_labels_must_be_the_teachers(made):

@@ -9,6 +9,7 @@ from trained_models import own_machine, put_model  # noqa: F401  (a fixture)
 
 from haloflow.engines.potential_registry import find_recipe
 from haloflow.engines.potentials import level_of
+from haloflow.engines.trajectory import TrajectoryReader
 from haloflow.errors import InputError
 from haloflow.identity import file_sha256
 from haloflow.makers.agreement import (
@@ -18,6 +19,7 @@ from haloflow.makers.agreement import (
     judged_together,
 )
 from haloflow.makers.md import MDMaker
+from haloflow.makers.run_data import production_of
 from haloflow.makers.student_check import StudentCheckMaker
 from haloflow.quantity import Quantity, Status
 from haloflow.stores.documents import FileReference
@@ -149,6 +151,12 @@ def test_a_student_that_is_its_teacher_passes(workshop):
     assert checked.check.problems == []
     assert {one.status for one in checked.check.runs[0].agreements} == {Status.OK}
     assert [one.status for one in checked.check.long_runs] == [Status.OK]
+    (folder,) = workshop.store.files_dir.glob("*/*/NaCl-150K/production")
+    (first, *_), (*_, last) = (
+        reader.cells()
+        for reader in (TrajectoryReader(folder), production_of(run, workshop.store.files))
+    )
+    np.testing.assert_allclose(first, last, err_msg="it keeps the volume of the teacher's run")
     assert (checked.status, checked.note) == (Status.OK, "")
 
 
